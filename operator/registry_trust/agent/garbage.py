@@ -1,0 +1,95 @@
+"""Garbage: removes generations that nothing points to any more, a while after this process saw them superseded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+from registry_trust.agent.directories import Directory
+from registry_trust.agent.failures import shown
+from registry_trust.agent.generations import remove
+from registry_trust.agent.manifest import OWNER_FILE, Ownership
+from registry_trust.agent.ownership import read_ownership, write_ownership
+from registry_trust.core.errors import StoreFailure
+from registry_trust.core.findings import Finding
+from registry_trust.core.layout import PUBLIC_DIRECTORY
+from registry_trust.core.reasons import Reason
+
+
+class Calendar:
+    """When this process saw each generation superseded; a restart begins anew, which only keeps files longer."""
+
+    def __init__(self, grace: float, monotonic: Callable[[], float]) -> None:
+        self._grace = grace
+        self._monotonic = monotonic
+        self._seen: dict[tuple[str, str], float] = {}
+        self.findings: tuple[Finding, ...] = ()
+
+    def collect(self, root: Directory, store: Directory, installation: str, *, immediately: bool) -> float | None:
+        """Remove what is due in every entry of ours; return the seconds until the next is due.
+
+        One entry's error never stops the others; it stands in `findings`.
+        """
+        now = self._monotonic()
+        seen: dict[tuple[str, str], float] = {}
+        findings: list[Finding] = []
+        due: list[float] = []
+        for entry in store.names():
+            if entry.startswith(".") or not store.holds_directory(entry):
+                continue
+            try:
+                with store.open(entry) as folder:
+                    ownership = read_ownership(folder, entry, installation)
+                    if ownership is None:
+                        continue
+                    live = {ownership.current, ownership.generation_of(root.link_text(entry))}
+                    waiting = {name: self._seen.get((entry, name), now) for name in ownership.generations.keys() - live}
+                    ripe = {name for name, since in waiting.items() if immediately or now - since >= self._grace}
+                    seen.update({(entry, name): since for name, since in waiting.items()})
+                    due.extend(since for name, since in waiting.items() if name not in ripe)
+                    ownership = _remove_generations(folder, ownership, ripe)
+                    empty = not ownership.generations and not (live - {""}) and _remove_manifest(folder)
+                if empty:
+                    store.remove_directory(entry)
+                    store.sync()
+            except StoreFailure as error:
+                findings.append(Finding(error.reason, error.message))
+        self._seen, self.findings = seen, tuple(findings)
+        return max(0.0, min(due) + self._grace - now) if due else None
+
+
+def _remove_generations(folder: Directory, ownership: Ownership, ripe: set[str]) -> Ownership:
+    gone = {name for name in sorted(ripe) if remove(folder, name, ownership.generations[name])}
+    if gone:
+        folder.sync()  # Before the manifest forgets them: a name that came back would be a stranger's.
+        kept = {name: files for name, files in ownership.generations.items() if name not in gone}
+        ownership = replace(ownership, generations=kept)
+        if kept or ownership.current:
+            write_ownership(folder, ownership)
+    if ownership.generations and not ownership.is_private():
+        folder.set_mode(PUBLIC_DIRECTORY)
+    return ownership
+
+
+def _remove_manifest(folder: Directory) -> bool:
+    """Remove the manifest of an entry that has no generation; False where something of others is beside it."""
+    if folder.names() != [OWNER_FILE]:
+        return False
+    folder.unlink(OWNER_FILE)
+    return True
+
+
+def require_owner(directory: Directory) -> None:
+    """Refuse a directory of the store that belongs to somebody else.
+
+    Raises:
+        StoreFailure: ForeignFile.
+    """
+    owner = directory.status().st_uid
+    if owner != os.geteuid():
+        raise StoreFailure(
+            Reason.FOREIGN_FILE,
+            f"{shown(directory.path)} belongs to uid {owner} and registry-trust runs as uid {os.geteuid()}; "
+            "it is left alone. Move it away",
+        )

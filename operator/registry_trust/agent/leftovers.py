@@ -1,0 +1,57 @@
+"""Leftovers: what a process that died in the middle of a write left behind, recognised by name and kind."""
+
+from __future__ import annotations
+
+import os
+
+from registry_trust.agent.directories import Directory
+from registry_trust.agent.generations import is_only_link, remove_unfinished
+from registry_trust.agent.links import put_back
+from registry_trust.agent.manifest import OWNER_FILE, Ownership, temporary_kind
+from registry_trust.agent.ownership import read_ownership
+from registry_trust.core.errors import StoreFailure
+
+
+def clear_store(root: Directory, store: Directory, installation: str) -> None:
+    """Remove every leftover of ours under a store folder; the lock is held, so nobody is still writing them.
+
+    Raises:
+        StoreFailure: the first error, after everything else was tried.
+    """
+    error: StoreFailure | None = None
+    for name in store.names():
+        try:
+            if temporary_kind(name) == "state":
+                if is_only_link(store.look(name)):
+                    store.unlink(name)
+            elif not name.startswith(".") and store.holds_directory(name):
+                _clear_entry(root, store, name, installation)
+        except StoreFailure as failure:
+            error = error or failure
+    if error is not None:
+        raise error
+
+
+def _clear_entry(root: Directory, store: Directory, entry: str, installation: str) -> None:
+    with store.open(entry) as folder:
+        if folder.status().st_uid != os.geteuid():
+            return
+        ownership = read_ownership(folder, entry, installation)
+        if ownership is None and folder.look(OWNER_FILE) is not None:
+            return  # Somebody else's manifest: the whole folder is theirs.
+        clear_folder(root, folder, ownership)
+        empty = not folder.names()
+    if empty:
+        store.remove_directory(entry)
+
+
+def clear_folder(root: Directory, folder: Directory, ownership: Ownership | None) -> None:
+    """Remove the leftovers in one entry's folder."""
+    for name in folder.names():
+        kind = temporary_kind(name)
+        if kind == "new":
+            remove_unfinished(folder, name)
+        elif kind == "owner" and is_only_link(folder.look(name)):
+            folder.unlink(name)
+        elif kind == "link":
+            put_back(root, folder, name, ownership)

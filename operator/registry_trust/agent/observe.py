@@ -1,0 +1,196 @@
+"""Observing: what a root holds, ours and everybody else's, by names, bytes, modes and owner; changes nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from registry_trust.agent.directories import Directory
+from registry_trust.agent.failures import failing, shown
+from registry_trust.agent.generations import attributes_difference, difference, strangers
+from registry_trust.agent.manifest import (
+    OWNER_FILE,
+    STATE_FILE,
+    Ownership,
+    digest_of,
+    temporary_kind,
+)
+from registry_trust.agent.ownership import read_any_ownership
+from registry_trust.core.errors import StoreFailure
+from registry_trust.core.findings import Finding
+from registry_trust.core.layout import PRIVATE_DIRECTORY, PUBLIC_DIRECTORY, STORE
+from registry_trust.core.plan import ForeignEntry, ObservedRoot, OwnEntry
+from registry_trust.core.reasons import Reason
+from registry_trust.core.text import escape, listing, quote
+
+_MOST_NAMES = 1000
+"""Names of somebody else's directory that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen: for the plan, for the report, and the faults of our own entries, by entry."""
+
+    root: ObservedRoot
+    findings: tuple[Finding, ...]
+    faults: dict[str, str]
+
+
+def observe_root(root: Directory, store: Directory | None, installation: str) -> Observation:
+    """Look at everything in a root.
+
+    Args:
+        root: the root.
+        store: its store folder; None where there is none yet.
+        installation: whose entries are ours; empty where nothing is.
+    """
+    findings: list[Finding] = []
+    owned: dict[str, Ownership] = {}
+    own: dict[str, OwnEntry] = {}
+    faults: dict[str, str] = {}
+    for entry, folder in _folders(store) if store is not None else ():
+        ownership = read_any_ownership(folder, entry)
+        if ownership is None or not installation or ownership.installation != installation:
+            findings.append(_not_ours(folder, ownership))
+            continue
+        owned[entry] = ownership
+        linked = ownership.generation_of(root.link_text(entry))
+        findings.extend(_strangers(folder, ownership, linked))
+        if linked or ownership.current:
+            fault = entry_fault(folder, ownership, linked)
+            if fault:
+                faults[entry] = fault
+            own[entry] = OwnEntry(
+                registry=ownership.registry,
+                generation=linked,
+                digest=digest_of(linked or ownership.current),
+                trusts=ownership.trusts,
+                intact=not fault,
+            )
+    if store is not None:
+        findings.extend(_unknown_in_store(store))
+    foreign = {
+        name: describe(root, name)
+        for name in root.names()
+        if name != STORE and not (name in own and own[name].generation)
+    }
+    return Observation(ObservedRoot(own, foreign), tuple(findings), faults)
+
+
+def entry_fault(folder: Directory, ownership: Ownership, linked: str) -> str:
+    """Say what is wrong with an entry of ours; empty where it is as it was written."""
+    if not linked:
+        return "its link is gone or was replaced"
+    if not folder.holds_directory(linked):
+        return f"its generation {linked} is gone"
+    allowed = PRIVATE_DIRECTORY if ownership.is_private() else PUBLIC_DIRECTORY
+    fault = attributes_difference(folder.status(), allowed)
+    if fault and stat.S_IMODE(folder.status().st_mode) != PRIVATE_DIRECTORY:
+        return f"its folder in the store {fault}"
+    with folder.open(linked) as directory:
+        return difference(directory, ownership.generations[linked])
+
+
+def installations(store: Directory) -> set[str]:
+    """Return the installations that wrote the manifests in a store folder."""
+    found = {read_any_ownership(folder, entry) for entry, folder in _folders(store)}
+    return {ownership.installation for ownership in found if ownership is not None}
+
+
+def describe(root: Directory, name: str) -> ForeignEntry:
+    """Classify something that somebody else put into a root, in the words of a message."""
+    status = root.look(name)
+    if status is None:
+        return ForeignEntry("something (it is gone again)", reads=False, hides=False)
+    if stat.S_ISDIR(status.st_mode):
+        return _describe_directory(root, name)
+    if stat.S_ISLNK(status.st_mode):
+        return _describe_link(root, name)
+    if stat.S_ISREG(status.st_mode):
+        return ForeignEntry("a file", reads=False)
+    return ForeignEntry("a special file (a FIFO, socket or device)", reads=False)
+
+
+def _describe_directory(root: Directory, name: str) -> ForeignEntry:
+    try:
+        with root.open(name) as directory, failing("list", directory.path), os.scandir(directory.fileno()) as entries:
+            names = sorted(entry.name for entry in islice(entries, _MOST_NAMES))
+            reads = any(_is_read(directory, file) for file in names)
+    except StoreFailure as error:
+        if not isinstance(error.__cause__, PermissionError):
+            raise
+        return ForeignEntry("a directory that can't be listed")
+    if not names:
+        return ForeignEntry("an empty directory", reads=False)
+    return ForeignEntry(f"a directory (with {listing([escape(file) for file in names])})", reads=reads)
+
+
+def _is_read(directory: Directory, name: str) -> bool:
+    if name.endswith((".crt", ".cert", ".key")):
+        return True
+    if name != "hosts.toml":
+        return False
+    status = directory.look(name)
+    # containerd goes on to the other files where hosts.toml has no byte (hosts.go, loadHostDir).
+    return status is not None and (status.st_size > 0 or not stat.S_ISREG(status.st_mode))
+
+
+def _describe_link(root: Directory, name: str) -> ForeignEntry:
+    text = root.link_text(name) or ""
+    description = f"a symbolic link to {quote(text)}"
+    first = text.split("/", 1)[0]
+    if not text.startswith("/") and first not in ("", ".", "..") and root.look(first) is None:
+        # Nothing of that name in the root: runtimes go on to their next place (os.Stat says ENOENT).
+        return ForeignEntry(f"{description}, which is not there,", reads=False, hides=False)
+    # Where else it leads on the host can't be seen from inside a container: the host has other mounts.
+    return ForeignEntry(description)
+
+
+def _folders(store: Directory) -> Iterator[tuple[str, Directory]]:
+    for name in store.names():
+        if name.startswith(".") or not store.holds_directory(name):
+            continue
+        with store.open(name) as folder:
+            yield name, folder
+
+
+def _not_ours(folder: Directory, ownership: Ownership | None) -> Finding:
+    if ownership is not None:
+        gist = f"belongs to another installation of registry-trust ({escape(ownership.installation, 40)})"
+    else:
+        gist = f"has no {OWNER_FILE} of this installation"
+    message = f"{shown(folder.path)} {gist}; it is left alone. Move it away if nobody needs it"
+    return Finding(Reason.FOREIGN_FILE, message)
+
+
+def _strangers(folder: Directory, ownership: Ownership, linked: str) -> list[Finding]:
+    """Find what nobody reads through us and what our removal leaves in place."""
+    paths = [
+        folder.path_of(name)
+        for name in folder.names()
+        if name != OWNER_FILE and name not in ownership.generations and not temporary_kind(name)
+    ]
+    for name, files in ownership.generations.items():
+        if name != linked:
+            paths.extend(strangers(folder, name, files))
+    return [_stranger(paths)] if paths else []
+
+
+def _unknown_in_store(store: Directory) -> list[Finding]:
+    paths = [
+        store.path_of(name)
+        for name in store.names()
+        if name != STATE_FILE and not temporary_kind(name) and (name.startswith(".") or not store.holds_directory(name))
+    ]
+    return [_stranger(paths)] if paths else []
+
+
+def _stranger(paths: list[str]) -> Finding:
+    return Finding(
+        Reason.FOREIGN_FILE,
+        f"{listing([shown(path) for path in paths])}: not written by registry-trust, or changed since, and nothing "
+        "reads it there; it is left alone. Move it away",
+    )

@@ -1,0 +1,165 @@
+"""Where a trust's certificates come from: the models of CA certificates and of client certificates with their keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from registry_trust.api.fields import FILE_NAME, PRIVATE_KEY_MARK, APIModel, DataKey, ObjectName, refuse, rule, rules
+from registry_trust.core.reasons import Reason
+from registry_trust.core.text import quote
+from registry_trust.core.trust import (
+    DEFAULT_CERTIFICATE_KEY,
+    DEFAULT_CLIENT_NAME,
+    DEFAULT_PRIVATE_KEY_KEY,
+    CASource,
+    ClientSource,
+    ConfigMapKeyRef,
+    InlinePEM,
+    SecretKeyRef,
+)
+
+MAXIMUM_INLINE_LENGTH = 65_536
+
+ONE_SOURCE = "must have exactly one of secretKeyRef, configMapKeyRef and inline"
+INLINE_PRIVATE_KEY = (
+    "holds a private key inline, where everyone who may read this object reads it; remove it and replace that key. "
+    "A CA certificate comes without a key, a client certificate with its key from a Secret in clientCertificates"
+)
+FILE_ENDING = "must not end in .crt, .cert or .key; the ending is added on the node"
+_ENDINGS = (".crt", ".cert", ".key")
+
+
+class SecretKeySelector(APIModel):
+    """One key of a Secret in the trust namespace."""
+
+    name: Annotated[ObjectName, Field(description="The Secret's name, e.g. harbor-ca.")]
+    key: Annotated[DataKey, Field(description="The key in the Secret's data, e.g. ca.crt.")]
+
+
+class ConfigMapKeySelector(APIModel):
+    """One key of a ConfigMap in the trust namespace."""
+
+    name: Annotated[ObjectName, Field(description="The ConfigMap's name, e.g. corp-roots.")]
+    key: Annotated[DataKey, Field(description="The key in the ConfigMap's data, e.g. ca-bundle.crt.")]
+
+
+class CACertificates(APIModel):
+    """One source of CA certificates in PEM; set exactly one of secretKeyRef, configMapKeyRef and inline."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.inline)].filter(x, x).size() == 1",
+                ONE_SOURCE,
+            ),
+            # On the source and not on the text: the server would repeat the text, key and all, in its answer.
+            rule(
+                f"!has(self.inline) || !self.inline.contains('{PRIVATE_KEY_MARK}')",
+                INLINE_PRIVATE_KEY,
+                reason="FieldValueForbidden",
+            ),
+        )
+    )
+
+    secret_key_ref: Annotated[
+        SecretKeySelector | None,
+        Field(
+            description="A key of a Secret in the trust namespace (the operator's own, unless it was installed with "
+            "another), e.g. {name: harbor-ca, key: ca.crt}."
+        ),
+    ] = None
+    config_map_key_ref: Annotated[
+        ConfigMapKeySelector | None,
+        Field(description="A key of a ConfigMap in the trust namespace, e.g. {name: corp-roots, key: ca-bundle.crt}."),
+    ] = None
+    inline: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MAXIMUM_INLINE_LENGTH,
+            description="The PEM text itself, for certificates only: anyone who may read this object can read it. "
+            "Put more than a few certificates in a ConfigMap.",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if sum(source is not None for source in (self.secret_key_ref, self.config_map_key_ref, self.inline)) != 1:
+            raise refuse(Reason.INVALID_SPEC, ONE_SOURCE)
+        if self.inline is not None and PRIVATE_KEY_MARK in self.inline:
+            raise refuse(Reason.PRIVATE_KEY_IN_CA, INLINE_PRIVATE_KEY)
+        return self
+
+    def to_core(self) -> CASource:
+        """Return the source as the core's value."""
+        if self.secret_key_ref is not None:
+            return SecretKeyRef(self.secret_key_ref.name, self.secret_key_ref.key)
+        if self.config_map_key_ref is not None:
+            return ConfigMapKeyRef(self.config_map_key_ref.name, self.config_map_key_ref.key)
+        return InlinePEM(self.inline or "")
+
+
+class ClientSecret(APIModel):
+    """A Secret in the trust namespace with a client certificate and its private key."""
+
+    name: Annotated[
+        ObjectName,
+        Field(
+            description="The Secret's name, e.g. harbor-client. Its type is kubernetes.io/tls or Opaque; cert-manager "
+            "writes such Secrets."
+        ),
+    ]
+    certificate_key: Annotated[
+        DataKey | None,
+        Field(
+            description="The key in the Secret's data that holds the certificate in PEM, with its intermediates after "
+            f"it. Default {DEFAULT_CERTIFICATE_KEY}; Docker's page calls it client.cert."
+        ),
+    ] = None
+    private_key_key: Annotated[
+        DataKey | None,
+        Field(
+            description="The key in the Secret's data that holds the certificate's private key in PEM, not encrypted. "
+            f"Default {DEFAULT_PRIVATE_KEY_KEY}; Docker's page calls it client.key."
+        ),
+    ] = None
+
+
+class ClientCertificate(APIModel):
+    """A client certificate and its private key, with which a node proves to the registry who it is."""
+
+    name: Annotated[
+        str | None,
+        Field(
+            max_length=63,
+            pattern=FILE_NAME,
+            json_schema_extra=rules(rule("!self.matches('\\\\.(crt|cert|key)$')", FILE_ENDING)),
+            description="The name of the pair's files on a node, without ending, unique in this list. "
+            f"Default {DEFAULT_CLIENT_NAME}, which gives client.cert and client.key. Where another trust has a pair of "
+            "the same name and other content for the same registry, the older trust's is used.",
+        ),
+    ] = None
+    secret_ref: Annotated[
+        ClientSecret,
+        Field(
+            description="The Secret in the trust namespace that holds certificate and private key, "
+            "e.g. {name: harbor-client}."
+        ),
+    ]
+
+    @model_validator(mode="after")
+    def _name_has_no_ending(self) -> Self:
+        if self.name is not None and self.name.endswith(_ENDINGS):
+            raise refuse(Reason.INVALID_SPEC, f"{quote(self.name)} {FILE_ENDING}", "name")
+        return self
+
+    def to_core(self) -> ClientSource:
+        """Return the source as the core's value, with the defaults of what was left out."""
+        return ClientSource(
+            secret=self.secret_ref.name,
+            name=self.name or DEFAULT_CLIENT_NAME,
+            certificate_key=self.secret_ref.certificate_key or DEFAULT_CERTIFICATE_KEY,
+            private_key_key=self.secret_ref.private_key_key or DEFAULT_PRIVATE_KEY_KEY,
+        )

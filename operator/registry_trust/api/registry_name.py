@@ -1,0 +1,62 @@
+"""The type of one registry in a spec: the API server's rule for it, and the operator's own, stricter check."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from registry_trust.api.fields import PRIVATE_KEY_MARK, refuse, rule, rules
+from registry_trust.core import registry as registry_names
+from registry_trust.core.errors import InvalidField
+from registry_trust.core.reasons import Reason
+
+_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_PORT = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+_HOST_AND_PORT = rf"^({_LABEL}(\\.{_LABEL})*|\\[[0-9a-f:.]+\\])(:{_PORT})?$"
+_BARE_WORD = "^[-a-z0-9]+$"
+_HUB = r"^(index\\.|registry-1\\.)?docker\\.io(:[0-9]+)?$"
+_OTHERWISE = "is not a registry; write host[:port] exactly as in an image reference, e.g. harbor.corp.example:5000"
+
+# (when, what to say): the first that is true is said.
+_SAYINGS = (
+    ("self == ''", "is empty; write the host[:port] of an image reference"),
+    ("self.contains('://')", "has a scheme; remove everything up to and including ://, write host[:port]"),
+    ("self.contains('@')", "holds credentials (an @); name the host alone, as host[:port]"),
+    ("self.contains('/')", "has a path; name the host alone, as host[:port], without anything from the /"),
+    ("self.contains('*')", "holds a *; runtimes know no wildcards, name each registry"),
+    ("self != self.lowerAscii()", "has upper case; directory names are compared byte for byte, write it in lower case"),
+    (
+        f"self.matches('{_BARE_WORD}')",
+        "has neither a dot nor a port, so image references read it as a repository; add the port",
+    ),
+    (
+        f"self.matches('{_HUB}')",
+        "is Docker Hub, for which dockerd reads no certificate directory; name the mirror that you trust instead",
+    ),
+)
+
+# One rule, and so one message: with a rule for each, `https://Host/` would get three.
+_RULE = rule(
+    f"self.matches('{_HOST_AND_PORT}') && (self == 'localhost' || !self.matches('{_BARE_WORD}')) "
+    f"&& !self.matches('{_HUB}')",
+    _OTHERWISE,
+    message_expression="".join(f"{when} ? '{say}' : " for when, say in _SAYINGS) + f"'{_OTHERWISE}'",
+)
+
+
+def _check(value: str) -> str:
+    if PRIVATE_KEY_MARK in value:
+        raise refuse(Reason.INVALID_HOST, "is no registry and looks like a private key; remove it and replace that key")
+    try:
+        return registry_names.check(value)
+    except InvalidField as error:
+        raise refuse(error.reason, error.message) from None
+
+
+Registry = Annotated[
+    str,
+    Field(max_length=registry_names.MAXIMUM_LENGTH, json_schema_extra=rules(_RULE)),
+    AfterValidator(_check),
+]
+"""`host[:port]`. What CEL can't say shortly (canonical IP addresses) the operator says in the trust's status."""

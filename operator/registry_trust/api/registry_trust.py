@@ -1,0 +1,156 @@
+"""The kind `RegistryTrust`: what an admin writes, with the rules that the API server and the operator both apply."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from registry_trust.api.certificate_sources import CACertificates, ClientCertificate
+from registry_trust.api.fields import APIModel, list_type, refuse, rule, rules
+from registry_trust.api.node_selector import LabelSelector
+from registry_trust.api.registry_name import Registry
+from registry_trust.api.trust_status import RegistryTrustStatus
+from registry_trust.core.reasons import Reason
+from registry_trust.core.text import quote
+from registry_trust.core.trust import DEFAULT_CLIENT_NAME
+
+KIND = "RegistryTrust"
+PLURAL = "registrytrusts"
+SINGULAR = "registrytrust"
+SHORT_NAME = "rt"
+
+MAXIMUM_REGISTRIES = 64
+MAXIMUM_CA_SOURCES = 32
+MAXIMUM_CLIENT_CERTIFICATES = 8
+
+NO_CERTIFICATE = "names no certificate at all; add caCertificates (to trust the registry), clientCertificates, or both"
+UNIQUE_NAMES = (
+    f'must differ in their names (without a name it is "{DEFAULT_CLIENT_NAME}"); '
+    "give each its own, it becomes a file name"
+)
+_NAME_A, _NAME_B = (f"(has({pair}.name) ? {pair}.name : '{DEFAULT_CLIENT_NAME}')" for pair in "ab")
+
+
+def _distinct_registries(registries: list[str]) -> list[str]:
+    first: dict[str, int] = {}
+    for index, registry in enumerate(registries):
+        if first.setdefault(registry, index) != index:
+            raise refuse(
+                Reason.DUPLICATE_REGISTRY,
+                f"{quote(registry)} stands at registries[{first[registry]}] already; remove one of the two",
+                index,
+            )
+    return registries
+
+
+def _distinct_names(pairs: list[ClientCertificate]) -> list[ClientCertificate]:
+    first: dict[str, int] = {}
+    for index, pair in enumerate(pairs):
+        name = pair.name or DEFAULT_CLIENT_NAME
+        if first.setdefault(name, index) != index:
+            raise refuse(
+                Reason.INVALID_SPEC,
+                f"{quote(name)} is the name of clientCertificates[{first[name]}] too; give each its own, "
+                "it becomes a file name",
+                index,
+                "name",
+            )
+    return pairs
+
+
+class RegistryTrustSpec(APIModel):
+    """What nodes trust, and how they identify themselves, when they pull from these registries.
+
+    Several trusts may name the same registry: on a node that all of them select, they add up.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "(has(self.caCertificates) && self.caCertificates.size() > 0) || "
+                "(has(self.clientCertificates) && self.clientCertificates.size() > 0)",
+                NO_CERTIFICATE,
+                reason="FieldValueRequired",
+            )
+        )
+    )
+
+    registries: Annotated[
+        list[Registry],
+        Field(
+            min_length=1,
+            max_length=MAXIMUM_REGISTRIES,
+            json_schema_extra=list_type("set"),
+            description="The registries that the certificates are for: host[:port], byte for byte as in an image "
+            "reference, e.g. harbor.corp.example:5000. No scheme, no path, no wildcard, no upper case. A runtime looks "
+            "up host and host:443 separately; name both where images are named both ways.",
+        ),
+        AfterValidator(_distinct_registries),
+    ]
+    ca_certificates: Annotated[
+        list[CACertificates] | None,
+        Field(
+            max_length=MAXIMUM_CA_SOURCES,
+            json_schema_extra=list_type("atomic"),
+            description="Where the CA certificates come from. Every certificate found there becomes a root that may "
+            "vouch for the registry's server certificate, beside those that the runtime trusts anyway. A server "
+            "certificate that signed itself may stand here too. When a source changes, nodes follow within a second.",
+        ),
+    ] = None
+    client_certificates: Annotated[
+        list[ClientCertificate] | None,
+        Field(
+            max_length=MAXIMUM_CLIENT_CERTIFICATES,
+            json_schema_extra={
+                **list_type("atomic"),
+                **rules(
+                    rule(
+                        f"self.all(a, self.exists_one(b, {_NAME_A} == {_NAME_B}))",
+                        UNIQUE_NAMES,
+                    )
+                ),
+            },
+            description="Client certificates with their private keys, in the order in which a runtime is to try them. "
+            "One is enough for nearly every registry.",
+        ),
+        AfterValidator(_distinct_names),
+    ] = None
+    node_selector: Annotated[
+        LabelSelector | None,
+        Field(
+            description="The nodes that get the files, by the labels of the Node, e.g. "
+            '{matchLabels: {"pool": "build"}}. Absent means every node; an empty selector is refused. A relabelled '
+            "node follows at once. This is placement, not secrecy: every node agent can read the whole bundle, "
+            "private keys included."
+        ),
+    ] = None
+    suspend: Annotated[
+        bool | None,
+        Field(
+            description="Freezes what this trust serves and where: changes of its spec and of its sources are not "
+            "carried out until it is false again, files stay on their nodes and stay repaired, and nodes that join get "
+            "the frozen content. Default false."
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _names_a_certificate(self) -> Self:
+        if not self.ca_certificates and not self.client_certificates:
+            raise refuse(Reason.INVALID_SPEC, NO_CERTIFICATE)
+        return self
+
+
+class RegistryTrust(APIModel):
+    """A RegistryTrust makes the container runtimes of the selected nodes trust private registries.
+
+    Runtimes then trust the registries' CA certificates and show them client certificates, without a restart. Secrets
+    and ConfigMaps are read from one namespace only, the trust namespace: the operator's own, unless it was installed
+    with another. `kubectl wait --for=condition=Ready rt/NAME` returns when every selected node has the files.
+    """
+
+    spec: RegistryTrustSpec
+    status: Annotated[
+        RegistryTrustStatus | None,
+        Field(description="What the operator and the nodes made of the spec. Written by the operator only."),
+    ] = None

@@ -1,0 +1,229 @@
+"""Extensions of a certificate: which ones there are, and whether every Go runtime can read and honour them.
+
+A runtime drops a certificate with a malformed known extension without a word, and refuses a chain with an unknown
+critical one; both are found here. Source: crypto/x509 of Go 1.20 to 1.26, the strictest of them where they differ.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+
+from registry_trust.certificates.der import BOOLEAN, INTEGER, OCTET_STRING, OID, DERError, Reader
+
+SERVER_AUTH, CLIENT_AUTH, ANY_USAGE = "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "2.5.29.37.0"
+
+_EMAIL, _DNS, _URI, _IP = 0x81, 0x82, 0x86, 0x87
+_LABEL = r"[!-\-/-~]{1,63}"
+_DOMAIN = re.compile(rf"\.?{_LABEL}(?:\.{_LABEL})*")
+_URI_FORM = re.compile(
+    r"[a-z][a-z0-9+.-]*:"
+    r"(?://(?:[a-z0-9._~-]+@)?(?:[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*|\[[0-9a-f:.]+\])?(?::[0-9]{1,5})?(?=[/?#]|$))?"
+    r"(?:[a-z0-9._~:/?@!$&'()*+,;=-]|%[0-9a-f]{2})*(?:#(?:[a-z0-9._~:/?@!$&'()*+,;=-]|%[0-9a-f]{2})*)?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(slots=True)
+class Extensions:
+    """What the extensions say; the defaults are those of a certificate without any."""
+
+    has_basic_constraints: bool = False
+    is_ca: bool = False
+    path_length: int | None = None
+    may_sign_certificates: bool = True
+    extended_usages: tuple[str, ...] = ()
+    dns_names: tuple[str, ...] = ()
+    ip_addresses: tuple[str, ...] = ()
+    has_alternative_names: bool = False
+    permitted: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    unhandled: list[str] = field(default_factory=list)
+
+
+def read_extensions(sequence: Reader) -> Extensions:
+    """Read the content of the SEQUENCE of extensions.
+
+    Raises:
+        DERError: a duplicate, or one whose content Go's parser refuses.
+    """
+    found = Extensions()
+    seen: set[str] = set()
+    while sequence:
+        extension = sequence.inside("an extension")
+        number = extension.oid("an extension's type")
+        critical = extension.boolean("an extension's critical mark") if extension.next_is(BOOLEAN) else False
+        value = extension.read(f"extension {number}", OCTET_STRING)
+        if number in seen:
+            raise DERError(f"extension {number} stands there twice")
+        seen.add(number)
+        handled = _read_one(found, number, Reader(value), critical=critical)
+        if critical and not handled:
+            found.unhandled.append(number)
+    return found
+
+
+def _read_one(found: Extensions, number: str, value: Reader, *, critical: bool) -> bool:
+    """Read one extension into `found`; return whether every supported Go honours it where it is critical."""
+    match number:
+        case "2.5.29.19":  # basicConstraints
+            _basic_constraints(found, value.inside("basicConstraints"))
+        case "2.5.29.15":  # keyUsage
+            bits, _ = value.bits("keyUsage")
+            found.may_sign_certificates = not any(bits) or bool(bits[0] & 0x04)
+        case "2.5.29.37":  # extendedKeyUsage
+            found.extended_usages = tuple(_each_oid(value.inside("extendedKeyUsage"), "extendedKeyUsage"))
+        case "2.5.29.17":  # subjectAltName
+            return _alternative_names(found, value.inside("subjectAltName"))
+        case "2.5.29.30":  # nameConstraints
+            return _name_constraints(found, value)
+        case "2.5.29.31":  # cRLDistributionPoints
+            _distribution_points(value.inside("cRLDistributionPoints"))
+        case "2.5.29.32":  # certificatePolicies
+            _policies(value.inside("certificatePolicies"))
+        case "2.5.29.14" | "2.5.29.35" | "1.3.6.1.5.5.7.1.1" if critical:
+            raise DERError(f"extension {number} is marked critical, which RFC 5280 forbids")
+        case "2.5.29.14":
+            value.read("subjectKeyIdentifier", OCTET_STRING)
+        case "2.5.29.35":
+            identifier = value.inside("authorityKeyIdentifier")
+            if identifier.next_is(0x80):
+                identifier.read("authorityKeyIdentifier", 0x80)
+        case "1.3.6.1.5.5.7.1.1":
+            _authority_info(value.inside("authorityInfoAccess"))
+        case "2.5.29.33":
+            mappings = value.inside("policyMappings")
+            while mappings:
+                mapping = mappings.inside("policyMappings")
+                mapping.read("policyMappings", OID)
+                mapping.read("policyMappings", OID)
+            return False  # honoured from Go 1.24 on only
+        case "2.5.29.36":
+            constraints = value.inside("policyConstraints")
+            for tag in (0x80, 0x81):
+                if constraints.next_is(tag):
+                    constraints.integer("policyConstraints", tag)
+            return False  # as above
+        case "2.5.29.54":
+            value.integer("inhibitAnyPolicy")
+            return False  # as above
+        case _:
+            return False
+    return True
+
+
+def _each_oid(reader: Reader, what: str) -> list[str]:
+    found = []
+    while reader:
+        found.append(reader.oid(what))
+    return found
+
+
+def _basic_constraints(found: Extensions, value: Reader) -> None:
+    found.has_basic_constraints = True
+    found.is_ca = value.boolean("basicConstraints") if value.next_is(BOOLEAN) else False
+    if value.next_is(INTEGER):
+        found.path_length = value.integer("basicConstraints")
+        if not 0 <= found.path_length < 1 << 31:
+            raise DERError("basicConstraints has a path length that is no small number")
+
+
+def _ascii(content: bytes, what: str) -> str:
+    if not content.isascii():
+        raise DERError(f"{what} has characters that are not ASCII")
+    return content.decode("ascii")
+
+
+def _alternative_names(found: Extensions, value: Reader) -> bool:
+    dns: list[str] = []
+    addresses: list[str] = []
+    known = False
+    while value:
+        tag, content, _ = value.element("subjectAltName")
+        known = known or tag in (_EMAIL, _DNS, _URI, _IP)
+        if tag in (_EMAIL, _DNS):
+            text = _ascii(content, "subjectAltName")
+            if tag == _DNS:
+                dns.append(text.lower())
+        elif tag == _URI:
+            if not _URI_FORM.fullmatch(_ascii(content, "subjectAltName")):
+                raise DERError("subjectAltName has a URI that Go can't read")
+        elif tag == _IP:
+            if len(content) not in (4, 16):
+                raise DERError("subjectAltName has an IP address that is neither 4 nor 16 bytes long")
+            addresses.append(str(ipaddress.ip_address(content)))
+    found.dns_names, found.ip_addresses, found.has_alternative_names = tuple(dns), tuple(addresses), known
+    return known
+
+
+def _name_constraints(found: Extensions, outer: Reader) -> bool:
+    what = "nameConstraints"
+    value = outer.inside(what)
+    permitted, excluded = value.optional(what, 0xA0), value.optional(what, 0xA1)
+    value.end(what)
+    outer.end(what)
+    if not permitted and not excluded:
+        raise DERError("nameConstraints is empty")
+    handled = True
+    lists: list[tuple[str, ...]] = []
+    for subtrees in (permitted, excluded):
+        names: list[str] = []
+        while subtrees:
+            tag, content, _ = subtrees.inside(what).element(what)
+            if tag == _DNS:
+                names.append(_domain(content, what))
+            elif tag == _IP:
+                names.append(_network(content, what))
+            elif tag in (_EMAIL, _URI):
+                _domain(content.rpartition(b"@")[2], what)
+            else:
+                handled = False
+        lists.append(tuple(names))
+    found.permitted, found.excluded = lists
+    return handled
+
+
+def _domain(content: bytes, what: str) -> str:
+    text = _ascii(content, what)
+    if text and (len(text) > 253 or not _DOMAIN.fullmatch(text)):
+        raise DERError(f"{what} has a domain that is none")
+    return text.lower()
+
+
+def _network(content: bytes, what: str) -> str:
+    half = len(content) // 2
+    mask = int.from_bytes(content[half:], "big")
+    width = half * 8
+    host_bits = mask ^ ((1 << width) - 1)
+    if len(content) not in (8, 32) or host_bits & (host_bits + 1):
+        raise DERError(f"{what} has an IP range that is none")
+    address = ipaddress.ip_address(content[:half])
+    return str(ipaddress.ip_network((address, width - host_bits.bit_length()), strict=False))
+
+
+def _distribution_points(value: Reader) -> None:
+    what = "cRLDistributionPoints"
+    while value:
+        name = value.inside(what).optional(what, 0xA0)
+        if name is not None:
+            general = name.inside(what, 0xA0)
+            while general.next_is(0x86):
+                general.read(what, 0x86)
+
+
+def _policies(value: Reader) -> None:
+    seen: set[str] = set()
+    while value:
+        number = value.inside("certificatePolicies").oid("certificatePolicies", large_arcs=True)
+        if number in seen:
+            raise DERError(f"certificatePolicies names {number} twice")
+        seen.add(number)
+
+
+def _authority_info(value: Reader) -> None:
+    while value:
+        access = value.inside("authorityInfoAccess")
+        access.oid("authorityInfoAccess")
+        if access.next_is(0x86):
+            access.read("authorityInfoAccess", 0x86)

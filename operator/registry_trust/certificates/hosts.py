@@ -1,0 +1,45 @@
+"""Hosts: whether a certificate names a registry, and whether a CA's name constraints allow it (RFC 5280 4.2.1.10)."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from registry_trust.certificates.extensions import Extensions
+from registry_trust.core.registry import split as split_registry
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _host(registry: str) -> tuple[str, Address | None]:
+    host, _ = split_registry(registry)
+    try:
+        return host, ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return host, None
+
+
+def is_named(registry: str, extensions: Extensions) -> bool:
+    """Say whether a subjectAltName covers the registry's host; a wildcard stands for one label."""
+    host, address = _host(registry)
+    if address is not None:
+        return str(address) in extensions.ip_addresses
+    wildcard = "*." + host.partition(".")[2]
+    return host in extensions.dns_names or wildcard in extensions.dns_names
+
+
+def forbidden_by(registry: str, extensions: Extensions) -> bool:
+    """Say whether name constraints keep this CA from issuing for the registry's host."""
+    host, address = _host(registry)
+
+    def covers(constraint: str) -> bool:
+        network = "/" in constraint
+        if address is None or not network:
+            domain = constraint.lstrip(".")
+            exact = host == domain and not constraint.startswith(".")
+            return address is None and not network and (exact or not domain or host.endswith("." + domain))
+        return address in ipaddress.ip_network(constraint)
+
+    of_its_kind = [name for name in extensions.permitted if ("/" in name) == (address is not None)]
+    if of_its_kind and not any(covers(name) for name in of_its_kind):
+        return True
+    return any(covers(name) for name in extensions.excluded)

@@ -1,0 +1,36 @@
+"""Limits: how large a source may be, checked on the length alone before anything is parsed."""
+
+from __future__ import annotations
+
+from registry_trust.certificates.origin import Origin
+from registry_trust.core.reasons import Reason
+
+PRIVATE_KEY_BYTES = 13_000
+"""An RSA key of 16,384 bits in PEM, the largest that anybody uses (cert-manager's limit)."""
+
+CLIENT_CHAIN_BYTES = 36_500
+"""A client certificate with its intermediates (cert-manager's limit for a leaf)."""
+
+SOURCE_BYTES = 330_000
+"""One source of CA certificates: about twice the public roots of a Linux distribution (cert-manager's bundle limit)."""
+
+HINTS = {
+    PRIVATE_KEY_BYTES: "give the private key alone",
+    CLIENT_CHAIN_BYTES: "give the client certificate and its intermediates alone",
+    SOURCE_BYTES: "give only the CA certificates that the registry needs, or split them among several sources",
+}
+
+
+def check_size(data: bytes, limit: int, origin: Origin) -> None:
+    """Refuse a value over its limit.
+
+    Raises:
+        UnusableMaterial: TooLarge, with both sizes.
+    """
+    if len(data) > limit:
+        raise origin.refuse(Reason.TOO_LARGE, f"{len(data):,} bytes, at most {limit:,} are read; {HINTS[limit]}")
+
+
+def is_empty(data: bytes) -> bool:
+    """Say whether a value holds nothing at all, or what templates leave where there was nothing."""
+    return data.strip() in (b"", b"null", b"{}", b'""', b"''", b"~")

@@ -1,0 +1,205 @@
+"""PEM: text is split into blocks in linear time, by rules strict enough that no reader can see other blocks in it.
+
+Go's decoder silently skips what it can't read (a glued marker, a header, an indented block); here each of these is an
+error with its line. Text between blocks (`openssl x509 -text`, comments) is left out. Nothing of a line is ever shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, field
+
+from registry_trust.certificates.origin import Origin
+from registry_trust.certificates.resemblance import resemblance
+from registry_trust.core.errors import UnusableMaterial
+from registry_trust.core.reasons import Reason
+from registry_trust.core.text import quote
+
+CERTIFICATE = "CERTIFICATE"
+
+_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]{0,63})-----[ \t]*")
+_END = re.compile(rb"-----END ([A-Z0-9][A-Z0-9 ]{0,63})-----[ \t]*")
+_MARKER = re.compile(rb"(?:-|\xe2\x80[\x90-\x95])\s*(?:BEGIN|END)\s+(?:[A-Z0-9]+\s+)*(?:CERTIFICATE|KEY|CRL|REQUEST)\b", re.IGNORECASE)
+_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*[ \t]*:")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One PEM block: its label, the bytes inside (never printed), and where it stands (1-based, the BEGIN line)."""
+
+    label: str
+    content: bytes = field(repr=False)
+    number: int
+    total: int
+    line: int
+    encrypted: bool = False
+
+    @property
+    def where(self) -> str:
+        """`certificate 2 of 3, line 24`, as messages say it; `block` where there are other labels."""
+        noun = "certificate" if self.label == CERTIFICATE else "block"
+        return f"{noun} {self.number} of {self.total}, line {self.line}"
+
+    @property
+    def is_private_key(self) -> bool:
+        """Whether the label names a private key of any format."""
+        return self.label.endswith("PRIVATE KEY")
+
+
+def split(data: bytes, origin: Origin) -> tuple[Block, ...]:
+    """Split PEM text into its blocks, at least one.
+
+    Raises:
+        UnusableMaterial: InvalidPEM, with the line and what to do.
+    """
+    _check_encoding(data, origin)
+    lines = data.split(b"\n")
+    total = data.count(b"-----BEGIN ")
+    blocks: list[Block] = []
+    position = 0
+    while position < len(lines):
+        line = lines[position].removesuffix(b"\r")
+        found = _BEGIN.fullmatch(line)
+        if found is None:
+            _check_between(line, position + 1, origin)
+            position += 1
+            continue
+        block, position = _read_block(lines, position, found.group(1), (len(blocks) + 1, total), origin)
+        blocks.append(block)
+    if not blocks:
+        gist = resemblance(data)
+        raise origin.refuse(Reason.INVALID_PEM, f"holds no PEM block{gist}")
+    return tuple(blocks)
+
+
+def encode(label: str, der: bytes) -> bytes:
+    """Return canonical PEM: 64 columns, LF, nothing before, between or after."""
+    text = base64.b64encode(der)
+    body = b"\n".join(text[i : i + 64] for i in range(0, len(text), 64))
+    name = label.encode("ascii")
+    return b"-----BEGIN " + name + b"-----\n" + body + b"\n-----END " + name + b"-----\n"
+
+
+def _check_encoding(data: bytes, origin: Origin) -> None:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"-\0-\0" in data or b"\0-\0-" in data:
+        raise origin.refuse(
+            Reason.INVALID_PEM, "is UTF-16 text; save it as ASCII: iconv -f UTF-16 -t US-ASCII ca.txt > ca.crt"
+        )
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise origin.refuse(
+            Reason.INVALID_PEM,
+            "starts with a UTF-8 byte order mark, for which runtimes drop the first certificate without a word; "
+            "remove it: sed -i '1s/^\\xEF\\xBB\\xBF//' ca.crt",
+        )
+    if b"-----BEGIN " in data:
+        bare = data.replace(b"\r\n", b"\n").find(b"\r")
+        if bare >= 0:
+            line = data.replace(b"\r\n", b"\n").count(b"\n", 0, bare) + 1
+            raise origin.refuse(
+                Reason.INVALID_PEM,
+                "a line ends in CR alone, which runtimes don't take for the end of a line; "
+                "write LF line ends: tr '\\r' '\\n' < old.crt > ca.crt",
+                f"line {line}",
+            )
+
+
+def _check_between(line: bytes, number: int, origin: Origin) -> None:
+    """Refuse a line outside of every block that somebody may take for a marker."""
+    if not _MARKER.search(line):
+        return
+    where = f"line {number}"
+    if b"\\n" in line:
+        gist = "holds the two characters \\n instead of line breaks; write real line breaks: printf '%b' \"$PEM\" > ca.crt"
+    elif b"-----END " in line and b"-----BEGIN " in line:
+        gist = _GLUED
+    elif _BEGIN.fullmatch(line.lstrip()) is not None:
+        gist = "the BEGIN line is indented, so runtimes don't see the block; start every line in the first column"
+    elif _BEGIN.match(line):
+        gist = "there is more on the BEGIN line than the marker; start the base64 text on a line of its own"
+    elif _BEGIN.search(line):
+        gist = "there is text before -----BEGIN on its line, so runtimes don't see the block; start a new line before it"
+    elif _END.fullmatch(line.strip()) is not None:
+        gist = "an END line without a BEGIN line before it; copy the block again, whole"
+    else:
+        gist = "a damaged BEGIN or END line; it has exactly five dashes on both sides and upper case, as in " + quote(
+            "-----BEGIN CERTIFICATE-----"
+        )
+    raise origin.refuse(Reason.INVALID_PEM, gist, where)
+
+
+_ANEW = "openssl x509 -in old.crt -out ca.crt"
+_GLUED = "END of one block and BEGIN of the next stand on one line, so runtimes drop both; put a line break between them"
+
+
+def _read_block(
+    lines: list[bytes], start: int, name: bytes, count: tuple[int, int], origin: Origin
+) -> tuple[Block, int]:
+    """Read the block whose BEGIN line is `lines[start]`; return it and the index of the line after its END."""
+    label = name.decode("ascii")
+    number, total = count
+    where = Block(label, b"", number, total, start + 1).where
+    body: list[bytes] = []
+    encrypted = False
+    for index in range(start + 1, len(lines)):
+        line = lines[index].removesuffix(b"\r").rstrip(b" \t")
+        if b"-----" in line:
+            end = _END.fullmatch(line)
+            if end is not None and end.group(1) == name:
+                content = _decode(body, start + 2, where, origin)
+                return Block(label, content, number, total, start + 1, encrypted), index + 1
+            raise _bad_end(line, index + 1, where, origin)
+        if _HEADER.match(line):
+            encrypted = encrypted or (label.endswith("PRIVATE KEY") and line.endswith(b"ENCRYPTED"))
+            if not encrypted:
+                raise origin.refuse(
+                    Reason.INVALID_PEM,
+                    "has header lines, for which runtimes drop the block without a word; "
+                    "write it anew without them: "
+                    + ("openssl pkey -in old.key -out client.key" if label.endswith("PRIVATE KEY") else _ANEW),
+                    where,
+                )
+        # An encrypted key of the old kind says so in its headers; its body is no DER, and nobody reads it here.
+        body.append(b"" if encrypted else line)
+    raise origin.refuse(Reason.INVALID_PEM, "has no END line; copy the block again, whole", where)
+
+
+def _bad_end(line: bytes, number: int, where: str, origin: Origin) -> UnusableMaterial:
+    place = f"{where}, to line {number}"
+    if line.startswith(b"-----BEGIN "):
+        return origin.refuse(Reason.INVALID_PEM, "has no END line before the next BEGIN; copy it again, whole", place)
+    if b"-----BEGIN " in line:
+        return origin.refuse(Reason.INVALID_PEM, _GLUED, place)
+    other = _END.fullmatch(line)
+    if other is not None:
+        return origin.refuse(
+            Reason.INVALID_PEM, f"ends with the label {quote(other.group(1).decode('ascii'), 64)}; copy it again", place
+        )
+    if _END.fullmatch(line.lstrip()):
+        return origin.refuse(Reason.INVALID_PEM, "the END line is indented; start every line in the first column", place)
+    return origin.refuse(
+        Reason.INVALID_PEM, "has a damaged END line; it has exactly five dashes on both sides and its own line", place
+    )
+
+
+def _decode(body: list[bytes], first: int, where: str, origin: Origin) -> bytes:
+    text = b"".join(body)
+    bad = _NOT_BASE64.search(text)
+    if bad is not None:
+        for index, line in enumerate(body):
+            found = _NOT_BASE64.search(line)
+            if found is not None:
+                if line[:1] in (b" ", b"\t"):
+                    gist = "is indented; start every line in the first column"
+                else:
+                    gist = f"has a byte that is not base64 (0x{found.group(0)[0]:02X}); copy the block again, as text"
+                raise origin.refuse(Reason.INVALID_PEM, gist, f"{where}, in line {first + index}")
+    if not text:
+        return b""
+    stripped = text.rstrip(b"=")
+    if len(text) % 4 or len(text) - len(stripped) > 2 or b"=" in stripped or len(stripped) % 4 == 1:
+        raise origin.refuse(
+            Reason.INVALID_PEM, "has base64 text of a wrong length, so something is missing; copy it again, whole", where
+        )
+    return base64.b64decode(text)

@@ -1,0 +1,247 @@
+"""The compiler: trusts, sources and the last bundle to the next bundle and to what came of each trust."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from registry_trust.compiler.content import Checked, Checker, SourcedCertificate, describe
+from registry_trust.compiler.removals import Removals, judge
+from registry_trust.compiler.sources import Sources
+from registry_trust.core.bundle import SIZE_LIMIT, Bundle, IndexedTrust, TrustContent, TrustState
+from registry_trust.core.bundle_format import encode
+from registry_trust.core.findings import Finding
+from registry_trust.core.reasons import Reason
+from registry_trust.core.trust import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class TrustInput:
+    """One existing `RegistryTrust`: parsed, or with the errors that kept it from being parsed."""
+
+    name: str
+    uid: str
+    created: str
+    generation: int
+    trust: Trust | None
+    errors: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one trust.
+
+    `content` is what is served (last good content where there are errors), `since` the serial at which it last
+    changed, `revision` 12 hex digits that name it; empty where nothing is served.
+    """
+
+    name: str
+    uid: str
+    generation: int
+    errors: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+    certificates: tuple[SourcedCertificate, ...]
+    content: TrustContent | None
+    since: int
+    suspended: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        """Whether what the admin wrote, with its sources, is what is served (or would be, were it not suspended)."""
+        return not self.errors
+
+    @property
+    def revision(self) -> str:
+        """Return the name of the served content."""
+        return revision_of(self.content) if self.content is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The next bundle (the last one itself where nothing changed), what came of each trust, and what is held."""
+
+    bundle: Bundle
+    outcomes: Mapping[str, Outcome]
+    removals: Removals
+    changed: bool = field(default=False)
+
+
+def revision_of(content: TrustContent) -> str:
+    """Return 12 hex digits over everything that a trust asks of a node."""
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:12]
+
+
+def compile_bundle(
+    trusts: Sequence[TrustInput],
+    sources: Sources,
+    last: Bundle,
+    now: float,
+    *,
+    checker: Checker,
+    fleet_size: int = 0,
+    confirmed_serial: int = 0,
+    removals_frozen: bool = False,
+) -> Compiled:
+    """Compile every trust into the next bundle.
+
+    One bad trust never blocks another: it stays at its last good content, or is held where there is none. A trust
+    keeps its place in the index; new ones are appended by (creationTimestamp, name).
+
+    Args:
+        trusts: every `RegistryTrust` that exists.
+        sources: the complete trust namespace.
+        last: the bundle as it was written last (an empty one where there never was any).
+        now: Unix time.
+        checker: remembers the checks of trusts that did not change.
+        fleet_size: number of Nodes.
+        confirmed_serial: see `removals.judge`.
+        removals_frozen: see `removals.judge`.
+    """
+    ordered = _in_index_order(trusts, last)
+    checker.forget_all_but({item.name for item in ordered})
+    checks = {item.name: _check(item, sources, now, checker) for item in ordered}
+    served = {item.name: _serve(item, checks[item.name], last) for item in ordered}
+    removals = judge(last, served, now, confirmed_serial=confirmed_serial, frozen=removals_frozen)
+    blobs = dict(last.blobs)
+    for check in checks.values():
+        blobs.update(check.blobs)
+    draft = _assemble(ordered, served, removals, blobs, last, fleet_size)
+    too_large: frozenset[str] = frozenset()
+    if encoded_size(draft) > SIZE_LIMIT:
+        draft, served, too_large = _shrink(ordered, served, removals, blobs, last, fleet_size)
+    changed = not draft.same_content(last) or last.serial == 0
+    bundle = replace(draft, serial=last.serial + 1) if changed else last
+    moment = datetime.fromtimestamp(now, UTC)
+    outcomes = {
+        item.name: _outcome(item, checks[item.name], bundle, moment, too_large=item.name in too_large)
+        for item in ordered
+    }
+    return Compiled(bundle, outcomes, removals, changed)
+
+
+def encoded_size(bundle: Bundle) -> int:
+    """Return the bytes that a bundle takes as the data of a Secret, names included."""
+    return sum(len(key) + len(value) for key, value in encode(bundle).items())
+
+
+def _in_index_order(trusts: Sequence[TrustInput], last: Bundle) -> list[TrustInput]:
+    places = {trust.name: place for place, trust in enumerate(last.trusts)}
+    return sorted(
+        trusts,
+        key=lambda item: (
+            places.get(item.name, len(places)),
+            "" if item.name in places else item.created,
+            item.name,
+        ),
+    )
+
+
+def _check(item: TrustInput, sources: Sources, now: float, checker: Checker) -> Checked:
+    if item.trust is None:
+        return Checked(None, errors=item.errors)
+    return checker.check(item.trust, sources, now)
+
+
+def _serve(item: TrustInput, checked: Checked, last: Bundle) -> TrustContent | None:
+    """Return the content to serve: the new one, or the last good one where it is bad or the trust is suspended."""
+    before = last.trust(item.name)
+    last_content = before.content if before is not None else None
+    if item.trust is not None and item.trust.suspend:
+        return last_content
+    return checked.content if checked.content is not None else last_content
+
+
+def _assemble(
+    ordered: Sequence[TrustInput],
+    served: Mapping[str, TrustContent | None],
+    removals: Removals,
+    blobs: Mapping[str, bytes],
+    last: Bundle,
+    fleet_size: int,
+) -> Bundle:
+    """Put the index together: existing trusts and tombstones at the places that they have, new ones at the end."""
+    live = {item.name: _indexed(item, served[item.name], last) for item in ordered}
+    names = [trust.name for trust in last.trusts if trust.name in live or trust.name in removals.tombstones]
+    names += [item.name for item in ordered if last.trust(item.name) is None]
+    trusts = tuple(live.get(name) or removals.tombstones[name] for name in names)
+    needed = {reference for trust in trusts if trust.content is not None for reference in trust.content.references()}
+    return Bundle(
+        serial=last.serial,
+        trusts=trusts,
+        blobs={reference: blobs[reference] for reference in sorted(needed)},
+        fleet_size=fleet_size,
+        withdrawn=last.withdrawn,
+        removals=removals.carried_out,
+    )
+
+
+def _indexed(item: TrustInput, content: TrustContent | None, last: Bundle) -> IndexedTrust:
+    before = last.trust(item.name)
+    unchanged = before is not None and before.content == content and before.state is not TrustState.REMOVED
+    since = before.since if before is not None and unchanged else last.serial + 1
+    state = TrustState.ACTIVE if content is not None else TrustState.HELD
+    return IndexedTrust(item.name, item.uid, since, state, content)
+
+
+def _shrink(
+    ordered: Sequence[TrustInput],
+    served: Mapping[str, TrustContent | None],
+    removals: Removals,
+    blobs: Mapping[str, bytes],
+    last: Bundle,
+    fleet_size: int,
+) -> tuple[Bundle, dict[str, TrustContent | None], frozenset[str]]:
+    """Fit what does fit: what is served already is never evicted, new content is taken in index order."""
+    chosen: dict[str, TrustContent | None] = {}
+    for item in ordered:
+        before = last.trust(item.name)
+        chosen[item.name] = before.content if before is not None else None
+    draft = _assemble(ordered, chosen, removals, blobs, last, fleet_size)
+    pending = [item.name for item in ordered if chosen[item.name] != served[item.name]]
+    progress = True
+    while progress and pending:
+        # Content that shrinks makes room for content before it, so that the rounds go on while anything was taken.
+        progress = False
+        for name in list(pending):
+            attempt = {**chosen, name: served[name]}
+            candidate = _assemble(ordered, attempt, removals, blobs, last, fleet_size)
+            if encoded_size(candidate) <= SIZE_LIMIT:
+                chosen, draft, progress = attempt, candidate, True
+                pending.remove(name)
+    return draft, chosen, frozenset(pending)
+
+
+def _outcome(item: TrustInput, checked: Checked, bundle: Bundle, now: datetime, *, too_large: bool) -> Outcome:
+    indexed = bundle.trust(item.name)
+    content = indexed.content if indexed is not None else None
+    errors = checked.errors
+    if too_large:
+        errors = (*errors, _too_large(bundle, serving=content is not None))
+    certificates = checked.certificates
+    if content is not None and content != checked.content:
+        certificates = describe(content, bundle.blobs, now)
+    elif content is None:
+        certificates = ()
+    return Outcome(
+        name=item.name,
+        uid=item.uid,
+        generation=item.generation,
+        errors=errors,
+        warnings=checked.warnings,
+        certificates=certificates,
+        content=content,
+        since=indexed.since if indexed is not None else bundle.serial,
+        suspended=item.trust is not None and item.trust.suspend,
+    )
+
+
+def _too_large(bundle: Bundle, *, serving: bool) -> Finding:
+    return Finding(
+        Reason.BUNDLE_TOO_LARGE,
+        f"this trust's certificates do not fit: the bundle holds {encoded_size(bundle)} of {SIZE_LIMIT} bytes; "
+        + ("the content before this change is still served; " if serving else "")
+        + "use fewer CA certificates, or the same ones in several trusts (each is stored once)",
+        "spec",
+    )

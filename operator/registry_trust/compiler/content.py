@@ -1,0 +1,181 @@
+"""A trust's content: its sources resolved, checked, and turned into blobs and facts; remembered until it may change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from registry_trust.certificates.authorities import read_ca_certificates
+from registry_trust.certificates.facts import CertificateFacts
+from registry_trust.certificates.pairs import read_client_pair
+from registry_trust.compiler.sources import Sources, read_ca, read_pair
+from registry_trust.core import registry as registry_names
+from registry_trust.core.bundle import ClientPairRef, TrustContent, reference_of
+from registry_trust.core.errors import RegistryTrustError, UnusableMaterial
+from registry_trust.core.findings import Finding
+from registry_trust.core.reasons import Reason
+from registry_trust.core.text import quote
+from registry_trust.core.trust import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class SourcedCertificate:
+    """A certificate that is being served, and the source that it came from (empty where that is not known)."""
+
+    facts: CertificateFacts
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of one trust: content and blobs if every source was good, else the errors, each with its field."""
+
+    content: TrustContent | None
+    blobs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    certificates: tuple[SourcedCertificate, ...] = ()
+    errors: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+
+
+class Checker:
+    """Checks trusts, and remembers each result until the trust, a source or a date makes it another one."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[object, float, Checked]] = {}
+
+    def check(self, trust: Trust, sources: Sources, now: float) -> Checked:
+        """Return the content of a trust, or why there is none.
+
+        Args:
+            trust: the trust.
+            sources: the trust namespace.
+            now: Unix time; certificates are judged by it.
+        """
+        key = (trust, sources.namespace, sources.versions(trust))
+        known = self._known.get(trust.name)
+        if known is not None and known[0] == key and now < known[1]:
+            return known[2]
+        checked = check_trust(trust, sources, datetime.fromtimestamp(now, UTC))
+        self._known[trust.name] = (key, _valid_until(checked, now), checked)
+        return checked
+
+    def forget_all_but(self, names: set[str]) -> None:
+        """Drop what is remembered of trusts that are gone."""
+        for name in self._known.keys() - names:
+            del self._known[name]
+
+
+def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
+    """Resolve and check every source of a trust; all errors are collected, so that one look shows them all."""
+    errors: list[Finding] = []
+    warnings: list[Finding] = list(_registry_warnings(trust))
+    blobs: dict[str, bytes] = {}
+    certificates: list[SourcedCertificate] = []
+    authorities: list[str] = []
+    pairs: list[ClientPairRef] = []
+    for index, source in enumerate(trust.ca_sources):
+        try:
+            data, field_path, place = read_ca(sources, source, index)
+            roots = read_ca_certificates(data, field=field_path, place=place, now=now, registries=trust.registries)
+        except RegistryTrustError as error:
+            errors.append(Finding(error.reason, error.message, error.field))
+            continue
+        for pem, facts in zip(roots.pems, roots.facts, strict=True):
+            reference = reference_of(pem)
+            if reference not in authorities:
+                authorities.append(reference)
+                blobs[reference] = pem
+                certificates.append(SourcedCertificate(facts, place))
+        warnings.extend(roots.warnings)
+    for index, client in enumerate(trust.client_sources):
+        try:
+            certificate, key, field_path, places = read_pair(sources, client, index)
+            pair = read_client_pair(
+                certificate, key, field=field_path, certificate_place=places[0], key_place=places[1], now=now
+            )
+        except RegistryTrustError as error:
+            errors.append(Finding(error.reason, error.message, error.field))
+            continue
+        key_pem = pair.key.reveal()
+        references = ClientPairRef(client.name, reference_of(pair.certificate), reference_of(key_pem))
+        blobs[references.certificate] = pair.certificate
+        blobs[references.key] = key_pem
+        pairs.append(references)
+        certificates.extend(SourcedCertificate(facts, places[0]) for facts in pair.facts)
+        warnings.extend(pair.warnings)
+    if errors:
+        return Checked(None, errors=tuple(errors), warnings=tuple(warnings))
+    content = TrustContent(
+        registries=tuple(sorted(trust.registries)),
+        ca_certificates=tuple(sorted(authorities)),
+        client_certificates=tuple(pairs),
+        selector=trust.selector,
+    )
+    return Checked(content, blobs, tuple(certificates), (), tuple(warnings))
+
+
+def describe(content: TrustContent, blobs: Mapping[str, bytes], now: datetime) -> tuple[SourcedCertificate, ...]:
+    """Return the facts of certificates that are served although their source is not good any more."""
+    certificates: list[SourcedCertificate] = []
+    for reference in content.ca_certificates:
+        try:
+            roots = read_ca_certificates(blobs[reference], field="", place="the bundle", now=now)
+        except UnusableMaterial:
+            continue  # It was good when it was taken; a date has passed since, and its trust already says so.
+        certificates.extend(SourcedCertificate(facts, "") for facts in roots.facts)
+    for reference_pair in content.client_certificates:
+        try:
+            read = read_client_pair(
+                blobs[reference_pair.certificate],
+                blobs[reference_pair.key],
+                field="",
+                certificate_place="the bundle",
+                key_place="the bundle",
+                now=now,
+            )
+        except UnusableMaterial:
+            continue  # As above.
+        certificates.extend(SourcedCertificate(facts, "") for facts in read.facts)
+    return tuple(certificates)
+
+
+def _registry_warnings(trust: Trust) -> list[Finding]:
+    warnings: list[Finding] = []
+    for index, registry in enumerate(trust.registries):
+        place = f"spec.registries[{index}]"
+        if registry_names.is_loopback(registry):
+            warnings.append(
+                Finding(
+                    Reason.RUNTIME_IGNORES_TLS,
+                    f"container runtimes skip TLS verification for {quote(registry)} by themselves; "
+                    "give the registry a name to have it verified",
+                    place,
+                )
+            )
+        host, port = registry_names.split(registry)
+        if port == "443":
+            warnings.append(
+                Finding(
+                    Reason.INVALID_PORT,
+                    f"{quote(registry)} is another directory than {quote(host)}: it serves only image references "
+                    "that spell :443",
+                    place,
+                )
+            )
+    return warnings
+
+
+def _valid_until(checked: Checked, now: float) -> float:
+    """Unix time at which a certificate's date changes what was said of it; without one, the end of time.
+
+    A rejected trust is checked again after a minute: its certificates may have become valid.
+    """
+    if checked.content is None:
+        return now + 60
+    moments = [
+        moment.timestamp()
+        for certificate in checked.certificates
+        for moment in (certificate.facts.not_before, certificate.facts.not_after)
+    ]
+    return min((moment for moment in moments if moment > now), default=float("inf"))

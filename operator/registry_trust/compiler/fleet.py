@@ -1,0 +1,247 @@
+"""The fleet: which node is how far with which trust, kept by differences so that one report costs one node."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from registry_trust.core.bundle import TrustContent
+from registry_trust.core.reasons import Reason
+from registry_trust.core.report import NodeReport, RowState, TargetState
+from registry_trust.core.selection import labels_hash
+
+
+class NodeState(StrEnum):
+    """How far one selected node is with one trust; the words of `status.nodes`."""
+
+    CURRENT = "current"
+    PENDING = "pending"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    WITHOUT_AGENT = "withoutAgent"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What the operator knows of one Node object."""
+
+    name: str
+    uid: str
+    labels: Mapping[str, str]
+    ready: bool
+
+    @property
+    def labels_hash(self) -> str:
+        """Return the hash that an agent reports when it has seen these labels."""
+        return labels_hash(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A trust as nodes are to have it."""
+
+    name: str
+    since: int
+    content: TrustContent
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStanding:
+    """One node's state for one trust; reason, registry and message are empty where it is current."""
+
+    state: NodeState
+    reason: str = ""
+    registry: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All selected nodes of one trust: the counts, and those that are not current, sorted by urgency and name."""
+
+    counts: Mapping[NodeState, int]
+    not_current: tuple[tuple[str, NodeStanding], ...]
+    agents: int
+    """Live agents in the whole cluster."""
+
+    @property
+    def selected(self) -> int:
+        """Return the number of selected nodes."""
+        return sum(self.counts.values())
+
+
+_URGENCY = {
+    NodeState.FAILED: 0,
+    NodeState.WITHOUT_AGENT: 1,
+    NodeState.UNREACHABLE: 2,
+    NodeState.PENDING: 3,
+    NodeState.CURRENT: 4,
+}
+_BAD_TARGETS = frozenset({TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED})
+
+
+def judge(node: Node, report: NodeReport | None, trust: Served, bundle_uid: str, *, live: bool) -> NodeStanding | None:
+    """Return one node's standing for one trust; None where the trust does not select it.
+
+    A node is current when it has applied a bundle that has this content (its serial is at least the trust's `since`),
+    has selected by the labels that it has now, and names neither a registry of the trust nor a target as failing.
+    """
+    if not trust.content.selects(node.labels):
+        return None
+    if report is not None and report.bundle_uid == bundle_uid and report.serial >= trust.since:
+        seen = trust.content.selector is None or report.labels_hash == node.labels_hash
+        if seen:
+            failure = _failure(report, trust)
+            if failure is None:
+                return NodeStanding(NodeState.CURRENT)
+            if live:
+                return failure
+    if not node.ready:
+        return NodeStanding(
+            NodeState.UNREACHABLE,
+            Reason.NODE_UNREACHABLE,
+            message="the Node is not Ready; it gets this revision when it is back",
+        )
+    if not live:
+        return NodeStanding(
+            NodeState.WITHOUT_AGENT,
+            Reason.AGENT_SILENT,
+            message="no agent runs on this node; see the DaemonSet registry-trust-agent and its tolerations",
+        )
+    return NodeStanding(NodeState.PENDING, Reason.NODE_PENDING, message="the agent has not reported this revision yet")
+
+
+def _failure(report: NodeReport, trust: Served) -> NodeStanding | None:
+    for target in report.targets:
+        if target.state in _BAD_TARGETS:
+            return NodeStanding(NodeState.FAILED, target.reason, message=f"{target.path}: {target.message}")
+    registries = trust.content.registries
+    for row in report.registries:
+        if row.registry in registries and row.trust in ("", trust.name):
+            if row.state is RowState.FAILED:
+                return NodeStanding(NodeState.FAILED, row.reason, row.registry, row.message)
+            if row.state is not RowState.CURRENT:
+                return NodeStanding(NodeState.PENDING, row.reason, row.registry, row.message)
+    if report.is_truncated():
+        return NodeStanding(
+            NodeState.FAILED,
+            Reason.NODES_FAILING,
+            message=f"{report.failing} registries fail on this node, more than its report can name",
+        )
+    return None
+
+
+class Fleet:
+    """Nodes, reports and live agents against the served trusts.
+
+    `live_agents` None means that there is no DaemonSet to ask: then a node that reports has a live agent.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node] = {}
+        self._reports: dict[str, NodeReport] = {}
+        self._trusts: dict[str, Served] = {}
+        self._live: frozenset[str] | None = None
+        self._bundle_uid = ""
+        self._standings: dict[str, dict[str, NodeStanding]] = {}
+        self._counts: dict[str, Counter[NodeState]] = {}
+
+    @property
+    def size(self) -> int:
+        """Return the number of Nodes."""
+        return len(self._nodes)
+
+    def live(self, node: str) -> bool:
+        """Say whether an agent runs on a node."""
+        return node in self._reports if self._live is None else node in self._live
+
+    def rebuild(
+        self,
+        nodes: Iterable[Node],
+        reports: Mapping[str, NodeReport],
+        trusts: Iterable[Served],
+        live_agents: frozenset[str] | None,
+        bundle_uid: str,
+    ) -> None:
+        """Take everything anew, as after a complete LIST."""
+        self._nodes = {node.name: node for node in nodes}
+        self._reports = dict(reports)
+        self._live = live_agents
+        self._bundle_uid = bundle_uid
+        self._trusts, self._standings, self._counts = {}, {}, {}
+        self.set_trusts(trusts)
+
+    def set_trusts(self, trusts: Iterable[Served]) -> set[str]:
+        """Take the trusts as they are served now; return the names of those whose standing was counted anew."""
+        fresh = {trust.name: trust for trust in trusts}
+        for name in self._trusts.keys() - fresh.keys():
+            del self._trusts[name], self._standings[name], self._counts[name]
+        touched = {name for name, trust in fresh.items() if self._trusts.get(name) != trust}
+        for name in touched:
+            self._trusts[name] = fresh[name]
+            self._standings[name] = {}
+            self._counts[name] = Counter()
+            for node in self._nodes:
+                self._recount(node, name)
+        return touched
+
+    def set_node(self, name: str, node: Node | None) -> set[str]:
+        """Take a Node as it is now (None: it is gone); return the trusts whose counts changed."""
+        if node is None:
+            self._nodes.pop(name, None)
+        else:
+            self._nodes[name] = node
+        return self._recount_node(name)
+
+    def set_report(self, name: str, report: NodeReport | None) -> set[str]:
+        """Take a node's report (None: it is gone); return the trusts whose counts changed."""
+        if report is None:
+            self._reports.pop(name, None)
+        else:
+            self._reports[name] = report
+        return self._recount_node(name)
+
+    def set_live_agents(self, live_agents: frozenset[str] | None) -> set[str]:
+        """Take the set of nodes with a live agent; return the trusts whose counts changed."""
+        before, self._live = self._live, live_agents
+        if before is None or live_agents is None:
+            names: Iterable[str] = list(self._nodes) if before is not live_agents else ()
+        else:
+            names = before ^ live_agents
+        return {trust for name in names for trust in self._recount_node(name)}
+
+    def standing(self, trust: str, most: int) -> Standing:
+        """Return the counts of one trust, and at most `most` of its nodes that are not current."""
+        nodes = self._standings.get(trust, {})
+        counts = self._counts.get(trust, Counter())
+        behind: list[tuple[str, NodeStanding]] = []
+        if counts[NodeState.CURRENT] != sum(counts.values()):
+            behind = [(name, standing) for name, standing in nodes.items() if standing.state is not NodeState.CURRENT]
+            behind.sort(key=lambda item: (_URGENCY[item[1].state], item[0]))
+        agents = len(self._live if self._live is not None else self._reports.keys() & self._nodes.keys())
+        return Standing({state: counts[state] for state in NodeState}, tuple(behind[:most]), agents)
+
+    def _recount_node(self, node: str) -> set[str]:
+        return {trust for trust in self._trusts if self._recount(node, trust)}
+
+    def _recount(self, node_name: str, trust_name: str) -> bool:
+        node = self._nodes.get(node_name)
+        report = self._reports.get(node_name)
+        after = (
+            None
+            if node is None
+            else judge(node, report, self._trusts[trust_name], self._bundle_uid, live=self.live(node_name))
+        )
+        standings = self._standings[trust_name]
+        before = standings.get(node_name)
+        if before == after:
+            return False
+        if before is not None:
+            self._counts[trust_name][before.state] -= 1
+            del standings[node_name]
+        if after is not None:
+            self._counts[trust_name][after.state] += 1
+            standings[node_name] = after
+        return True

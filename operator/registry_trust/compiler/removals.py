@@ -1,0 +1,98 @@
+"""Removals: how long a trust that is gone is still served, and when so many are gone that an admin should confirm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState
+
+GRACE = 30.0
+"""Seconds that a trust is served after it is gone, so that a rename (new one applied, old one deleted) has no gap."""
+
+GUARD_WINDOW = 600.0
+"""Seconds over which removals are counted, and that they are held for when they are too many."""
+
+GUARD_MINIMUM = 3
+"""Below this number of trusts nothing is ever a mass removal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """What becomes of the trusts that are gone.
+
+    Attributes:
+        tombstones: those that stay in the index, by name.
+        carried_out: Unix times of the removals within the guard's window that were carried out.
+        held: names of those that the guard holds.
+        due: Unix time at which the next one matures; None without any.
+    """
+
+    tombstones: Mapping[str, IndexedTrust]
+    carried_out: tuple[float, ...]
+    held: tuple[str, ...]
+    due: float | None
+
+
+def judge(
+    last: Bundle,
+    live: Mapping[str, TrustContent | None],
+    now: float,
+    *,
+    confirmed_serial: int = 0,
+    frozen: bool = False,
+) -> Removals:
+    """Decide which of the trusts that are gone are still served.
+
+    Args:
+        last: the bundle as it was written last.
+        live: every trust that exists, with the content that it is about to have.
+        now: Unix time.
+        confirmed_serial: removals that began at this serial or before are confirmed by the admin.
+        frozen: nothing matures (the CRD is missing or terminating: then nobody removed the trusts one by one).
+
+    A trust that covers all that a removed one gave ends its tombstone at once, and is no removal at all.
+    """
+    gone = [_tombstone(trust, last.serial + 1, now) for trust in last.trusts if trust.name not in live]
+    gone = [trust for trust in gone if not _covered(trust, live.values())]
+    recent = tuple(moment for moment in last.removals if now - moment < GUARD_WINDOW)
+    total = len(live) + len(gone) + len(recent)
+    guarded = total >= GUARD_MINIMUM and 2 * (len(gone) + len(recent)) > total
+    stay: dict[str, IndexedTrust] = {}
+    carried_out: list[float] = list(recent)
+    held: list[str] = []
+    due: list[float] = []
+    for trust in gone:
+        removed_at = trust.removed_at if trust.removed_at is not None else now
+        confirmed = confirmed_serial >= trust.since
+        matures = removed_at + GRACE + (GUARD_WINDOW if guarded and not confirmed else 0.0)
+        if not frozen and (confirmed or now >= matures):
+            carried_out.append(now)
+            continue
+        stay[trust.name] = trust
+        if frozen or (guarded and not confirmed):
+            held.append(trust.name)
+        if not frozen:
+            due.append(matures)
+    return Removals(stay, tuple(carried_out), tuple(sorted(held)), min(due, default=None))
+
+
+def _tombstone(trust: IndexedTrust, serial: int, now: float) -> IndexedTrust:
+    if trust.state is TrustState.REMOVED:
+        return trust
+    return replace(trust, state=TrustState.REMOVED, since=serial, removed_at=now)
+
+
+def _covered(gone: IndexedTrust, live: Iterable[TrustContent | None]) -> bool:
+    content = gone.content
+    return content is not None and any(other is not None and _covers(other, content) for other in live)
+
+
+def _covers(other: TrustContent, content: TrustContent) -> bool:
+    """Say whether every node that has `content` gets all of it from `other` too."""
+    return (
+        (other.selector is None or other.selector == content.selector)
+        and set(content.registries) <= set(other.registries)
+        and set(content.ca_certificates) <= set(other.ca_certificates)
+        and set(content.client_certificates) <= set(other.client_certificates)
+    )

@@ -1,0 +1,179 @@
+"""The status of a trust: conditions, node counts, failing nodes and certificates, as the object's `status`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from registry_trust.compiler.compile import Outcome
+from registry_trust.compiler.content import SourcedCertificate
+from registry_trust.compiler.fleet import NodeState, Standing
+from registry_trust.core.conditions import Condition, ConditionStatus, merge
+from registry_trust.core.findings import Finding
+from registry_trust.core.reasons import Reason
+from registry_trust.core.text import clip, listing
+
+MAXIMUM_FAILING_NODES = 10
+MAXIMUM_CERTIFICATES = 32
+EXPIRY_THRESHOLD = timedelta(days=30)
+EXPIRY_FRACTION = 0.2
+"""A certificate is expiring in the last 30 days, or in the last fifth of its lifetime where that is less."""
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as Kubernetes writes it: RFC 3339, UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def make_status(
+    outcome: Outcome, standing: Standing, now: datetime, previous: Mapping[str, Any], held: Sequence[Finding] = ()
+) -> dict[str, Any]:
+    """Return the whole `status` of a trust.
+
+    Args:
+        outcome: what came of the trust.
+        standing: its nodes.
+        now: the moment that changed conditions get as their `lastTransitionTime`.
+        previous: the status as it is, for the transition times that stay.
+        held: what is to be said beside it (warnings of the whole installation).
+    """
+    conditions = _conditions(outcome, standing, now, held)
+    soonest = sorted(outcome.certificates, key=lambda item: (item.facts.not_after, item.facts.sha256))
+    status: dict[str, Any] = {
+        "observedGeneration": outcome.generation,
+        "conditions": merge(previous.get("conditions") or (), conditions, outcome.generation, timestamp(now)),
+        "nodes": {"selected": standing.selected, **{state.value: standing.counts[state] for state in NodeState}},
+        "nodesSummary": f"{standing.counts[NodeState.CURRENT]}/{standing.selected}",
+        "certificateCount": len(outcome.certificates),
+    }
+    if outcome.revision:
+        status["revision"] = outcome.revision
+    if soonest:
+        status["nextExpiry"] = timestamp(soonest[0].facts.not_after)
+        status["certificates"] = [_certificate(item) for item in soonest[:MAXIMUM_CERTIFICATES]]
+    if standing.not_current:
+        status["failingNodes"] = [
+            _present(name=name, registry=node.registry, reason=node.reason, message=clip(node.message))
+            for name, node in standing.not_current[:MAXIMUM_FAILING_NODES]
+        ]
+    return status
+
+
+def is_expiring(not_before: datetime, not_after: datetime, now: datetime) -> bool:
+    """Say whether a certificate is within its last 30 days, or within the last fifth of a shorter lifetime."""
+    lifetime = not_after - not_before
+    return now >= not_after - min(EXPIRY_THRESHOLD, lifetime * EXPIRY_FRACTION)
+
+
+def _conditions(outcome: Outcome, standing: Standing, now: datetime, held: Sequence[Finding]) -> list[Condition]:
+    accepted = _accepted(outcome, held)
+    distributed = _distributed(outcome, standing)
+    conditions = [accepted, distributed, _expiring(outcome.certificates, now)]
+    if accepted.status is not ConditionStatus.TRUE:
+        conditions.append(Condition("Ready", ConditionStatus.FALSE, accepted.reason, accepted.message))
+        conditions.append(Condition("Stalled", ConditionStatus.TRUE, accepted.reason, accepted.message))
+    elif distributed.status is ConditionStatus.TRUE:
+        conditions.append(Condition("Ready", ConditionStatus.TRUE, Reason.READY, distributed.message))
+    else:
+        conditions.append(Condition("Ready", ConditionStatus.FALSE, distributed.reason, distributed.message))
+        stuck = distributed.reason != Reason.NODES_PENDING
+        kind = "Stalled" if stuck else "Reconciling"
+        conditions.append(Condition(kind, ConditionStatus.TRUE, distributed.reason, distributed.message))
+    return conditions
+
+
+def _accepted(outcome: Outcome, held: Sequence[Finding]) -> Condition:
+    if outcome.errors:
+        first = outcome.errors[0]
+        tail = (
+            f" (still serving revision {outcome.revision})"
+            if outcome.content is not None
+            else " (nothing is served; nodes keep what they have)"
+        )
+        more = f" (and {len(outcome.errors) - 1} more errors)" if len(outcome.errors) > 1 else ""
+        located = f"{first.field}: {first.message}" if first.field else first.message
+        return Condition("Accepted", ConditionStatus.FALSE, first.reason, located + more + tail)
+    if outcome.suspended:
+        what = f"revision {outcome.revision} is frozen" if outcome.content is not None else "nothing was served before"
+        return Condition("Accepted", ConditionStatus.TRUE, Reason.SUSPENDED, f"suspended: {what}")
+    warnings = [str(finding) for finding in (*held, *outcome.warnings)]
+    if warnings:
+        return Condition("Accepted", ConditionStatus.TRUE, Reason.VALID_WITH_WARNINGS, listing(warnings, 3))
+    return Condition("Accepted", ConditionStatus.TRUE, Reason.VALID, "every certificate and key is usable")
+
+
+def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: PLR0911 - one return for each reason
+    def no(reason: Reason, message: str) -> Condition:
+        return Condition("Distributed", ConditionStatus.FALSE, reason, message)
+
+    if outcome.content is None:
+        return no(Reason.NOT_ACCEPTED, "there is no content to distribute")
+    if standing.agents == 0:
+        return no(Reason.NO_AGENTS, "no agent runs on any node; see the DaemonSet registry-trust-agent")
+    counts = standing.counts
+    current, selected = counts[NodeState.CURRENT], standing.selected
+    message = f"{current} of {selected} nodes have revision {outcome.revision}"
+    missing = [
+        f"{counts[state]} {word}"
+        for state, word in (
+            (NodeState.FAILED, "failing"),
+            (NodeState.PENDING, "pending"),
+            (NodeState.UNREACHABLE, "unreachable"),
+            (NodeState.WITHOUT_AGENT, "without an agent"),
+        )
+        if counts[state]
+    ]
+    if missing:
+        message += f"; {', '.join(missing)}"
+    if standing.not_current:
+        name, node = standing.not_current[0]
+        registry = f" {node.registry}:" if node.registry else ""
+        message += f"; {name}: {node.reason}:{registry} {node.message}"
+    if counts[NodeState.FAILED]:
+        return no(Reason.NODES_FAILING, message)
+    if counts[NodeState.PENDING]:
+        return no(Reason.NODES_PENDING, message)
+    if selected == 0:
+        return Condition("Distributed", ConditionStatus.TRUE, Reason.NO_NODES_SELECTED, "no node is selected")
+    if current == 0 and counts[NodeState.WITHOUT_AGENT]:
+        return no(Reason.NO_AGENTS, message)
+    return Condition("Distributed", ConditionStatus.TRUE, Reason.ALL_NODES_CURRENT, message)
+
+
+def _expiring(certificates: Sequence[SourcedCertificate], now: datetime) -> Condition:
+    soon = sorted(
+        (item for item in certificates if is_expiring(item.facts.not_before, item.facts.not_after, now)),
+        key=lambda item: item.facts.not_after,
+    )
+    if not soon:
+        return Condition("Expiring", ConditionStatus.FALSE, Reason.NOT_EXPIRING, "no certificate is near its end")
+    expired = soon[0].facts.not_after <= now
+    shown = [
+        f"{item.facts.subject} ({item.source or 'last good'}) at {timestamp(item.facts.not_after)}" for item in soon
+    ]
+    verb = "ended or will end" if expired else "will end"
+    return Condition(
+        "Expiring",
+        ConditionStatus.TRUE,
+        Reason.EXPIRED if expired else Reason.EXPIRING,
+        f"{len(soon)} of {len(certificates)} certificates {verb}: {listing(shown)}",
+    )
+
+
+def _certificate(item: SourcedCertificate) -> dict[str, Any]:
+    facts = item.facts
+    return _present(
+        kind=facts.kind.value,
+        source=item.source,
+        subject=facts.subject,
+        issuer=facts.issuer,
+        serialNumber=facts.serial_number,
+        sha256=facts.sha256,
+        notBefore=timestamp(facts.not_before),
+        notAfter=timestamp(facts.not_after),
+    )
+
+
+def _present(**fields: str) -> dict[str, str]:
+    return {name: str(value) for name, value in fields.items() if value}

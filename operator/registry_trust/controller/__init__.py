@@ -1,0 +1,1 @@
+"""The operator: watches the cluster with kopf, compiles, and writes bundle, statuses and Events."""

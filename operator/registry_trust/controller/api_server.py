@@ -1,0 +1,148 @@
+"""Requests to the API server by the official client: plain JSON in and out, with a timeout on each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kubernetes import client
+from prometheus_client import Counter
+from urllib3.exceptions import HTTPError
+
+from registry_trust.controller.connection import CONNECT_TIMEOUT, READ_TIMEOUT
+from registry_trust.core.text import clip, escape
+
+PAGE = 500
+"""Objects in one page of a LIST."""
+
+APPLY = "application/apply-patch+yaml"
+
+_REQUESTS = Counter("registry_trust_api_requests_total", "Requests to the API server.", ["verb", "code"])
+
+
+@dataclass(frozen=True)
+class ApiFailure(Exception):
+    """A request that did not succeed; `status` is the HTTP status, 0 where there was no answer."""
+
+    status: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.status or 'no answer'}: {self.message}"
+
+
+class ApiServer:
+    """A thin client. Thread-safe as far as the official client's connection pool is."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    def get(self, path: str, *, metadata_only: bool = False) -> dict[str, Any]:
+        """GET one object; with `metadata_only` as PartialObjectMetadata.
+
+        Raises:
+            ApiFailure: any answer but 200, or none.
+        """
+        kind = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1" if metadata_only else "application/json"
+        return self._request("GET", path, accept=kind)
+
+    def list(self, path: str, **query: str) -> tuple[int, list[dict[str, Any]]]:
+        """LIST completely, page by page; return the list's resourceVersion and the objects.
+
+        Raises:
+            ApiFailure: a page failed; nothing is returned then, so that an incomplete list is never taken for one.
+        """
+        items: list[dict[str, Any]] = []
+        version = 0
+        for page in self._pages(path, query):
+            version = int(page["metadata"]["resourceVersion"])
+            items.extend(page.get("items") or ())
+        return version, items
+
+    def apply(self, path: str, body: Mapping[str, Any], manager: str) -> dict[str, Any]:
+        """Server-side apply one object or its status; return it as it is then.
+
+        Raises:
+            ApiFailure: 409 where `body` carries a resourceVersion that is not the object's any more.
+        """
+        return self._request("PATCH", path, {"fieldManager": manager, "force": "true"}, body, content_type=APPLY)
+
+    def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST one object.
+
+        Raises:
+            ApiFailure: it was not created.
+        """
+        return self._request("POST", path, None, body)
+
+    def replace(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """PUT one object.
+
+        Raises:
+            ApiFailure: 409 where it changed since it was read.
+        """
+        return self._request("PUT", path, None, body)
+
+    def merge(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """PATCH one object by JSON merge.
+
+        Raises:
+            ApiFailure: it was not changed.
+        """
+        return self._request("PATCH", path, None, body, content_type="application/merge-patch+json")
+
+    def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        token = ""
+        while True:
+            parameters = {**query, "limit": str(PAGE), **({"continue": token} if token else {})}
+            page = self._request("GET", path, parameters)
+            yield page
+            token = page["metadata"].get("continue") or ""
+            if not token:
+                return
+
+    def _request(
+        self,
+        verb: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        *,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> dict[str, Any]:
+        headers = {"Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        arguments = self._api.param_serialize(
+            verb,
+            path,
+            query_params=list((query or {}).items()),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = self._api.call_api(*arguments, _request_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
+            data: bytes = answer.read()  # type: ignore[no-untyped-call]  # the client carries no types here
+        except client.ApiException as error:
+            _REQUESTS.labels(verb, str(error.status or 0)).inc()
+            raise ApiFailure(int(error.status or 0), clip(escape(str(error.reason or "")))) from None
+        except (HTTPError, OSError) as error:
+            _REQUESTS.labels(verb, "0").inc()
+            raise ApiFailure(0, clip(escape(f"{type(error).__name__}: {error}"))) from None
+        _REQUESTS.labels(verb, str(answer.status)).inc()
+        if not 200 <= answer.status < 300:
+            raise ApiFailure(answer.status, _message(data))
+        result: dict[str, Any] = json.loads(data)
+        return result
+
+
+def _message(data: bytes) -> str:
+    """Return what the API server said, without repeating what was sent to it."""
+    try:
+        return clip(escape(str(json.loads(data).get("message", "")), 512))
+    except (ValueError, AttributeError):
+        return "the answer is not JSON"

@@ -1,0 +1,173 @@
+"""The cluster as the operator knows it: trusts, sources, nodes and reports, from events and complete LISTs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from registry_trust.api.parse import check_trust, parse_trust
+from registry_trust.compiler.compile import TrustInput
+from registry_trust.compiler.fleet import Node
+from registry_trust.compiler.sources import SourceKind, SourceObject, Sources
+from registry_trust.controller.api_server import ApiServer
+from registry_trust.controller.collection import Collection
+from registry_trust.controller.settings import REPORTS, TRUSTS
+from registry_trust.core.bundle import SECRET_TYPE
+from registry_trust.core.errors import InvalidField
+from registry_trust.core.findings import Finding
+from registry_trust.core.report import NodeReport, decode_report
+
+Object = Mapping[str, Any]
+Value = TypeVar("Value")
+
+SECRETS_WITHOUT = f"type!={SECRET_TYPE},type!=helm.sh/release.v1"
+"""Field selector that keeps the bundle itself and Helm's releases out of what is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustObject:
+    """A `RegistryTrust` as it is read: its input for the compiler, and the status that it carries."""
+
+    input: TrustInput
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedReport:
+    """A node's report, and the UID of the Node that owns it: one of a Node that is gone says nothing of the new one."""
+
+    node_uid: str
+    report: NodeReport
+
+
+class Cluster:
+    """Everything that is watched. `complete` turns true with the first complete LIST of all of it."""
+
+    def __init__(self, trust_namespace: str) -> None:
+        self.trust_namespace = trust_namespace
+        self.trusts: Collection[TrustObject] = Collection()
+        self.secrets: Collection[SourceObject] = Collection()
+        self.config_maps: Collection[SourceObject] = Collection()
+        self.nodes: Collection[Node] = Collection()
+        self.reports: Collection[OwnedReport] = Collection()
+        self.complete = False
+
+    def sources(self) -> Sources:
+        """Return a snapshot of the trust namespace."""
+        everything = [*self.secrets.values().values(), *self.config_maps.values().values()]
+        return Sources(self.trust_namespace, {(source.kind, source.name): source for source in everything})
+
+    def relist(self, server: ApiServer) -> bool:
+        """LIST everything completely and take it; say whether anything changed by it.
+
+        Raises:
+            ApiFailure: a LIST failed. Then nothing at all was taken: what is known stays.
+        """
+        namespace = f"/api/v1/namespaces/{self.trust_namespace}"
+        trusts = server.list(TRUSTS)
+        secrets = server.list(f"{namespace}/secrets", fieldSelector=SECRETS_WITHOUT)
+        config_maps = server.list(f"{namespace}/configmaps")
+        nodes = server.list("/api/v1/nodes")
+        reports = server.list(REPORTS)
+        changes = [
+            self.trusts.swap(trusts[0], _read(trusts[1], read_trust)),
+            self.secrets.swap(secrets[0], _read(secrets[1], read_secret)),
+            self.config_maps.swap(config_maps[0], _read(config_maps[1], read_config_map)),
+            self.nodes.swap(nodes[0], _read(nodes[1], read_node)),
+            self.reports.swap(reports[0], _read(reports[1], read_report)),
+        ]
+        first, self.complete = not self.complete, True
+        return first or any(changes)
+
+
+def key_and_version(body: Object) -> tuple[str, int]:
+    """Return an object's name and its resourceVersion."""
+    return str(body["metadata"]["name"]), int(body["metadata"]["resourceVersion"])
+
+
+def _read(items: list[dict[str, Any]], read: Callable[[Object], Value | None]) -> dict[str, tuple[int, Value]]:
+    found: dict[str, tuple[int, Value]] = {}
+    for body in items:
+        key, version = key_and_version(body)
+        value = read(body)
+        if value is not None:
+            found[key] = (version, value)
+    return found
+
+
+def read_trust(body: Object) -> TrustObject:
+    """Parse a `RegistryTrust`; what can't be parsed is an input with its errors."""
+    metadata = body["metadata"]
+    errors: tuple[Finding, ...] = ()
+    trust = None
+    try:
+        trust = parse_trust(body)
+    except InvalidField as error:
+        everything = check_trust(body) or (error,)
+        errors = tuple(Finding(each.reason, each.message, each.field) for each in everything)
+    source = TrustInput(
+        name=str(metadata["name"]),
+        uid=str(metadata.get("uid", "")),
+        created=str(metadata.get("creationTimestamp", "")),
+        generation=int(metadata.get("generation", 0)),
+        trust=trust,
+        errors=errors,
+    )
+    return TrustObject(source, dict(body.get("status") or {}))
+
+
+def read_secret(body: Object) -> SourceObject | None:
+    """Take a Secret's data; the bundle itself and Helm's releases are never sources."""
+    secret_type = str(body.get("type", ""))
+    if secret_type in (SECRET_TYPE, "helm.sh/release.v1"):
+        return None
+    return _source(SourceKind.SECRET, body, _decoded(body.get("data") or {}), secret_type)
+
+
+def read_config_map(body: Object) -> SourceObject:
+    """Take a ConfigMap's data, text and binary."""
+    text = {str(key): str(value).encode() for key, value in (body.get("data") or {}).items()}
+    return _source(SourceKind.CONFIG_MAP, body, {**text, **_decoded(body.get("binaryData") or {})}, "")
+
+
+def read_node(body: Object) -> Node:
+    """Take what matters of a Node."""
+    metadata = body["metadata"]
+    conditions = (body.get("status") or {}).get("conditions") or ()
+    ready = next((c.get("status") for c in conditions if c.get("type") == "Ready"), "Unknown")
+    return Node(
+        name=str(metadata["name"]),
+        uid=str(metadata.get("uid", "")),
+        labels=dict(metadata.get("labels") or {}),
+        # A Node without a Ready condition has no kubelet (agents run as plain processes): it is not called away.
+        ready=ready == "True" or not any(c.get("type") == "Ready" for c in conditions),
+    )
+
+
+def read_report(body: Object) -> OwnedReport | None:
+    """Take a node's report; one that can't be understood is none."""
+    owners = body["metadata"].get("ownerReferences") or ()
+    uid = next((str(owner.get("uid", "")) for owner in owners if owner.get("kind") == "Node"), "")
+    try:
+        return OwnedReport(uid, decode_report(body.get("status") or {}))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def _source(kind: SourceKind, body: Object, data: Mapping[str, bytes], secret_type: str) -> SourceObject:
+    metadata = body["metadata"]
+    version = f"{metadata.get('uid', '')}/{metadata.get('resourceVersion', '')}"
+    return SourceObject(kind, str(metadata["name"]), version, data, secret_type)
+
+
+def _decoded(data: Mapping[str, Any]) -> dict[str, bytes]:
+    decoded: dict[str, bytes] = {}
+    for key, value in data.items():
+        try:
+            decoded[str(key)] = base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError, TypeError):
+            continue  # The API server never stores such a value.
+    return decoded

@@ -1,0 +1,40 @@
+"""Settings of the operator, as the composition root hands them over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GROUP = "registrytrust.io"
+VERSION = "v1alpha1"
+TRUSTS = f"/apis/{GROUP}/{VERSION}/registrytrusts"
+REPORTS = f"/apis/{GROUP}/{VERSION}/nodetrusts"
+CRD = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/registrytrusts.{GROUP}"
+FIELD_MANAGER = "registry-trust-operator"
+CONFIRM_ANNOTATION = f"{GROUP}/confirm-removal"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSettings:
+    """What the operator is told.
+
+    Attributes:
+        namespace: its own namespace, with bundle, Lease and DaemonSet.
+        trust_namespace: the only namespace whose Secrets and ConfigMaps it reads.
+        identity: the name under which it holds the Lease.
+        kubeconfig: a kubeconfig file; empty inside a cluster.
+        listen: host and port of metrics and health; port 0 takes a free one.
+        resync: seconds between complete LISTs (jittered by a fifth).
+        poll: seconds between looks at the bundle's metadata and the DaemonSet.
+    """
+
+    namespace: str
+    trust_namespace: str
+    identity: str
+    kubeconfig: str = ""
+    bundle_name: str = "registry-trust-bundle"
+    lease_name: str = "registry-trust-operator"
+    agent_name: str = "registry-trust-agent"
+    listen: tuple[str, int] = ("0.0.0.0", 8080)  # noqa: S104 - a pod's own address, for the kubelet's probes
+    resync: float = 600.0
+    poll: float = 5.0
+    leader_election: bool = True

@@ -1,0 +1,111 @@
+"""The bundle: the compiled desired state of all trusts, as one value and as the data of one Secret."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from registry_trust.core.selection import NodeSelector
+
+SCHEMA = 1
+"""Version of `index.json`. A reader that knows less than `minReader` keeps what it has."""
+
+INDEX_KEY = "index.json"
+SECRET_TYPE = "registrytrust.io/bundle"
+SIZE_LIMIT = 1_000_000
+"""Bytes of names and values together; the API server's own limit for a Secret is 1 MiB (1,048,576)."""
+
+
+class TrustState(StrEnum):
+    """What the index says of a trust."""
+
+    ACTIVE = "Active"
+    """The content stands in the bundle and is to be on the nodes."""
+    HELD = "Held"
+    """The trust exists and nobody knows its content: nodes keep what they have of it."""
+    REMOVED = "Removed"
+    """The trust is gone; its content is served a little longer, so that a rename or a mistake has no gap."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ClientPairRef:
+    """A client pair by the blobs that hold it; `name` is its file name on a node, without ending."""
+
+    name: str
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrustContent:
+    """What a trust asks of a node; certificates and keys are references to blobs."""
+
+    registries: tuple[str, ...]
+    ca_certificates: tuple[str, ...] = ()
+    client_certificates: tuple[ClientPairRef, ...] = ()
+    selector: NodeSelector | None = None
+
+    def references(self) -> Iterable[str]:
+        """Yield every blob that this content needs."""
+        yield from self.ca_certificates
+        for pair in self.client_certificates:
+            yield pair.certificate
+            yield pair.key
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Say whether a node with these labels is to have this content."""
+        return self.selector is None or self.selector.selects(labels)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedTrust:
+    """One trust's place in the index; `since` is the serial at which its content last changed."""
+
+    name: str
+    uid: str
+    since: int
+    state: TrustState
+    content: TrustContent | None = None
+    removed_at: float | None = None
+    """Unix time at which the operator saw that the trust was gone; None unless REMOVED."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """All trusts in the order of their age in the index, and the PEM blobs that they refer to.
+
+    `serial` counts writes, `fleet_size` is the number of Nodes (agents spread their reports by it), `withdrawn` asks
+    agents to remove everything that they wrote (uninstallation).
+    """
+
+    serial: int = 0
+    trusts: tuple[IndexedTrust, ...] = ()
+    blobs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    fleet_size: int = 0
+    withdrawn: bool = False
+    removals: tuple[float, ...] = ()
+    """Unix times of the removals of the last minutes that were carried out: the mass-removal guard counts them."""
+
+    def trust(self, name: str) -> IndexedTrust | None:
+        """Return the trust of that name, if the index lists it."""
+        return next((trust for trust in self.trusts if trust.name == name), None)
+
+    def same_content(self, other: Bundle) -> bool:
+        """Say whether nothing but the serial (and a trust's `since`) differs: then there is nothing to write."""
+
+        def essence(bundle: Bundle) -> object:
+            trusts = tuple((t.name, t.uid, t.state, t.content, t.removed_at) for t in bundle.trusts)
+            return trusts, bundle.fleet_size, bundle.withdrawn, bundle.removals
+
+        return essence(self) == essence(other) and dict(self.blobs) == dict(other.blobs)
+
+    def size(self) -> int:
+        """Bytes that the blobs take in the Secret, names included; the index comes on top."""
+        return sum(len(reference) + len(data) for reference, data in self.blobs.items())
+
+
+def reference_of(pem: bytes) -> str:
+    """Return the name under which a PEM stands in the bundle: its SHA-256 in hex."""
+    return hashlib.sha256(pem).hexdigest()

@@ -1,0 +1,91 @@
+"""Desired state of one node: from the bundle and the node's labels to the material of each registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from registry_trust.core.bundle import Bundle, IndexedTrust
+from registry_trust.core.layout import ClientPair, Material
+from registry_trust.core.reasons import Reason
+from registry_trust.core.report import RegistryRow, RowState
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredRegistry:
+    """One registry's material on a node, and the names of the trusts that it comes from, in index order."""
+
+    registry: str
+    trusts: tuple[str, ...]
+    material: Material = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """Everything that a node is to have.
+
+    `held` are trusts whose content nobody knows: what a node has of them stays. `conflicts` are rows for trusts whose
+    client certificate lost its name to an earlier trust.
+    """
+
+    registries: Mapping[str, DesiredRegistry]
+    held: frozenset[str] = frozenset()
+    conflicts: tuple[RegistryRow, ...] = ()
+
+
+def desired_state(bundle: Bundle, labels: Mapping[str, str]) -> Desired:
+    """Select the trusts of a node and unite what they say of each registry.
+
+    Several trusts for one registry add up: CA certificates are united; client pairs are united by name, and where two
+    trusts give different content under one name, the earlier one in the index has it.
+    """
+    if bundle.withdrawn:
+        return Desired({})
+    held = frozenset(trust.name for trust in bundle.trusts if trust.content is None)
+    by_registry: dict[str, list[IndexedTrust]] = {}
+    for trust in bundle.trusts:
+        if trust.content is not None and trust.content.selects(labels):
+            for registry in trust.content.registries:
+                by_registry.setdefault(registry, []).append(trust)
+    registries: dict[str, DesiredRegistry] = {}
+    conflicts: list[RegistryRow] = []
+    for registry, trusts in sorted(by_registry.items()):
+        material, lost = _unite(registry, trusts, bundle.blobs)
+        registries[registry] = DesiredRegistry(registry, tuple(trust.name for trust in trusts), material)
+        conflicts.extend(lost)
+    return Desired(registries, held, tuple(conflicts))
+
+
+def _unite(registry: str, trusts: list[IndexedTrust], blobs: Mapping[str, bytes]) -> tuple[Material, list[RegistryRow]]:
+    authorities: set[str] = set()
+    pairs: dict[str, tuple[str, str, str]] = {}
+    conflicts: list[RegistryRow] = []
+    for trust in trusts:
+        if trust.content is None:
+            continue
+        authorities.update(trust.content.ca_certificates)
+        for pair in trust.content.client_certificates:
+            certificate, key, owner = pairs.setdefault(pair.name, (pair.certificate, pair.key, trust.name))
+            if (certificate, key) != (pair.certificate, pair.key):
+                conflicts.append(_lost_name(registry, trust.name, pair.name, owner))
+    return (
+        Material(
+            # By hash, not by trust: the file stays the same when one trust takes over from another.
+            ca_certificates=tuple(blobs[reference] for reference in sorted(authorities)),
+            client_pairs=tuple(
+                ClientPair(name, blobs[certificate], blobs[key]) for name, (certificate, key, _) in pairs.items()
+            ),
+        ),
+        conflicts,
+    )
+
+
+def _lost_name(registry: str, trust: str, name: str, owner: str) -> RegistryRow:
+    return RegistryRow(
+        registry=registry,
+        trust=trust,
+        state=RowState.FAILED,
+        reason=Reason.CLIENT_CERTIFICATE_CONFLICT,
+        message=f'the client certificate "{name}" of trust {owner}, which is older, is used for {registry}; '
+        f"give the one of trust {trust} another name in clientCertificates[].name",
+    )

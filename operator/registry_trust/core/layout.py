@@ -1,0 +1,148 @@
+"""Layouts: which directory and which files make a runtime trust one registry, and in which order it looks for them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from registry_trust.core import registry as registry_names
+
+STORE = ".registry-trust"
+"""The folder inside each root that holds generations and manifests; no runtime looks into it."""
+
+PRIVATE_FILE = 0o600
+PUBLIC_FILE = 0o644
+PRIVATE_DIRECTORY = 0o700
+PUBLIC_DIRECTORY = 0o755
+
+
+class Layout(StrEnum):
+    """How a runtime reads a root of certificate directories."""
+
+    DOCKER = "docker"
+    """dockerd, `/etc/docker/certs.d/<host[:port]>/`: ca.crt, client.cert, client.key."""
+    CONTAINERS = "containers"
+    """CRI-O, Podman, Buildah, Skopeo: the same files, several roots, the first that has the host wins."""
+    CONTAINERD = "containerd"
+    """containerd, `<host>_<port>_/hosts.toml`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPair:
+    """A client certificate chain and its key as PEM; never printed."""
+
+    name: str
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What one registry gets on one node: CA certificates and client pairs, in the order to be tried."""
+
+    ca_certificates: tuple[bytes, ...] = ()
+    client_pairs: tuple[ClientPair, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a generation: name, mode (permission bits) and bytes; never printed."""
+
+    name: str
+    mode: int
+    data: bytes = field(repr=False)
+
+
+def entry_name(layout: Layout, registry: str) -> str:
+    """Return the name of a registry's directory that a runtime of this layout looks for first.
+
+    containerd (hosts.go, 1.6 to 2.4) tries `<host>_<port>_` before `<host>:<port>`. An IPv6 address without a port
+    keeps its own name: containerd would take its last group for a port, and then falls back to the plain name.
+    """
+    host, port = registry_names.split(registry)
+    return f"{host}_{port}_" if layout is Layout.CONTAINERD and port else registry
+
+
+def lookup_names(layout: Layout, registry: str) -> tuple[str, ...]:
+    """Return every directory name that a runtime tries in one root for a registry, in its order.
+
+    Docker and containers-image know one name; containerd tries two spellings and then `_default`.
+    """
+    if layout is not Layout.CONTAINERD:
+        return (registry,)
+    names = [entry_name(layout, registry)]
+    if ":" in registry[1:]:
+        # containerd replaces the last colon, whatever it separates: `[2001:db8::1]` becomes `[2001:db8:_1]_`.
+        head, _, tail = registry.rpartition(":")
+        names = [f"{head}_{tail}_", registry]
+    return (*names, "_default")
+
+
+def render(layout: Layout, registry: str, material: Material, generation: str) -> tuple[File, ...]:
+    """Return the files of one generation, sorted by name.
+
+    With a key in it every file is 0600 (the directory is 0700 then, see `directory_mode`). `hosts.toml` names the
+    files of its own generation by a path that does not pass the entry's link, so that a reader that has read it never
+    mixes two generations.
+    """
+    mode = PRIVATE_FILE if material.client_pairs else PUBLIC_FILE
+    files: list[File] = []
+    if material.ca_certificates:
+        files.append(File("ca.crt", mode, b"".join(material.ca_certificates)))
+    names = pair_names(material.client_pairs)
+    for name, pair in zip(names, material.client_pairs, strict=True):
+        files.append(File(f"{name}.cert", mode, pair.certificate))
+        files.append(File(f"{name}.key", mode, pair.key))
+    if layout is Layout.CONTAINERD:
+        files.append(File("hosts.toml", mode, _hosts_toml(registry, material, names, generation).encode()))
+    return tuple(sorted(files, key=lambda file: file.name))
+
+
+def pair_names(pairs: Sequence[ClientPair]) -> tuple[str, ...]:
+    """Return file names without ending; several get two-digit prefixes, because runtimes load alphabetically."""
+    if len(pairs) == 1:
+        return (pairs[0].name,)
+    return tuple(f"{number:02d}-{pair.name}" for number, pair in enumerate(pairs))
+
+
+def directory_mode(files: Sequence[File]) -> int:
+    """Return the mode of a generation's directory: 0700 where a file is private.
+
+    A reader that is not root then goes on to its next root (containers-image) instead of failing on the key.
+    """
+    private = any(file.mode == PRIVATE_FILE for file in files)
+    return PRIVATE_DIRECTORY if private else PUBLIC_DIRECTORY
+
+
+def content_hash(layout: Layout, registry: str, material: Material) -> str:
+    """Return 16 hex digits over layout, names, modes and bytes of the files that this material makes.
+
+    Independent of the generation's own name, although `hosts.toml` carries it.
+    """
+    digest = hashlib.sha256(layout.value.encode())
+    for file in render(layout, registry, material, generation=""):
+        head = f"\0{file.name}\0{file.mode:o}\0{len(file.data)}\0"
+        digest.update(head.encode())
+        digest.update(file.data)
+    return digest.hexdigest()[:16]
+
+
+def generation_name(digest: str, number: int) -> str:
+    """Return the name of a generation's directory: content hash, and a number that a repair raises."""
+    return f"{digest}-{number}"
+
+
+def _hosts_toml(registry: str, material: Material, names: Sequence[str], generation: str) -> str:
+    # Nothing in these strings needs escaping: registry and names are checked ASCII without quotes or backslashes.
+    base = f"../{STORE}/{entry_name(Layout.CONTAINERD, registry)}/{generation}"
+    lines = ["# Managed by registry-trust. Changes are replaced; name another registry in your own hosts.toml."]
+    if material.ca_certificates:
+        lines.append(f'ca = ["{base}/ca.crt"]')
+    if names:
+        pairs = ", ".join(f'["{base}/{name}.cert", "{base}/{name}.key"]' for name in names)
+        lines.append(f"client = [{pairs}]")
+    # containerd 1.6, and 1.7 before 1.7.32, refuse a file without a `host` table and fall back to the files beside it.
+    lines += ["", "[host]", ""]
+    return "\n".join(lines)

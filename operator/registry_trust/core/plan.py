@@ -1,0 +1,231 @@
+"""The plan: from what a node is to have and what a root holds to the steps that lead from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from registry_trust.core.desired import Desired, DesiredRegistry
+from registry_trust.core.layout import Layout, content_hash, entry_name, lookup_names
+from registry_trust.core.reasons import Reason
+from registry_trust.core.report import RegistryRow, RowState
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A root of certificate directories on a node, and how it is read.
+
+    `path` is the root's path on the host. `chain` lists every root that the same reader looks in, in its order, this
+    one included. A `standby` root is read by nothing today: it is written for the day the runtime reads it.
+    """
+
+    path: str
+    layout: Layout
+    chain: tuple[str, ...] = ()
+    standby: bool = False
+
+    def lookup_chain(self) -> tuple[str, ...]:
+        """Return the roots that this target's reader looks in, in its order."""
+        return self.chain or (self.path,)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEntry:
+    """An entry that this installation wrote.
+
+    `generation` is what the link points to, and empty where the link is gone; `digest` is that generation's content
+    hash; `intact` says that the files are exactly those of the manifest (names, bytes, modes, owner) and nothing else.
+    """
+
+    registry: str
+    generation: str
+    digest: str
+    trusts: tuple[str, ...]
+    intact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignEntry:
+    """Something in a root that this installation did not write.
+
+    `reads` says whether a runtime would find anything in it, `hides` whether it keeps a runtime from looking further
+    (an empty directory does, a link that leads nowhere doesn't).
+    """
+
+    description: str
+    reads: bool = True
+    hides: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedRoot:
+    """What a root holds: our entries by name (also those whose link is gone), and everybody else's."""
+
+    own: Mapping[str, OwnEntry] = field(default_factory=dict)
+    foreign: Mapping[str, ForeignEntry] = field(default_factory=dict)
+
+    def linked(self, name: str) -> bool:
+        """Say whether `name` is one of our entries and in place."""
+        return name in self.own and bool(self.own[name].generation) and name not in self.foreign
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Build a new generation of these files and point the entry to it."""
+
+    entry: str
+    desired: DesiredRegistry
+    digest: str
+    repair: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Write down which trusts the entry comes from; the files stay as they are."""
+
+    entry: str
+    trusts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Take the entry away; its generations follow later."""
+
+    entry: str
+
+
+Step = Switch | Record | Remove
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps for one target, in the order to be taken, and what can be said of its registries without a step."""
+
+    target: Target
+    steps: tuple[Step, ...] = ()
+    rows: tuple[RegistryRow, ...] = ()
+
+
+def make_plan(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot]) -> Plan:
+    """Compare what a target is to hold with what it holds.
+
+    Args:
+        target: the root to plan for.
+        desired: what the node is to have.
+        roots: what every observed root holds, by path; the target's own must be among them. A root of the target's
+            chain that is not mounted is simply not known.
+
+    Nothing that this installation did not write is ever changed, removed or hidden: where that would happen the plan
+    has a failing row in place of a step.
+    """
+    observed = roots[target.path]
+    steps: list[Step] = []
+    rows: list[RegistryRow] = []
+    wanted: set[str] = set()
+    for registry, item in desired.registries.items():
+        entry = entry_name(target.layout, registry)
+        wanted.add(entry)
+        own = observed.own.get(entry)
+        if own is not None and desired.held.intersection(own.trusts):
+            rows.append(_held(registry, own, desired.held))
+            continue
+        conflict = _conflict(target, registry, entry, roots)
+        if conflict is not None:
+            rows.append(conflict)
+            continue
+        digest = content_hash(target.layout, registry, item.material)
+        if own is None or own.digest != digest or not own.intact or not own.generation:
+            steps.append(Switch(entry, item, digest, repair=own is not None and own.digest == digest))
+        elif own.trusts != item.trusts:
+            steps.append(Record(entry, item.trusts))
+        rows.append(RegistryRow(registry, RowState.CURRENT, generation=digest))
+    for entry, own in observed.own.items():
+        if entry in wanted:
+            continue
+        if desired.held.intersection(own.trusts):
+            rows.append(_held(own.registry, own, desired.held))
+        else:
+            steps.append(Remove(entry))
+    return Plan(target, tuple(steps), tuple(rows))
+
+
+def _held(registry: str, own: OwnEntry, held: frozenset[str]) -> RegistryRow:
+    names = ", ".join(sorted(held.intersection(own.trusts)))
+    return RegistryRow(
+        registry,
+        RowState.HELD,
+        generation=own.digest,
+        reason=Reason.CONTENT_HELD,
+        message=f"kept as it is: the operator does not know the content of trust {names}; see that trust's status",
+    )
+
+
+def _conflict(target: Target, registry: str, entry: str, roots: Mapping[str, ObservedRoot]) -> RegistryRow | None:
+    """Return the failing row where writing the entry would touch or hide somebody else's, or would be hidden."""
+    foreign = roots[target.path].foreign.get(entry)
+    if foreign is not None:
+        return _failed(
+            registry,
+            Reason.FOREIGN_FILE,
+            f"{target.path}/{entry} is {foreign.description} that registry-trust did not write; "
+            "it is left alone. Move it away, and the entry is written at once",
+        )
+    hiding, hidden = _around(target, registry, entry, roots)
+    if hiding is not None:
+        return _failed(
+            registry,
+            Reason.SHADOWED,
+            f"{hiding} is not written by registry-trust and is read in place of {target.path}/{entry}; move it away",
+        )
+    if hidden is not None and not roots[target.path].linked(entry):
+        return _failed(
+            registry,
+            Reason.WOULD_SHADOW,
+            f"writing {target.path}/{entry} would hide {hidden}, which the runtime reads now and registry-trust did "
+            "not write; nothing was written. Move what it says into the trust, or move it away",
+        )
+    return None
+
+
+def _around(
+    target: Target, registry: str, entry: str, roots: Mapping[str, ObservedRoot]
+) -> tuple[str | None, str | None]:
+    """Find the first foreign directory that is read before our entry, and the first that would be read without it."""
+    before = True
+    hiding: str | None = None
+    for root in target.lookup_chain():
+        observed = roots.get(root)
+        for name in lookup_names(target.layout, registry):
+            if root == target.path and name == entry:
+                before = False
+                continue
+            if observed is None:
+                continue
+            if observed.linked(name) and not before:
+                return hiding, None
+            foreign = observed.foreign.get(name)
+            if foreign is None or not foreign.hides:
+                continue
+            if before:
+                hiding = hiding or f"{root}/{name}"
+            else:
+                return hiding, f"{root}/{name}" if foreign.reads else None
+    return hiding, None
+
+
+def _failed(registry: str, reason: Reason, message: str) -> RegistryRow:
+    return RegistryRow(registry, RowState.FAILED, reason=reason, message=message)
+
+
+def merge_rows(by_target: Sequence[tuple[Target, Sequence[RegistryRow]]]) -> tuple[RegistryRow, ...]:
+    """Unite the rows of all targets: for each registry the worst one counts; standby targets fail nothing."""
+    order = [RowState.FAILED, RowState.PENDING, RowState.HELD, RowState.CURRENT]
+    worst: dict[tuple[str, str], RegistryRow] = {}
+    for target, rows in by_target:
+        for row in rows:
+            if target.standby and row.state is not RowState.CURRENT:
+                continue
+            key = (row.registry, row.trust)
+            if key not in worst or order.index(row.state) < order.index(worst[key].state):
+                worst[key] = row
+    return tuple(worst.values())

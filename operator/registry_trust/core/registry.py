@@ -1,0 +1,190 @@
+"""Registry names: which `host[:port]` an image reference can carry, and the directories that runtimes look in."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from registry_trust.core.errors import InvalidField
+from registry_trust.core.reasons import Reason
+from registry_trust.core.text import quote
+
+MAXIMUM_LENGTH = 255
+"""Bytes of one directory name (Linux NAME_MAX); the longest name of a registry's directory must fit."""
+
+RESERVED_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+"""Docker Hub: dockerd's classic store never reads a certs.d directory for it (moby service_v2.go)."""
+
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
+
+
+def split(registry: str) -> tuple[str, str]:
+    """Split a checked registry into host and port; the port is empty where there is none."""
+    if registry.startswith("["):
+        host, _, rest = registry.partition("]")
+        return host + "]", rest[1:]
+    host, _, port = registry.partition(":")
+    return host, port
+
+
+def is_loopback(registry: str) -> bool:
+    """Say whether runtimes skip TLS verification for this host by themselves (containerd hosts.go, dockerd)."""
+    host, _ = split(registry)
+    return host in ("localhost", "[::1]") or host.startswith("127.")
+
+
+def check(registry: str, field: str = "") -> str:
+    """Return `registry` unchanged if an image reference can name it, byte for byte.
+
+    The grammar is `domain-and-port` of the distribution project's references, anchored and lower case, without the
+    underscores that no directory of a runtime can carry safely.
+
+    Raises:
+        InvalidField: InvalidHost, InvalidPort or ReservedHost, with what to write instead.
+    """
+    _check_characters(registry, field)
+    host, port = _divide(registry, field)
+    if port is not None:
+        _check_port(registry, port, field)
+    if host.startswith("["):
+        _check_ipv6(registry, host, field)
+    else:
+        _check_host(registry, host, field, has_port=port is not None)
+    longest = registry + ("_" if port is not None else "")
+    if len(longest) > MAXIMUM_LENGTH:
+        raise _bad(registry, field, f"is {len(longest)} bytes as a directory name; at most {MAXIMUM_LENGTH} fit")
+    if host in RESERVED_HOSTS:
+        raise InvalidField(
+            Reason.RESERVED_HOST,
+            f"{quote(registry)} is Docker Hub, for which dockerd reads no certificate directory; "
+            "name the mirror that you trust instead",
+            field=field,
+        )
+    return registry
+
+
+def _bad(registry: str, field: str, gist: str) -> InvalidField:
+    return InvalidField(Reason.INVALID_HOST, f"{quote(registry)} {gist}", field=field)
+
+
+def _check_characters(registry: str, field: str) -> None:  # noqa: C901 - one flat list of what can't be there
+    if not registry:
+        raise InvalidField(
+            Reason.INVALID_HOST, "must not be empty; write the host[:port] of an image reference", field=field
+        )
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", registry)
+    if scheme:
+        raise _bad(registry, field, f"has a scheme; remove {quote(scheme.group(0))}")
+    if "@" in registry:
+        # What stands before the @ may be a password: it is not repeated.
+        raise InvalidField(
+            Reason.INVALID_HOST, "holds credentials (an @); name the host alone, as host[:port]", field=field
+        )
+    for position, character in enumerate(registry):
+        code = f"U+{ord(character):04X} at position {position}"
+        if ord(character) < 0x20 or ord(character) == 0x7F:
+            raise _bad(registry, field, f"holds a control character ({code}); remove it")
+        if character.isspace():
+            raise _bad(registry, field, f"holds white space ({code}); remove it")
+        if ord(character) > 0x7E:
+            raise _bad(registry, field, _non_ascii(registry, code))
+    if "/" in registry:
+        raise _bad(registry, field, "has a path; name the host alone, as host[:port], without anything from the /")
+    for character, name in (("\\", "a backslash"), ("%", "a percent sign"), ("_", "an underscore"), ("*", "a *")):
+        if character in registry:
+            more = "; runtimes know no wildcards, name each registry" if character == "*" else ""
+            raise _bad(registry, field, f"holds {name}, which no image reference's host can{more}")
+    if registry != registry.lower():
+        raise _bad(
+            registry,
+            field,
+            f"has upper case; directory names are compared byte for byte, write {quote(registry.lower())}",
+        )
+
+
+def _non_ascii(registry: str, code: str) -> str:
+    host, _, port = registry.rpartition(":") if registry.count(":") == 1 else (registry, "", "")
+    hint = "use the ASCII (xn--) form of the name"
+    try:
+        encoded = host.encode("idna").decode("ascii")
+    except UnicodeError:
+        encoded = ""
+    if encoded and encoded.isascii() and "xn--" in encoded:
+        hint = f"write {quote(encoded + (':' + port if port.isascii() and port else ''))}"
+    return f"holds a non-ASCII character ({code}); {hint}"
+
+
+def _divide(registry: str, field: str) -> tuple[str, str | None]:
+    if registry.startswith("["):
+        host, bracket, rest = registry.partition("]")
+        if not bracket:
+            raise _bad(registry, field, "has a [ without a ]; write [IPv6] or [IPv6]:port")
+        if rest and not rest.startswith(":"):
+            raise _bad(registry, field, "has text after the ]; write [IPv6] or [IPv6]:port")
+        return host + "]", rest[1:] if rest else None
+    if "[" in registry or "]" in registry:
+        raise _bad(registry, field, "has an unbalanced bracket; write [IPv6] or [IPv6]:port")
+    if registry.count(":") > 1:
+        try:
+            ipaddress.IPv6Address(registry)
+        except ValueError:
+            raise InvalidField(
+                Reason.INVALID_PORT, f"{quote(registry)} has more than one port; write host:port", field=field
+            ) from None
+        raise _bad(registry, field, f"is an IPv6 address without brackets; write {quote(f'[{registry}]')}")
+    host, colon, port = registry.partition(":")
+    if not host:
+        raise _bad(registry, field, "has no host; write host:port")
+    return host, port if colon else None
+
+
+def _check_port(registry: str, port: str, field: str) -> None:
+    def bad(gist: str) -> InvalidField:
+        return InvalidField(Reason.INVALID_PORT, f"{quote(registry)} {gist}", field=field)
+
+    if not port:
+        raise bad("ends in a colon without a port; remove the colon or add the port")
+    if port.isdigit() and port.startswith("0") and port.strip("0"):
+        raise bad(f"has a port with a leading zero, which is another directory; write {port.lstrip('0')}")
+    if not _PORT.fullmatch(port) or int(port) > 65535:
+        raise bad("has no port between 1 and 65535 after the colon; use ASCII digits only")
+
+
+def _check_ipv6(registry: str, host: str, field: str) -> None:
+    inner = host[1:-1]
+    try:
+        address = ipaddress.IPv6Address(inner)
+    except ValueError:
+        raise _bad(registry, field, "has no IPv6 address between the brackets") from None
+    if address.ipv4_mapped is not None:
+        raise _bad(registry, field, "is an IPv4-mapped address; write the IPv4 address itself")
+    if str(address) != inner:
+        raise _bad(registry, field, f"is not the canonical form of the address; write {quote(f'[{address}]')}")
+
+
+def _check_host(registry: str, host: str, field: str, *, has_port: bool) -> None:  # noqa: C901 - as above
+    if host.endswith("."):
+        raise _bad(registry, field, "ends in a dot, which image references can't carry; remove it")
+    labels = host.split(".")
+    for label in labels:
+        if not label:
+            raise _bad(registry, field, "has an empty label (two dots, or a dot at the edge)")
+        if len(label) > 63:
+            raise _bad(registry, field, "has a label of more than 63 characters")
+        if not _LABEL.fullmatch(label):
+            gist = f"has the label {quote(label)}; a label is a-z, 0-9 and -, without - at its edges"
+            raise _bad(registry, field, gist)
+    if len(host) > 253:
+        raise _bad(registry, field, "is longer than 253 characters")
+    if len(labels) == 1 and not has_port and host != "localhost":
+        raise _bad(
+            registry, field, "has neither a dot nor a port, so image references read it as a repository; add the port"
+        )
+    if all(label.isdigit() or label.startswith("0x") for label in labels):
+        try:
+            canonical = str(ipaddress.IPv4Address(host))
+        except ValueError:
+            canonical = ""
+        if canonical != host:
+            raise _bad(registry, field, "is not a canonical IPv4 address (four numbers of 0-255, no leading zeros)")

@@ -1,0 +1,185 @@
+"""The node report: what one node has, row by row, as a value and as the status of its `NodeTrust` object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from registry_trust.core.text import clip
+
+MAXIMUM_ROWS = 64
+"""Rows in one report; failing ones come first and `failingCount` counts them all."""
+
+
+class RowState(StrEnum):
+    """How one registry stands on a node."""
+
+    CURRENT = "Current"
+    HELD = "Held"
+    PENDING = "Pending"
+    FAILED = "Failed"
+
+
+class TargetState(StrEnum):
+    """How one target stands on a node."""
+
+    READ = "Read"
+    """The runtime reads it, or the admin named it explicitly."""
+    STANDBY = "Standby"
+    """Written for the day the runtime reads it; nothing reads it now, and its troubles fail no trust."""
+    NOT_READ = "NotRead"
+    UNKNOWN = "Unknown"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryRow:
+    """One registry on a node; with `trust` the row is about that trust alone.
+
+    `generation` is the content hash that the files have (empty where there are none).
+    """
+
+    registry: str
+    state: RowState
+    generation: str = ""
+    reason: str = ""
+    message: str = ""
+    trust: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """One target on a node, by its path on the host."""
+
+    path: str
+    layout: str
+    state: TargetState
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """What one node says of itself.
+
+    Attributes:
+        bundle_uid, serial: the bundle that the node last applied as a whole; "" and 0 before the first.
+        labels_hash: the labels that the node selected by (`core.selection.labels_hash`).
+        failing: number of failing rows, also of those that found no place among `registries`.
+    """
+
+    agent_version: str
+    runtime: str
+    bundle_uid: str
+    serial: int
+    labels_hash: str
+    targets: tuple[TargetRow, ...]
+    registries: tuple[RegistryRow, ...]
+    registry_count: int
+    failing: int
+    notices: tuple[str, ...] = ()
+
+    def is_truncated(self) -> bool:
+        """Say whether there are failing rows that the report does not show."""
+        return self.failing > sum(row.state is RowState.FAILED for row in self.registries)
+
+
+_ORDER = {RowState.FAILED: 0, RowState.PENDING: 1, RowState.HELD: 2, RowState.CURRENT: 3}
+
+
+def order_rows(rows: Iterable[RegistryRow]) -> tuple[tuple[RegistryRow, ...], int, int]:
+    """Return the rows that a report shows (failures first), the number of registries and of failing rows."""
+    everything = sorted(rows, key=lambda row: (_ORDER[row.state], row.registry, row.trust))
+    failing = sum(row.state is RowState.FAILED for row in everything)
+    registries = len({row.registry for row in everything})
+    return tuple(everything[:MAXIMUM_ROWS]), registries, failing
+
+
+def summary(report: NodeReport) -> str:
+    """Return the one word that `kubectl get nodetrusts` shows."""
+    bad = {TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED}
+    if report.failing or any(target.state in bad for target in report.targets):
+        return "Failing"
+    if any(row.state is not RowState.CURRENT for row in report.registries):
+        return "Pending"
+    return "Current"
+
+
+def encode_report(report: NodeReport) -> dict[str, Any]:
+    """Return the `status` of the node's `NodeTrust` object; fields without a value are left out."""
+    return {
+        "agentVersion": report.agent_version,
+        "runtime": report.runtime,
+        "bundle": {"uid": report.bundle_uid, "serial": report.serial},
+        "labelsHash": report.labels_hash,
+        "state": summary(report),
+        "targetsSummary": clip(", ".join(_target_summary(row) for row in report.targets), 512),
+        "targets": [
+            _present(path=t.path, layout=t.layout, state=t.state.value, reason=t.reason, message=clip(t.message))
+            for t in report.targets
+        ],
+        "registries": [
+            _present(
+                name=row.registry,
+                trust=row.trust,
+                state=row.state.value,
+                generation=row.generation,
+                reason=row.reason,
+                message=clip(row.message),
+            )
+            for row in report.registries
+        ],
+        "registryCount": report.registry_count,
+        "failingCount": report.failing,
+        "notices": [clip(notice) for notice in report.notices],
+    }
+
+
+def decode_report(status: Mapping[str, Any]) -> NodeReport:
+    """Return the report in a `NodeTrust` status, tolerant of what another version leaves out or adds.
+
+    Raises:
+        KeyError, ValueError, TypeError, AttributeError: it is not a report at all.
+    """
+    bundle = status.get("bundle") or {}
+    return NodeReport(
+        agent_version=str(status.get("agentVersion", "")),
+        runtime=str(status.get("runtime", "")),
+        bundle_uid=str(bundle.get("uid", "")),
+        serial=int(bundle.get("serial", 0)),
+        labels_hash=str(status.get("labelsHash", "")),
+        targets=tuple(
+            TargetRow(
+                path=str(row["path"]),
+                layout=str(row.get("layout", "")),
+                state=TargetState(row["state"]),
+                reason=str(row.get("reason", "")),
+                message=str(row.get("message", "")),
+            )
+            for row in status.get("targets") or ()
+        ),
+        registries=tuple(
+            RegistryRow(
+                registry=str(row["name"]),
+                state=RowState(row["state"]),
+                generation=str(row.get("generation", "")),
+                reason=str(row.get("reason", "")),
+                message=str(row.get("message", "")),
+                trust=str(row.get("trust", "")),
+            )
+            for row in status.get("registries") or ()
+        ),
+        registry_count=int(status.get("registryCount", 0)),
+        failing=int(status.get("failingCount", 0)),
+        notices=tuple(str(notice) for notice in status.get("notices") or ()),
+    )
+
+
+def _present(**fields: str) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def _target_summary(row: TargetRow) -> str:
+    return row.path if row.state is TargetState.READ else f"{row.path} ({row.state.value})"

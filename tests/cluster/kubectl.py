@@ -1,0 +1,49 @@
+"""Runs kubectl against one cluster."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.binaries import binary
+
+
+class KubectlError(AssertionError):
+    """kubectl, or the API server through it, said no; the message has its words."""
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl as one user."""
+
+    kubeconfig: Path
+    cache: Path
+
+    def __call__(self, *arguments: str, input: str | None = None, timeout: float = 60) -> str:  # noqa: A002 - subprocess's word
+        """Its standard output.
+
+        Raises KubectlError.
+        """
+        done = subprocess.run(  # noqa: S603 - the command is ours
+            [binary("kubectl"), f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.cache}", *arguments],
+            input=input,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if done.returncode != 0:
+            message = f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}"
+            raise KubectlError(message)
+        return done.stdout
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """`kubectl get … -o json`, parsed."""
+        found: dict[str, Any] = json.loads(self("get", *arguments, "-o", "json"))
+        return found
+
+    def apply(self, *objects: dict[str, Any], timeout: float = 60) -> str:
+        """Server-side apply of the objects, in one call."""
+        items = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        return self("apply", "--server-side", "--force-conflicts", "-f", "-", input=items, timeout=timeout)

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/containerd/containerd/v2/core/remotes/docker/config"
+	"github.com/docker/docker/registry"
+	"github.com/docker/go-connections/tlsconfig"
+	"go.podman.io/image/v5/pkg/tlsclientconfig"
+)
+
+// endpoint is one place that a runtime would try for a registry, with the HTTP client that its loader made.
+type endpoint struct {
+	base   string // https://host/v2
+	client *http.Client
+	tls    *tls.Config
+}
+
+// endpoints loads the directory of host under root as the runtime of that layout does.
+// The error is the loader's own.
+func endpoints(ctx context.Context, layout, root, host string, dial dialer) ([]endpoint, error) {
+	if info, err := os.Stat(root); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("the root %q is not a directory: a test that reads nowhere proves nothing", root)
+	}
+	switch layout {
+	case "docker":
+		settings := tlsconfig.ServerDefault() // as dockerd's newTLSConfig begins
+		if err := registry.ReadCertsDirectory(settings, filepath.Join(root, host)); err != nil {
+			return nil, err
+		}
+		return oneEndpoint(host, settings, dial), nil
+	case "containers":
+		settings := &tls.Config{CipherSuites: tlsconfig.ClientDefault().CipherSuites} // as newDockerClient begins
+		if err := tlsclientconfig.SetupCertificates(filepath.Join(root, host), settings); err != nil {
+			return nil, err
+		}
+		return oneEndpoint(host, settings, dial), nil
+	case "containerd":
+		return containerdEndpoints(ctx, root, host, dial)
+	}
+	return nil, fmt.Errorf("unknown layout %q: docker, containers or containerd", layout)
+}
+
+func oneEndpoint(host string, settings *tls.Config, dial dialer) []endpoint {
+	return []endpoint{{
+		base:   "https://" + host + "/v2",
+		client: &http.Client{Transport: dial.apply(&http.Transport{TLSClientConfig: settings})},
+		tls:    settings,
+	}}
+}
+
+func containerdEndpoints(ctx context.Context, root, host string, dial dialer) ([]endpoint, error) {
+	options := config.HostOptions{
+		HostDir: config.HostDirFromRoot(root),
+		UpdateClient: func(client *http.Client) error {
+			transport, ok := client.Transport.(*http.Transport)
+			if !ok {
+				return fmt.Errorf("containerd made a transport of type %T", client.Transport)
+			}
+			dial.apply(transport)
+			return nil
+		},
+	}
+	hosts, err := config.ConfigureHosts(ctx, options)(host)
+	if err != nil {
+		return nil, err
+	}
+	var found []endpoint
+	for _, one := range hosts {
+		transport, ok := one.Client.Transport.(*http.Transport)
+		if !ok || one.Scheme != "https" {
+			return nil, fmt.Errorf("containerd would not insist on TLS for %s://%s", one.Scheme, one.Host)
+		}
+		found = append(found, endpoint{base: "https://" + one.Host + one.Path, client: one.Client, tls: transport.TLSClientConfig})
+	}
+	if len(found) == 0 {
+		return nil, errors.New("containerd found no endpoint to pull from")
+	}
+	return found, nil
+}
+
+// read reports what the loader loaded for a host; several endpoints are added up.
+func read(ctx context.Context, wanted request) (*loaded, error) {
+	found, err := endpoints(ctx, wanted.Layout, wanted.Root, wanted.Host, dialer{})
+	if err != nil {
+		return nil, err
+	}
+	summary := &loaded{CASubjects: []string{}, Certificates: []string{}}
+	for _, one := range found {
+		if one.tls == nil {
+			continue
+		}
+		subjects, err := addedSubjects(one.tls.RootCAs)
+		if err != nil {
+			return nil, err
+		}
+		summary.CASubjects = append(summary.CASubjects, subjects...)
+		for _, pair := range one.tls.Certificates {
+			sum := sha256.Sum256(pair.Certificate[0])
+			summary.Certificates = append(summary.Certificates, hex.EncodeToString(sum[:]))
+		}
+	}
+	return summary, nil
+}
+
+// addedSubjects names the roots that the loader put on top of the system's. A pool keeps its order, so they are at its end.
+func addedSubjects(pool *x509.CertPool) ([]string, error) {
+	if pool == nil {
+		return nil, nil
+	}
+	system, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	all := pool.Subjects()
+	for _, raw := range all[min(len(all), len(system.Subjects())):] {
+		name, err := subjectName(raw)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}

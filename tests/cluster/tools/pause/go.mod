@@ -1,0 +1,2 @@
+module registrytrust.io/pause
+go 1.26

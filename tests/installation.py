@@ -1,0 +1,184 @@
+"""An installation of registry-trust as processes: objects from deploy/, the operator, and agents with folders as roots."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.ports import free_port
+from tests.cluster.processes import Process, start
+from tests.cluster.waiting import wait_until
+
+NAMESPACE = "registry-trust"
+BUNDLE = "registry-trust-bundle"
+REPOSITORY = Path(__file__).resolve().parents[1]
+MANIFEST = REPOSITORY / "deploy" / "registry-trust.yaml"
+NEEDS_NODES = {"Deployment", "DaemonSet", "PodDisruptionBudget", "NetworkPolicy"}
+"""Kinds that mean nothing without kubelets."""
+
+
+@dataclass
+class Agent:
+    """A node agent as a process; `roots` are its folders by layout."""
+
+    node: str
+    roots: dict[str, Path]
+    process: Process
+    port: int
+
+    def root(self) -> Path:
+        """Return the only root."""
+        (root,) = self.roots.values()
+        return root
+
+
+@dataclass
+class Installation:
+    """Everything but kubelets: real objects, real API server, the real operator and real agents."""
+
+    plane: ControlPlane
+    operator: Process | None = None
+    operator_port: int = 0
+    agents: dict[str, Agent] = field(default_factory=dict)
+
+    def install(self) -> None:
+        """Apply what deploy/ has for a cluster without kubelets, and wait until the kinds are served."""
+        documents = [d for d in yaml.safe_load_all(MANIFEST.read_text()) if d and d["kind"] not in NEEDS_NODES]
+        namespaces = [d for d in documents if d["kind"] == "Namespace"]
+        self.plane.kubectl.apply(*(namespaces or [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}]))
+        self.plane.kubectl.apply(*(d for d in documents if d["kind"] == "CustomResourceDefinition"))
+        for kind in ("registrytrusts", "nodetrusts"):
+            self.plane.kubectl("wait", "--for=condition=Established", f"crd/{kind}.registrytrust.io", "--timeout=30s")
+        self.plane.kubectl.apply(*(d for d in documents if d["kind"] not in ("Namespace", "CustomResourceDefinition")))
+
+    def start_operator(self, *options: str) -> Process:
+        """Start the operator with its own service account's token."""
+        token = self.plane.service_account_token(NAMESPACE, "registry-trust-operator")
+        self.operator_port = free_port()
+        self.operator = start(
+            self.plane.run,
+            "operator",
+            [
+                sys.executable,
+                "-m",
+                "registry_trust",
+                "operator",
+                f"--namespace={NAMESPACE}",
+                f"--kubeconfig={self.plane.kubeconfig('operator', token)}",
+                f"--listen=127.0.0.1:{self.operator_port}",
+                "--log-format=text",
+                *options,
+            ],
+            environment={"PYTHONPATH": str(REPOSITORY / "operator")},
+        )
+        return self.operator
+
+    def add_node(self, name: str, labels: Mapping[str, str] | None = None) -> None:
+        """Create a Node object without a kubelet."""
+        metadata = {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}}
+        self.plane.kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+
+    def start_agent(self, node: str, layouts: Sequence[str] = ("docker",), *options: str) -> Agent:
+        """Start an agent with a token bound to its Node and one folder for each layout."""
+        account = self.plane.service_account_folder(NAMESPACE, "registry-trust-agent", node=node)
+        known = self.agents.get(node)
+        roots = known.roots if known else {each: self.plane.run.subfolder(f"{node}-{each}") for each in layouts}
+        port = free_port()
+        process = start(
+            self.plane.run,
+            f"agent-{node}",
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "registry_trust.agent",
+                f"--node-name={node}",
+                f"--namespace={NAMESPACE}",
+                f"--api-server={self.plane.url}",
+                f"--ca-file={account / 'ca.crt'}",
+                f"--token-file={account / 'token'}",
+                f"--listen=127.0.0.1:{port}",
+                *(f"--root={root}" for root in roots.values()),
+                *(f"--target={layout}={root}" for layout, root in roots.items()),
+                *options,
+            ],
+            environment={"PYTHONPATH": str(REPOSITORY / "operator")},
+        )
+        self.agents[node] = Agent(node, roots, process, port)
+        return self.agents[node]
+
+    def stop(self) -> None:
+        """End the operator and every agent."""
+        for process in [self.operator, *(agent.process for agent in self.agents.values())]:
+            if process is not None:
+                process.stop()
+
+    def secret(self, name: str, data: Mapping[str, bytes], secret_type: str = "Opaque") -> None:
+        """Write a Secret in the trust namespace."""
+        self.plane.kubectl.apply(secret(name, data, secret_type))
+
+    def trust(self, name: str, **spec: Any) -> None:
+        """Apply a RegistryTrust."""
+        self.plane.kubectl.apply(trust(name, **spec))
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Return a trust's status."""
+        status: dict[str, Any] = self.plane.kubectl.get("registrytrust", name).get("status", {})
+        return status
+
+    def condition(self, name: str, kind: str) -> dict[str, Any]:
+        """Return one condition of a trust; empty where it is not there."""
+        conditions = self.status(name).get("conditions", [])
+        return next((each for each in conditions if each["type"] == kind), {})
+
+    def wait_for(self, name: str, kind: str, value: str = "True", within: float = 20.0) -> dict[str, Any]:
+        """Wait until a condition has a value and speaks of the newest generation; return it."""
+
+        def reached() -> dict[str, Any] | None:
+            body = self.plane.kubectl.get("registrytrust", name)
+            found = next((c for c in body.get("status", {}).get("conditions", []) if c["type"] == kind), {})
+            newest = found.get("observedGeneration") == body["metadata"]["generation"]
+            return found if newest and found.get("status") == value else None
+
+        return wait_until(reached, self._saying(f"{kind}={value} of {name}", name), within=within)
+
+    def _saying(self, what: str, name: str) -> str:
+        return f"{what} (status when the wait began: {self.status(name)})"
+
+
+def secret(name: str, data: Mapping[str, bytes], secret_type: str = "Opaque") -> dict[str, Any]:
+    """Return a Secret in the trust namespace."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "type": secret_type,
+        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
+    }
+
+
+def config_map(name: str, data: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return a ConfigMap in the trust namespace."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "data": {key: value.decode() for key, value in data.items()},
+    }
+
+
+def trust(name: str, **spec: Any) -> dict[str, Any]:
+    """Return a RegistryTrust."""
+    return {"apiVersion": "registrytrust.io/v1alpha1", "kind": "RegistryTrust", "metadata": {"name": name}, "spec": spec}
+
+
+def eventually(check: Callable[[], object], what: str, within: float = 20.0) -> None:
+    """Wait until `check` is true."""
+    wait_until(check, what, within=within)

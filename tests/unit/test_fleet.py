@@ -1,0 +1,173 @@
+"""The fleet: the truth about every node, counted by differences and equal to counting anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry_trust.compiler.fleet import Fleet, Node, NodeState, Served
+from registry_trust.core.bundle import TrustContent
+from registry_trust.core.reasons import Reason
+from registry_trust.core.report import NodeReport, RegistryRow, RowState, TargetRow, TargetState
+from registry_trust.core.selection import NodeSelector, labels_hash
+
+UID = "bundle-uid"
+NODE = Node("n1", "uid-1", {"zone": "a"}, ready=True)
+ALL = Served("harbor", 3, TrustContent(("harbor.example",)))
+ZONE = Served("zoned", 3, TrustContent(("zoned.example",), selector=NodeSelector((("zone", "a"),))))
+REPORT = NodeReport(
+    agent_version="1",
+    runtime="containerd://2.4.2",
+    bundle_uid=UID,
+    serial=3,
+    labels_hash=labels_hash(NODE.labels),
+    targets=(),
+    registries=(),
+    registry_count=0,
+    failing=0,
+)
+
+
+def fleet(
+    report: NodeReport | None = REPORT,
+    node: Node = NODE,
+    served: tuple[Served, ...] = (ALL,),
+    live: frozenset[str] | None = None,
+) -> Fleet:
+    made = Fleet()
+    made.rebuild([node], {node.name: report} if report else {}, served, live, UID)
+    return made
+
+
+def state(made: Fleet, trust: str = "harbor") -> NodeState | None:
+    counts = made.standing(trust, 10).counts
+    return next((each for each, count in counts.items() if count), None)
+
+
+def test_a_node_that_reports_the_serial_is_current() -> None:
+    assert state(fleet()) is NodeState.CURRENT
+
+
+def test_a_node_that_reports_an_older_serial_is_pending() -> None:
+    assert state(fleet(replace(REPORT, serial=2))) is NodeState.PENDING
+
+
+def test_a_node_that_speaks_of_another_bundle_is_pending() -> None:
+    assert state(fleet(replace(REPORT, bundle_uid="older"))) is NodeState.PENDING
+
+
+def test_a_node_that_has_not_seen_its_new_labels_yet_is_pending_for_a_trust_with_a_selector_only() -> None:
+    relabelled = replace(NODE, labels={"zone": "a", "new": "label"})
+    made = fleet(node=relabelled, served=(ALL, ZONE))
+
+    assert state(made, "zoned") is NodeState.PENDING
+    assert state(made, "harbor") is NodeState.CURRENT
+
+
+def test_a_node_that_is_not_selected_is_not_counted() -> None:
+    assert fleet(node=replace(NODE, labels={"zone": "b"}), served=(ZONE,)).standing("zoned", 10).selected == 0
+
+
+def test_a_failing_row_of_the_registry_fails_the_node() -> None:
+    row = RegistryRow("harbor.example", RowState.FAILED, reason=Reason.FOREIGN_FILE, message="a file")
+    made = fleet(replace(REPORT, registries=(row,), failing=1))
+
+    assert state(made) is NodeState.FAILED
+    assert made.standing("harbor", 10).not_current[0][1].reason == Reason.FOREIGN_FILE
+
+
+def test_a_row_about_another_trust_or_another_registry_does_not() -> None:
+    rows = (
+        RegistryRow("harbor.example", RowState.FAILED, trust="other"),
+        RegistryRow("else.example", RowState.FAILED),
+    )
+
+    assert state(fleet(replace(REPORT, registries=rows, failing=2))) is NodeState.CURRENT
+
+
+def test_more_failures_than_the_report_can_name_fail_every_trust() -> None:
+    row = RegistryRow("else.example", RowState.FAILED)
+
+    assert state(fleet(replace(REPORT, registries=(row,), failing=70))) is NodeState.FAILED
+
+
+def test_a_root_that_the_runtime_does_not_read_fails_the_node() -> None:
+    target = TargetRow("/opt/certs.d", "containerd", TargetState.NOT_READ, Reason.ROOT_NOT_READ, "add lines")
+
+    assert state(fleet(replace(REPORT, targets=(target,)))) is NodeState.FAILED
+
+
+def test_a_standby_root_fails_nothing() -> None:
+    target = TargetRow("/etc/containerd/certs.d", "containerd", TargetState.STANDBY)
+
+    assert state(fleet(replace(REPORT, targets=(target,)))) is NodeState.CURRENT
+
+
+def test_a_node_that_is_not_ready_is_unreachable_unless_it_reported_the_content_before() -> None:
+    away = replace(NODE, ready=False)
+
+    assert state(fleet(replace(REPORT, serial=2), away)) is NodeState.UNREACHABLE
+    assert state(fleet(REPORT, away)) is NodeState.CURRENT
+
+
+def test_a_node_without_a_live_agent_is_told_apart_from_one_that_is_on_its_way() -> None:
+    assert state(fleet(None, live=frozenset())) is NodeState.WITHOUT_AGENT
+    assert state(fleet(None, live=frozenset({"n1"}))) is NodeState.PENDING
+
+
+names = st.sampled_from([f"n{number}" for number in range(4)])
+nodes = st.builds(
+    Node,
+    name=st.just("?"),
+    uid=st.just("u"),
+    labels=st.sampled_from([{"zone": "a"}, {"zone": "b"}]),
+    ready=st.booleans(),
+)
+reports = st.builds(
+    replace,
+    st.just(REPORT),
+    serial=st.integers(1, 5),
+    labels_hash=st.sampled_from([labels_hash({"zone": "a"}), labels_hash({"zone": "b"})]),
+    failing=st.integers(0, 1),
+)
+changes = st.one_of(
+    st.tuples(st.just("node"), names, st.none() | nodes),
+    st.tuples(st.just("report"), names, st.none() | reports),
+    st.tuples(st.just("live"), st.none() | st.frozensets(names), st.none()),
+    st.tuples(st.just("trusts"), st.lists(st.integers(1, 5), max_size=3), st.none()),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(changes, max_size=30))
+def test_counting_by_differences_equals_counting_anew(sequence: list[tuple[str, object, object]]) -> None:
+    by_difference = Fleet()
+    known_nodes: dict[str, Node] = {}
+    known_reports: dict[str, NodeReport] = {}
+    live: frozenset[str] | None = None
+    served: list[Served] = []
+    by_difference.rebuild([], {}, [], live, UID)
+    for what, first, second in sequence:
+        if what == "node":
+            node = replace(second, name=first) if second else None  # type: ignore[type-var]
+            known_nodes.pop(first, None) if node is None else known_nodes.update({first: node})  # type: ignore[call-overload, arg-type]
+            by_difference.set_node(first, node)  # type: ignore[arg-type]
+        elif what == "report":
+            known_reports.pop(first, None) if second is None else known_reports.update({first: second})  # type: ignore[call-overload, dict-item]
+            by_difference.set_report(first, second)  # type: ignore[arg-type]
+        elif what == "live":
+            live = first  # type: ignore[assignment]
+            by_difference.set_live_agents(live)
+        else:
+            served = [
+                Served(f"t{place}", since, ZONE.content if place % 2 else ALL.content)
+                for place, since in enumerate(first)  # type: ignore[arg-type]
+            ]
+            by_difference.set_trusts(served)
+
+    anew = Fleet()
+    anew.rebuild(known_nodes.values(), known_reports, served, live, UID)
+    for trust in served:
+        assert by_difference.standing(trust.name, 100) == anew.standing(trust.name, 100)
