@@ -14,6 +14,7 @@ from typing import Any
 CONNECT_TIMEOUT = 10.0
 """Seconds for the connection and for the answer's first line."""
 
+_SUCCESS = range(200, 300)
 _BODY_LIMIT = 4 << 20
 """Bytes of a whole answer; a Node with every image in its status stays far below."""
 
@@ -102,7 +103,7 @@ class APIServer:
         try:
             connection.request(method, target, body=body, headers=sent)
             response = connection.getresponse()
-            if not 200 <= response.status < 300:  # noqa: PLR2004: success, RFC 9110 section 15.3
+            if response.status not in _SUCCESS:
                 raise _refusal(response)
         except (OSError, http.client.HTTPException) as error:
             connection.close()

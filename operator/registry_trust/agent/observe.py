@@ -96,7 +96,7 @@ def entry_fault(folder: Directory, ownership: Ownership, linked: str) -> str:
 
 def installations(store: Directory) -> set[str]:
     """Return the installations that wrote the manifests in a store folder."""
-    found = {read_any_ownership(folder, entry) for entry, folder in _folders(store)}
+    found = [read_any_ownership(folder, entry) for entry, folder in _folders(store)]
     return {ownership.installation for ownership in found if ownership is not None}
 
 

@@ -1,4 +1,4 @@
-"""Watching one object by name: from resource version 0 with bookmarks, without a LIST, for as long as the process runs."""
+"""Watching one object by name: from resource version 0 with bookmarks, without a LIST, as long as the process runs."""
 
 from __future__ import annotations
 

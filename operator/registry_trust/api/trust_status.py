@@ -67,16 +67,16 @@ class CertificateFacts(APIModel):
     source: Annotated[
         str | None,
         Field(
-            max_length=640,
-            description="Where it came from, e.g. secret/harbor-ca[ca.crt]; absent where its source is gone and the "
-            "last good content is served.",
+            max_length=1024,
+            description="Where it came from, e.g. Secret registry-trust/harbor-ca key ca.crt; absent where its source "
+            "is gone and the last good content is served.",
         ),
     ] = None
     subject: Annotated[str | None, Field(max_length=1024, description="The subject's distinguished name.")] = None
     issuer: Annotated[str | None, Field(max_length=1024, description="The issuer's distinguished name.")] = None
-    serial_number: Annotated[
-        str | None, Field(max_length=128, description="The serial number, in lower-case hex.")
-    ] = None
+    serial_number: Annotated[str | None, Field(max_length=128, description="The serial number, in lower-case hex.")] = (
+        None
+    )
     sha256: Annotated[
         str,
         Field(max_length=64, pattern=SHA256, description="SHA-256 of the certificate's DER, in lower-case hex."),

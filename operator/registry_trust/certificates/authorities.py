@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from registry_trust.certificates.certificate import Certificate, common_warnings, day, read_certificate
-from registry_trust.certificates.certificate import RSA_MAXIMUM_BITS
+from registry_trust.certificates.certificate import (
+    RSA_MAXIMUM_BITS,
+    Certificate,
+    common_warnings,
+    day,
+    read_certificate,
+)
 from registry_trust.certificates.extensions import ANY_USAGE, SERVER_AUTH
 from registry_trust.certificates.facts import CertificateFacts, CertificateKind, facts_of
 from registry_trust.certificates.hosts import forbidden_by, is_named
@@ -96,7 +101,8 @@ def _check_role(
         raise origin.refuse(
             Reason.UNSUPPORTED_EXTENSION,
             f"{subject} has a critical extension that runtimes don't know or don't all honour "
-            f"({listing(found.extensions.unhandled)}), so they refuse every chain through it; have it issued anew without",
+            f"({listing(found.extensions.unhandled)}), so they refuse every chain through it; "
+            "have it issued anew without",
             certificate.where,
         )
     if not found.can_sign or (found.version < 3 and not found.is_self_issued):
@@ -112,11 +118,11 @@ def _check_role(
             )
         )
     if found.key.name == "RSA" and found.key.bits > RSA_MAXIMUM_BITS:
-        gist = f"{subject} has an RSA key of {found.key.bits} bits; runtimes refuse it where the registry sends it along"
+        gist = f"{subject} has an RSA key of {found.key.bits} bits; runtimes refuse it if the registry sends it along"
         warnings.append(origin.warn(Reason.UNSUPPORTED_ALGORITHM, gist, certificate.where))
     usages = found.extensions.extended_usages
     if usages and not {SERVER_AUTH, ANY_USAGE} & set(usages):
-        gist = f"{subject} is limited to other uses than serverAuth, so runtimes refuse a registry's certificate from it"
+        gist = f"{subject} is for other uses than serverAuth, so runtimes refuse a registry's certificate from it"
         warnings.append(origin.warn(Reason.KEY_USAGE, gist, certificate.where))
     forbidden = [name for name in registries if forbidden_by(name, found.extensions)]
     if forbidden:
@@ -140,8 +146,9 @@ def _own_certificate(certificate: Certificate, registries: tuple[str, ...], orig
         lacks = "keyCertSign in its keyUsage" if found.extensions.is_ca else "the mark CA:TRUE"
         raise origin.refuse(
             Reason.NOT_CA,
-            f"{subject} is self-signed and lacks {lacks}, so it can't vouch for others; and without a subjectAltName "
-            "runtimes don't take it as the registry's own either. Have it made anew: openssl req -x509 -newkey rsa:4096 "
+            f"{subject} is self-signed and lacks {lacks}, so it can't vouch for others; and without a "
+            "subjectAltName runtimes don't take it as the registry's own either. Have it made anew: "
+            "openssl req -x509 -newkey rsa:4096 "
             '-noenc -keyout registry.key -out ca.crt -days 365 -addext "subjectAltName=DNS:registry.example.com"',
             certificate.where,
         )
@@ -149,8 +156,8 @@ def _own_certificate(certificate: Certificate, registries: tuple[str, ...], orig
     names = f"; it does not name {listing(missing)}" if missing else ""
     return origin.warn(
         Reason.NOT_CA,
-        f"{subject} is a self-signed server certificate, no CA: it works only for exactly this certificate, so when the "
-        f"registry gets a new one, this must follow at once{names}",
+        f"{subject} is a self-signed server certificate, no CA: it works only for exactly this certificate, so "
+        f"when the registry gets a new one, this must follow at once{names}",
         certificate.where,
     )
 

@@ -19,7 +19,7 @@ from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
 
 RSA_MINIMUM_BITS, RSA_STRONG_BITS, RSA_MAXIMUM_BITS = 1024, 2048, 8192
-"""Go refuses RSA below 1,024 bits since 1.24 (`rsa1024min`) and above 8,192 in a handshake since 1.20.7 (`tlsmaxrsasize`)."""
+"""Go refuses RSA below 1,024 bits (`rsa1024min`, 1.24) and above 8,192 in a handshake (`tlsmaxrsasize`, 1.20.7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Certificate:
 
     @property
     def is_self_signed(self) -> bool:
-        """Whether it is signed by its own key (or says so, where the signature's algorithm is too old to be checked)."""
+        """Whether it is signed by its own key (or says so, where its signature is too old to be checked)."""
         if not self.structure.is_self_issued:
             return False
         try:

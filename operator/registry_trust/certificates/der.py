@@ -1,6 +1,6 @@
 """DER: a reader as strict as Go's cryptobyte, so that what passes here is not dropped by a runtime later.
 
-Sources: X.690 (DER) and the behaviour of golang.org/x/crypto/cryptobyte, which every Go runtime parses certificates with.
+Sources: X.690 (DER) and the behaviour of golang.org/x/crypto/cryptobyte, with which Go parses certificates.
 """
 
 from __future__ import annotations
@@ -76,9 +76,10 @@ class Reader:
         content = self.read(what, tag)
         if not content:
             raise DERError(f"{what} is an empty number")
-        if len(content) > 1 and ((content[0] == 0 and content[1] < 0x80) or (content[0] == 0xFF and content[1] >= 0x80)):
+        number = int.from_bytes(content, "big", signed=True)
+        if len(content) > 1 and number.bit_length() < (len(content) - 1) * 8:
             raise DERError(f"{what} is a number that is not minimal")
-        return int.from_bytes(content, "big", signed=True)
+        return number
 
     def boolean(self, what: str) -> bool:
         """Return a BOOLEAN, which DER writes as 0x00 or 0xFF only."""
@@ -90,9 +91,10 @@ class Reader:
     def bits(self, what: str) -> tuple[bytes, int]:
         """Return a BIT STRING as bytes and the number of unused bits at the end."""
         content = self.read(what, BIT_STRING)
-        if not content or content[0] > 7 or (content[0] and (len(content) == 1 or content[-1] & ((1 << content[0]) - 1))):
+        unused = content[0] if content else 8
+        if unused > 7 or (unused and (len(content) == 1 or content[-1] & ((1 << unused) - 1))):
             raise DERError(f"{what} is no bit string")
-        return content[1:], content[0]
+        return content[1:], unused
 
     def oid(self, what: str, *, large_arcs: bool = False) -> str:
         """Return an object identifier as dotted numbers; Go reads arcs of 31 bits only, except in policies."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from registry_trust.certificates.der import BOOLEAN, INTEGER, OCTET_STRING, OID, DERError, Reader
@@ -31,7 +32,6 @@ class Extensions:
 
     has_basic_constraints: bool = False
     is_ca: bool = False
-    path_length: int | None = None
     may_sign_certificates: bool = True
     extended_usages: tuple[str, ...] = ()
     dns_names: tuple[str, ...] = ()
@@ -66,67 +66,68 @@ def read_extensions(sequence: Reader) -> Extensions:
 
 def _read_one(found: Extensions, number: str, value: Reader, *, critical: bool) -> bool:
     """Read one extension into `found`; return whether every supported Go honours it where it is critical."""
-    match number:
-        case "2.5.29.19":  # basicConstraints
-            _basic_constraints(found, value.inside("basicConstraints"))
-        case "2.5.29.15":  # keyUsage
-            bits, _ = value.bits("keyUsage")
-            found.may_sign_certificates = not any(bits) or bool(bits[0] & 0x04)
-        case "2.5.29.37":  # extendedKeyUsage
-            found.extended_usages = tuple(_each_oid(value.inside("extendedKeyUsage"), "extendedKeyUsage"))
-        case "2.5.29.17":  # subjectAltName
-            return _alternative_names(found, value.inside("subjectAltName"))
-        case "2.5.29.30":  # nameConstraints
-            return _name_constraints(found, value)
-        case "2.5.29.31":  # cRLDistributionPoints
-            _distribution_points(value.inside("cRLDistributionPoints"))
-        case "2.5.29.32":  # certificatePolicies
-            _policies(value.inside("certificatePolicies"))
-        case "2.5.29.14" | "2.5.29.35" | "1.3.6.1.5.5.7.1.1" if critical:
-            raise DERError(f"extension {number} is marked critical, which RFC 5280 forbids")
-        case "2.5.29.14":
-            value.read("subjectKeyIdentifier", OCTET_STRING)
-        case "2.5.29.35":
-            identifier = value.inside("authorityKeyIdentifier")
-            if identifier.next_is(0x80):
-                identifier.read("authorityKeyIdentifier", 0x80)
-        case "1.3.6.1.5.5.7.1.1":
-            _authority_info(value.inside("authorityInfoAccess"))
-        case "2.5.29.33":
-            mappings = value.inside("policyMappings")
-            while mappings:
-                mapping = mappings.inside("policyMappings")
-                mapping.read("policyMappings", OID)
-                mapping.read("policyMappings", OID)
-            return False  # honoured from Go 1.24 on only
-        case "2.5.29.36":
-            constraints = value.inside("policyConstraints")
-            for tag in (0x80, 0x81):
-                if constraints.next_is(tag):
-                    constraints.integer("policyConstraints", tag)
-            return False  # as above
-        case "2.5.29.54":
-            value.integer("inhibitAnyPolicy")
-            return False  # as above
-        case _:
-            return False
+    if critical and number in _NEVER_CRITICAL:
+        raise DERError(f"extension {number} is marked critical, which RFC 5280 forbids")
+    read = _READERS.get(number)
+    return read is not None and read(found, value)
+
+
+def _key_usage(found: Extensions, value: Reader) -> bool:
+    bits, _ = value.bits("keyUsage")
+    found.may_sign_certificates = not any(bits) or bool(bits[0] & 0x04)
     return True
 
 
-def _each_oid(reader: Reader, what: str) -> list[str]:
-    found = []
-    while reader:
-        found.append(reader.oid(what))
-    return found
+def _extended_usages(found: Extensions, value: Reader) -> bool:
+    usages = value.inside("extendedKeyUsage")
+    numbers = []
+    while usages:
+        numbers.append(usages.oid("extendedKeyUsage"))
+    found.extended_usages = tuple(numbers)
+    return True
 
 
-def _basic_constraints(found: Extensions, value: Reader) -> None:
+def _basic_constraints(found: Extensions, outer: Reader) -> bool:
+    value = outer.inside("basicConstraints")
     found.has_basic_constraints = True
     found.is_ca = value.boolean("basicConstraints") if value.next_is(BOOLEAN) else False
-    if value.next_is(INTEGER):
-        found.path_length = value.integer("basicConstraints")
-        if not 0 <= found.path_length < 1 << 31:
-            raise DERError("basicConstraints has a path length that is no small number")
+    if value.next_is(INTEGER) and not 0 <= value.integer("basicConstraints") < 1 << 31:
+        raise DERError("basicConstraints has a path length that is no small number")
+    return True
+
+
+def _key_identifier(_: Extensions, value: Reader) -> bool:
+    value.read("subjectKeyIdentifier", OCTET_STRING)
+    return True
+
+
+def _authority_identifier(_: Extensions, value: Reader) -> bool:
+    identifier = value.inside("authorityKeyIdentifier")
+    if identifier.next_is(0x80):
+        identifier.read("authorityKeyIdentifier", 0x80)
+    return True
+
+
+def _policy_mappings(_: Extensions, value: Reader) -> bool:
+    mappings = value.inside("policyMappings")
+    while mappings:
+        mapping = mappings.inside("policyMappings")
+        mapping.read("policyMappings", OID)
+        mapping.read("policyMappings", OID)
+    return False  # honoured from Go 1.24 on only
+
+
+def _policy_constraints(_: Extensions, value: Reader) -> bool:
+    constraints = value.inside("policyConstraints")
+    for tag in (0x80, 0x81):
+        if constraints.next_is(tag):
+            constraints.integer("policyConstraints", tag)
+    return False  # honoured from Go 1.24 on only
+
+
+def _inhibit_any_policy(_: Extensions, value: Reader) -> bool:
+    value.integer("inhibitAnyPolicy")
+    return False  # honoured from Go 1.24 on only
 
 
 def _ascii(content: bytes, what: str) -> str:
@@ -135,7 +136,8 @@ def _ascii(content: bytes, what: str) -> str:
     return content.decode("ascii")
 
 
-def _alternative_names(found: Extensions, value: Reader) -> bool:
+def _alternative_names(found: Extensions, outer: Reader) -> bool:
+    value = outer.inside("subjectAltName")
     dns: list[str] = []
     addresses: list[str] = []
     known = False
@@ -202,28 +204,53 @@ def _network(content: bytes, what: str) -> str:
     return str(ipaddress.ip_network((address, width - host_bits.bit_length()), strict=False))
 
 
-def _distribution_points(value: Reader) -> None:
+def _distribution_points(_: Extensions, outer: Reader) -> bool:
     what = "cRLDistributionPoints"
+    value = outer.inside(what)
     while value:
         name = value.inside(what).optional(what, 0xA0)
         if name is not None:
             general = name.inside(what, 0xA0)
             while general.next_is(0x86):
                 general.read(what, 0x86)
+    return True
 
 
-def _policies(value: Reader) -> None:
+def _policies(_: Extensions, outer: Reader) -> bool:
+    value = outer.inside("certificatePolicies")
     seen: set[str] = set()
     while value:
         number = value.inside("certificatePolicies").oid("certificatePolicies", large_arcs=True)
         if number in seen:
             raise DERError(f"certificatePolicies names {number} twice")
         seen.add(number)
+    return True
 
 
-def _authority_info(value: Reader) -> None:
+def _authority_info(_: Extensions, outer: Reader) -> bool:
+    value = outer.inside("authorityInfoAccess")
     while value:
         access = value.inside("authorityInfoAccess")
         access.oid("authorityInfoAccess")
         if access.next_is(0x86):
             access.read("authorityInfoAccess", 0x86)
+    return True
+
+
+_READERS: dict[str, Callable[[Extensions, Reader], bool]] = {
+    "2.5.29.14": _key_identifier,
+    "2.5.29.15": _key_usage,
+    "2.5.29.17": _alternative_names,
+    "2.5.29.19": _basic_constraints,
+    "2.5.29.30": _name_constraints,
+    "2.5.29.31": _distribution_points,
+    "2.5.29.32": _policies,
+    "2.5.29.33": _policy_mappings,
+    "2.5.29.35": _authority_identifier,
+    "2.5.29.36": _policy_constraints,
+    "2.5.29.37": _extended_usages,
+    "2.5.29.54": _inhibit_any_policy,
+    "1.3.6.1.5.5.7.1.1": _authority_info,
+}
+_NEVER_CRITICAL = frozenset({"2.5.29.14", "2.5.29.35", "1.3.6.1.5.5.7.1.1"})
+"""Key identifiers and authorityInfoAccess: Go refuses a certificate in which one of them is critical."""

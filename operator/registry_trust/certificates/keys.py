@@ -52,15 +52,16 @@ def read_private_key(block: Block, origin: Origin) -> ReadKey:
     if content and content != form:
         raise origin.refuse(
             Reason.KEY_PARSE,
-            f"says {form} by its label and is {content} inside; write it anew: openssl pkey -in client.key -out plain.key",
+            f"says {form} by its label and is {content} inside; "
+            "write it anew: openssl pkey -in client.key -out plain.key",
             block.where,
         )
     loaded = _load(block.content)
     if loaded is None:
         raise origin.refuse(
             Reason.KEY_PARSE,
-            "is no private key that can be read, or its numbers don't fit together; copy it again, or make a new key and "
-            "have a certificate issued for it (openssl pkey -in client.key -check -noout tells more)",
+            "is no private key that can be read, or its numbers don't fit together; copy it again, or make a new key "
+            "and have a certificate issued for it (openssl pkey -in client.key -check -noout tells more)",
             block.where,
         )
     problem = _unsupported(loaded)
@@ -152,7 +153,5 @@ def _encodings(key: PrivateKeyTypes) -> tuple[bytes, bytes]:
     private = key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return private, public

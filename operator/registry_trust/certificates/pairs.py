@@ -75,7 +75,9 @@ def read_client_pair(
 
 def _check_both_there(certificate: bytes, key: bytes, of_certificate: Origin, of_key: Origin) -> None:
     if is_empty(certificate) and is_empty(key):
-        raise of_certificate.refuse(Reason.EMPTY_DATA, "is empty; put the client certificate there, and its key beside it")
+        raise of_certificate.refuse(
+            Reason.EMPTY_DATA, "is empty; put the client certificate there and its key beside it"
+        )
     if is_empty(certificate):
         raise of_certificate.refuse(
             Reason.PAIR_INCOMPLETE, "is empty; add the client certificate that belongs to the private key"
@@ -125,7 +127,8 @@ def _check_not_swapped(
     if certificates_in_key:
         raise of_key.refuse(
             Reason.KEY_AMBIGUOUS,
-            "is a certificate beside the private key; leave the key alone there: openssl pkey -in client.pem -out client.key",
+            "is a certificate beside the private key; leave the key alone there: "
+            "openssl pkey -in client.pem -out client.key",
             certificates_in_key[0].where,
         )
 
@@ -177,13 +180,11 @@ def _check_match(chain: tuple[Certificate, ...], read: ReadKey, origin: Origin) 
                 "put that one first and its issuer after it",
                 link.where,
             )
-    ours, theirs = (
-        hashlib.sha256(der).hexdigest() for der in (chain[0].structure.public_key_der, read.public_key_der)
-    )
+    ours, theirs = (hashlib.sha256(der).hexdigest() for der in (chain[0].structure.public_key_der, read.public_key_der))
     raise origin.refuse(
         Reason.KEY_MISMATCH,
-        f"{quote(chain[0].structure.subject)} has another public key than the private key (SHA-256 {ours}, not {theirs}); "
-        "put the two that were made together. To compare: openssl x509 -in client.crt -pubkey -noout; "
+        f"{quote(chain[0].structure.subject)} has another public key (SHA-256 {ours}) than the private key "
+        f"({theirs}); put the two that were made together. To compare: openssl x509 -in client.crt -pubkey -noout; "
         "openssl pkey -in client.key -pubout",
         chain[0].where,
     )
@@ -195,7 +196,9 @@ def _warnings(chain: tuple[Certificate, ...], now: datetime, origin: Origin) -> 
     warnings: list[Finding] = []
     usages = leaf.extensions.extended_usages
     if usages and not {CLIENT_AUTH, ANY_USAGE} & set(usages):
-        gist = f"{subject} is not for clientAuth by its extendedKeyUsage, so most registries refuse it; have it issued anew"
+        gist = (
+            f"{subject} is not for clientAuth by its extendedKeyUsage, so most registries refuse it; have it made anew"
+        )
         warnings.append(origin.warn(Reason.KEY_USAGE, gist, chain[0].where))
     if leaf.extensions.is_ca:
         gist = (

@@ -20,7 +20,9 @@ CERTIFICATE = "CERTIFICATE"
 
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]{0,63})-----[ \t]*")
 _END = re.compile(rb"-----END ([A-Z0-9][A-Z0-9 ]{0,63})-----[ \t]*")
-_MARKER = re.compile(rb"(?:-|\xe2\x80[\x90-\x95])\s*(?:BEGIN|END)\s+(?:[A-Z0-9]+\s+)*(?:CERTIFICATE|KEY|CRL|REQUEST)\b", re.IGNORECASE)
+_MARKER = re.compile(
+    rb"(?:-|\xe2\x80[\x90-\x95])\s*(?:BEGIN|END)\s+(?:[A-Z0-9]+\s+)*(?:CERTIFICATE|KEY|CRL|REQUEST)\b", re.IGNORECASE
+)
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*[ \t]*:")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
 
@@ -111,7 +113,7 @@ def _check_between(line: bytes, number: int, origin: Origin) -> None:
         return
     where = f"line {number}"
     if b"\\n" in line:
-        gist = "holds the two characters \\n instead of line breaks; write real line breaks: printf '%b' \"$PEM\" > ca.crt"
+        gist = "holds the two characters \\n instead of line breaks; write real ones: printf '%b' \"$PEM\" > ca.crt"
     elif b"-----END " in line and b"-----BEGIN " in line:
         gist = _GLUED
     elif _BEGIN.fullmatch(line.lstrip()) is not None:
@@ -119,7 +121,7 @@ def _check_between(line: bytes, number: int, origin: Origin) -> None:
     elif _BEGIN.match(line):
         gist = "there is more on the BEGIN line than the marker; start the base64 text on a line of its own"
     elif _BEGIN.search(line):
-        gist = "there is text before -----BEGIN on its line, so runtimes don't see the block; start a new line before it"
+        gist = "there is text before -----BEGIN on its line, so runtimes don't see the block; put a line break there"
     elif _END.fullmatch(line.strip()) is not None:
         gist = "an END line without a BEGIN line before it; copy the block again, whole"
     else:
@@ -130,7 +132,7 @@ def _check_between(line: bytes, number: int, origin: Origin) -> None:
 
 
 _ANEW = "openssl x509 -in old.crt -out ca.crt"
-_GLUED = "END of one block and BEGIN of the next stand on one line, so runtimes drop both; put a line break between them"
+_GLUED = "END of one block and BEGIN of the next stand on one line, so runtimes drop both; put a line break there"
 
 
 def _read_block(
@@ -177,7 +179,9 @@ def _bad_end(line: bytes, number: int, where: str, origin: Origin) -> UnusableMa
             Reason.INVALID_PEM, f"ends with the label {quote(other.group(1).decode('ascii'), 64)}; copy it again", place
         )
     if _END.fullmatch(line.lstrip()):
-        return origin.refuse(Reason.INVALID_PEM, "the END line is indented; start every line in the first column", place)
+        return origin.refuse(
+            Reason.INVALID_PEM, "has an indented END line; start every line in the first column", place
+        )
     return origin.refuse(
         Reason.INVALID_PEM, "has a damaged END line; it has exactly five dashes on both sides and its own line", place
     )
@@ -200,6 +204,6 @@ def _decode(body: list[bytes], first: int, where: str, origin: Origin) -> bytes:
     stripped = text.rstrip(b"=")
     if len(text) % 4 or len(text) - len(stripped) > 2 or b"=" in stripped or len(stripped) % 4 == 1:
         raise origin.refuse(
-            Reason.INVALID_PEM, "has base64 text of a wrong length, so something is missing; copy it again, whole", where
+            Reason.INVALID_PEM, "has base64 text of a wrong length, so something is missing; copy it again", where
         )
     return base64.b64decode(text)

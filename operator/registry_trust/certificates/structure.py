@@ -142,24 +142,33 @@ def _key_kind(reader: Reader) -> KeyKind:
     if unused:
         raise DERError("the public key is not made of whole bytes")
     if number == RSA:
-        if parameters != b"\x05\x00":
-            raise DERError("the RSA key lacks the NULL parameters that Go asks for")
-        numbers = Reader(data).inside("the RSA key")
-        modulus, exponent = numbers.integer("the RSA modulus"), numbers.integer("the RSA exponent")
-        if modulus <= 0 or exponent <= 0:
-            raise DERError("the RSA key has a number that is not positive")
-        return KeyKind("RSA", True, modulus.bit_length(), bool(modulus & exponent & 1) and 1 < exponent < 1 << 31)
+        return _rsa(data, parameters)
     if number == ECDSA:
-        if not reading.next_is(OID):
-            raise DERError("the elliptic curve is not named but described, which Go can't read")
-        curve = reading.oid("the elliptic curve")
-        if curve not in CURVES:
-            return KeyKind(f"the curve {OTHER_KEYS.get(curve, curve)}", supported=False)
-        if data[:1] != b"\x04":
-            raise DERError("the public key is a compressed point, which Go can't read")
-        return KeyKind(CURVES[curve], supported=True)
+        return _elliptic(data, reading)
     if number == ED25519:
         if parameters or len(data) != 32:
             raise DERError("the Ed25519 key has parameters or another length than 32 bytes")
         return KeyKind("Ed25519", supported=True)
     return KeyKind(OTHER_KEYS.get(number, f"algorithm {number}"), supported=False)
+
+
+def _rsa(data: bytes, parameters: bytes) -> KeyKind:
+    if parameters != b"\x05\x00":
+        raise DERError("the RSA key lacks the NULL parameters that Go asks for")
+    numbers = Reader(data).inside("the RSA key")
+    modulus, exponent = numbers.integer("the RSA modulus"), numbers.integer("the RSA exponent")
+    if modulus <= 0 or exponent <= 0:
+        raise DERError("the RSA key has a number that is not positive")
+    sound = bool(modulus & exponent & 1) and 1 < exponent < 1 << 31
+    return KeyKind("RSA", supported=True, bits=modulus.bit_length(), sound=sound)
+
+
+def _elliptic(data: bytes, parameters: Reader) -> KeyKind:
+    if not parameters.next_is(OID):
+        raise DERError("the elliptic curve is not named but described, which Go can't read")
+    curve = parameters.oid("the elliptic curve")
+    if curve not in CURVES:
+        return KeyKind(f"the curve {OTHER_KEYS.get(curve, curve)}", supported=False)
+    if data[:1] != b"\x04":
+        raise DERError("the public key is a compressed point, which Go can't read")
+    return KeyKind(CURVES[curve], supported=True)

@@ -45,6 +45,7 @@ class Outcome:
     certificates: tuple[SourcedCertificate, ...]
     content: TrustContent | None
     since: int
+    registries: tuple[str, ...] = ()
     suspended: bool = False
 
     @property
@@ -233,6 +234,7 @@ def _outcome(item: TrustInput, checked: Checked, bundle: Bundle, now: datetime, 
         certificates=certificates,
         content=content,
         since=indexed.since if indexed is not None else bundle.serial,
+        registries=item.trust.registries if item.trust is not None else content.registries if content else (),
         suspended=item.trust is not None and item.trust.suspend,
     )
 

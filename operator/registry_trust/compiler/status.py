@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from registry_trust.api.trust_status import MAXIMUM_CERTIFICATES, MAXIMUM_FAILING_NODES, summarize_registries
 from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.content import SourcedCertificate
 from registry_trust.compiler.fleet import NodeState, Standing
@@ -14,8 +15,6 @@ from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import clip, listing
 
-MAXIMUM_FAILING_NODES = 10
-MAXIMUM_CERTIFICATES = 32
 EXPIRY_THRESHOLD = timedelta(days=30)
 EXPIRY_FRACTION = 0.2
 """A certificate is expiring in the last 30 days, or in the last fifth of its lifetime where that is less."""
@@ -44,6 +43,7 @@ def make_status(
         "observedGeneration": outcome.generation,
         "conditions": merge(previous.get("conditions") or (), conditions, outcome.generation, timestamp(now)),
         "nodes": {"selected": standing.selected, **{state.value: standing.counts[state] for state in NodeState}},
+        "registriesSummary": summarize_registries(outcome.registries),
         "nodesSummary": f"{standing.counts[NodeState.CURRENT]}/{standing.selected}",
         "certificateCount": len(outcome.certificates),
     }

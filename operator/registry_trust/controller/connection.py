@@ -15,12 +15,13 @@ from kubernetes import client, config
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 _KEEPALIVE = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
 ]
-"""A connection whose peer is silently gone is noticed after a minute and a half."""
+"""No 40 ms of delayed acknowledgement on each write; a peer that is silently gone is noticed after 90 seconds."""
 
 
 def lenient(context: ssl.SSLContext) -> ssl.SSLContext:

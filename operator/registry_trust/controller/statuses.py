@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from registry_trust import __version__
+from registry_trust.api.trust_status import MAXIMUM_FAILING_NODES
 from registry_trust.compiler.compile import Compiled, Outcome
 from registry_trust.compiler.fleet import Fleet, NodeState
-from registry_trust.compiler.status import MAXIMUM_FAILING_NODES, make_status
+from registry_trust.compiler.status import make_status
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.cluster import Cluster, key_and_version, read_trust
@@ -95,7 +97,7 @@ def _event(outcome: Outcome, notice: Notice, now: datetime) -> dict[str, Any]:
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{outcome.name[:200]}.", "namespace": "default"},
+        "metadata": {"name": f"{outcome.name[:200].rstrip('.-')}.{uuid.uuid4().hex[:16]}", "namespace": "default"},
         "eventTime": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "type": notice.kind,
         "reason": notice.reason,

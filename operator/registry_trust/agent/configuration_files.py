@@ -1,0 +1,89 @@
+"""Configuration files of the runtimes: read through the mounted folders only, and watched for changes by their stat."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from registry_trust.agent.options import Mount
+
+SIZE_LIMIT = 1 << 20
+"""Bytes of one configuration file."""
+
+Signature = tuple[object, ...]
+
+
+class UnreadableConfiguration(Exception):
+    """A runtime's configuration that can't be read or understood; the text says which file, why and what to do."""
+
+
+class ConfigurationFiles:
+    """Reads files by their paths on the host. Remembers which ones were asked for, so that changes are noticed."""
+
+    def __init__(self, mounts: Sequence[Mount]) -> None:
+        self._mounts = sorted(mounts, key=lambda mount: -len(mount.host))
+        self._asked: set[str] = set()
+        self._patterns: set[str] = set()
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's content; None where there is none.
+
+        Raises:
+            UnreadableConfiguration: the folder is not mounted, or the file can't be read.
+        """
+        self._asked.add(path)
+        here = self._here(path)
+        if here is None:
+            raise UnreadableConfiguration(f"{path} is not mounted into the agent; mount its folder (--runtime-config)")
+        try:
+            descriptor = os.open(here, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError as error:
+            if Path(here).is_symlink():
+                raise UnreadableConfiguration(
+                    f"{path} is a symbolic link to a folder that is not mounted into the agent; mount that one, too"
+                ) from error
+            return None
+        except OSError as error:
+            raise UnreadableConfiguration(f"{path} can't be read: {error.strerror}") from error
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UnreadableConfiguration(f"{path} is no regular file")
+            data = file.read(SIZE_LIMIT + 1)
+        if len(data) > SIZE_LIMIT:
+            raise UnreadableConfiguration(f"{path} has more than {SIZE_LIMIT} bytes")
+        return data
+
+    def glob(self, pattern: str) -> list[str]:
+        """Return the paths on the host that match, sorted.
+
+        Raises:
+            UnreadableConfiguration: the folder is not mounted.
+        """
+        self._patterns.add(pattern)
+        for mount in self._mounts:
+            if pattern.startswith(mount.host + "/"):
+                rest = pattern[len(mount.host) + 1 :]
+                return sorted(f"{mount.host}/{name}" for name in glob.glob(rest, root_dir=mount.here))  # noqa: PTH207 (Path.glob has no counterpart of root_dir)
+        raise UnreadableConfiguration(f"{pattern} is not mounted into the agent; mount its folder (--runtime-config)")
+
+    def signature(self) -> Signature:
+        """Return a value that changes when a file that was asked for changes, appears or goes."""
+        paths = {*self._asked, *(path for pattern in self._patterns for path in self.glob(pattern))}
+        return tuple((path, self._stat(path)) for path in sorted(paths))
+
+    def _here(self, path: str) -> str | None:
+        for mount in self._mounts:
+            if path.startswith(mount.host + "/"):
+                return mount.here + path[len(mount.host) :]
+        return None
+
+    def _stat(self, path: str) -> tuple[int, int, int] | None:
+        here = self._here(path)
+        try:
+            status = Path(here).stat() if here is not None else None
+        except OSError:
+            return None
+        return None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)

@@ -1,0 +1,65 @@
+"""Rollback: whether a bundle that has just arrived may replace the one that was applied last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+PATIENCE = 600.0
+"""Seconds for which a lower serial of the same Secret is taken for a lagging API server, not for a restored etcd."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The bundle that was applied last: its Secret's UID, and its serial."""
+
+    uid: str
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with a bundle.
+
+    `refused_since` is to be handed to the next decision; `notice` is for the node report, empty where all is usual.
+    """
+
+    accepted: bool
+    refused_since: float | None = None
+    notice: str = ""
+
+
+def newest(states: Iterable[Applied], uid: str) -> Applied | None:
+    """Return what counts as applied last on a node with several roots: the highest serial of this UID, or any other.
+
+    A root that was mounted later knows an older bundle or none.
+    """
+    known = sorted(states, key=lambda applied: applied.serial)
+    return next((applied for applied in reversed(known) if applied.uid == uid), known[-1] if known else None)
+
+
+def decide(previous: Applied | None, uid: str, serial: int, refused_since: float | None, now: float) -> Decision:
+    """Accept or refuse a bundle.
+
+    Args:
+        previous: what was applied last; None on a new node.
+        uid: the UID of the bundle's Secret. Another one than before is taken at once: somebody made a new Secret.
+        serial: the bundle's serial.
+        refused_since: monotonic time of the first refusal in a row; None where the last bundle was accepted.
+        now: monotonic time.
+    """
+    if previous is None or not previous.uid or previous.uid != uid or serial >= previous.serial:
+        return Decision(accepted=True)
+    since = now if refused_since is None else refused_since
+    if now - since >= PATIENCE:
+        return Decision(
+            accepted=True,
+            notice=f"RolledBack: serial {serial} was taken although {previous.serial} had been applied; "
+            "was etcd restored from a backup?",
+        )
+    return Decision(
+        accepted=False,
+        refused_since=since,
+        notice=f"RollbackRefused: serial {serial} is older than the applied {previous.serial}; files stay as they are. "
+        f"It is taken if nothing newer comes within {PATIENCE / 60:g} minutes",
+    )
