@@ -1,4 +1,4 @@
-"""An installation of registry-trust as processes: objects from deploy/, the operator, and agents with folders as roots."""
+"""registry-trust as processes: its objects from deploy/, the operator, and agents with folders as roots."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class Installation:
         """Apply what deploy/ has for a cluster without kubelets, and wait until the kinds are served."""
         documents = [d for d in yaml.safe_load_all(MANIFEST.read_text()) if d and d["kind"] not in NEEDS_NODES]
         namespaces = [d for d in documents if d["kind"] == "Namespace"]
-        self.plane.kubectl.apply(*(namespaces or [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}]))
+        self.plane.kubectl.apply(
+            *(namespaces or [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}])
+        )
         self.plane.kubectl.apply(*(d for d in documents if d["kind"] == "CustomResourceDefinition"))
         for kind in ("registrytrusts", "nodetrusts"):
             self.plane.kubectl("wait", "--for=condition=Established", f"crd/{kind}.registrytrust.io", "--timeout=30s")
@@ -143,7 +145,8 @@ class Installation:
 
         def reached() -> dict[str, Any] | None:
             body = self.plane.kubectl.get("registrytrust", name)
-            found = next((c for c in body.get("status", {}).get("conditions", []) if c["type"] == kind), {})
+            conditions = body.get("status", {}).get("conditions", [])
+            found: dict[str, Any] = next((c for c in conditions if c["type"] == kind), {})
             newest = found.get("observedGeneration") == body["metadata"]["generation"]
             return found if newest and found.get("status") == value else None
 
@@ -176,7 +179,12 @@ def config_map(name: str, data: Mapping[str, bytes]) -> dict[str, Any]:
 
 def trust(name: str, **spec: Any) -> dict[str, Any]:
     """Return a RegistryTrust."""
-    return {"apiVersion": "registrytrust.io/v1alpha1", "kind": "RegistryTrust", "metadata": {"name": name}, "spec": spec}
+    return {
+        "apiVersion": "registrytrust.io/v1alpha1",
+        "kind": "RegistryTrust",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
 
 
 def eventually(check: Callable[[], object], what: str, within: float = 20.0) -> None:

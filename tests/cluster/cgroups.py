@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.cluster.waiting import wait_until
 
 _MOUNT = Path("/sys/fs/cgroup")
-_V1 = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd")
+_V1 = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd", "unified")
 
 
 def is_v2() -> bool:

@@ -11,10 +11,13 @@ from tests.cluster.binaries import binary
 from tests.cluster.control_plane import SERVICE_ADDRESS, ControlPlane, Place
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.network import Network, enter_network
-from tests.cluster.node_files import PAUSE_IMAGE
-from tests.cluster.nodes import NEEDED_COMMANDS, Node, NodeOptions
+from tests.cluster.node_files import PAUSE_IMAGE, NodeOptions
+from tests.cluster.nodes import NEEDED_COMMANDS, Node
 from tests.cluster.registry import Registry, RegistryPlace
 from tests.cluster.runs import Run
+
+MIXED = (NodeOptions(), NodeOptions(config_path=None), NodeOptions(config_path="/etc/elsewhere/certs.d", dockerd=True))
+"""One node that reads one root, one as containerd is shipped, one that reads a folder nobody mounts and has dockerd beside."""
 
 
 def what_is_missing() -> str:

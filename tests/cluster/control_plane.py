@@ -105,6 +105,7 @@ class ControlPlane:
                 f"--service-account-private-key-file={self.folder / 'service-accounts.key'}",
                 f"--root-ca-file={self.ca_file}",
                 "--use-service-account-credentials",
+                f"--flex-volume-plugin-dir={self.folder / 'volume-plugins'}",  # by default it makes a folder below /usr
             )
         if "kube-scheduler" in self.binaries:
             self._start_component("kube-scheduler")

@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.cluster import cgroups, docker_engine, marked_processes
@@ -46,6 +47,7 @@ class Node:
         self._plane = plane
         self._network = network
         self._namespace = ""
+        self._booted = ""
         self._outlives = outlives
         self.folder = run.folder / self.name
         self.processes: dict[str, Process] = {}
@@ -120,6 +122,7 @@ class Node:
             "--host=unix:///run/docker.sock",
             "--containerd=/run/containerd/containerd.sock",
             "--bridge=none",
+            "--userland-proxy=false",
             "--iptables=false",
             "--ip6tables=false",
             f"--cgroup-parent=/{self.identity.cgroup}/docker",
@@ -139,18 +142,22 @@ class Node:
             f"--node-labels={labels}",
             "--v=2",
         ]
+        self._booted = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # as Kubernetes writes a time
         self._start("kubelet", command)
 
-    def wait_until_ready(self, within: float = 60) -> None:
-        """Until the Node's condition Ready is True."""
+    def wait_until_ready(self, within: float = 120) -> None:
+        """Until the kubelet that was started last reports the condition Ready as True."""
 
         def ready() -> bool:
             try:
                 node = self._plane.kubectl.get("node", self.name)
             except KubectlError:
                 return False
-            conditions = node.get("status", {}).get("conditions", [])
-            return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+            found = [one for one in node.get("status", {}).get("conditions", []) if one["type"] == "Ready"]
+            assert found, "it has no condition Ready yet"
+            assert found[0]["lastHeartbeatTime"] >= self._booted, "its condition is from before this start"
+            assert found[0]["status"] == "True", found[0]["message"]
+            return True
 
         wait_until(ready, f"{self.name} is Ready", within=within, every=0.3, meanwhile=self.processes["kubelet"].check)
 

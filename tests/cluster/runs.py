@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.cluster import cgroups, marked_processes
 from tests.cluster.folders import state_folder
@@ -86,11 +87,16 @@ class Run:
             raise RuntimeError(message)
         shutil.rmtree(self.folder)
 
+    @property
+    def outlives(self) -> bool:
+        """Whether it is meant to run until somebody says `down`."""
+        owner = self._owner()
+        return owner is not None and owner["boot"] == _boot() and bool(owner.get("outlives"))
+
     def is_left_over(self) -> bool:
         """Whether its owner is gone without having removed it."""
-        try:
-            owner = json.loads((self.folder / _OWNER).read_text())
-        except (OSError, ValueError):
+        owner = self._owner()
+        if owner is None:
             # Made a moment ago by a process that is about to write it, or by one that was killed in between.
             return not marked_processes.made_recently(self.folder)
         if owner["boot"] != _boot():
@@ -98,6 +104,13 @@ class Run:
         if owner.get("outlives"):
             return False
         return bool(marked_processes.start_of(owner["pid"]) != owner["started"])
+
+    def _owner(self) -> dict[str, Any] | None:
+        try:
+            owner: dict[str, Any] = json.loads((self.folder / _OWNER).read_text())
+        except (OSError, ValueError):
+            return None
+        return owner
 
 
 def all_runs() -> list[Run]:

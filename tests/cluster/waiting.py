@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 Found = TypeVar("Found")
 
@@ -12,7 +12,7 @@ class NotInTimeError(AssertionError):
 
 
 def wait_until(
-    condition: Callable[[], Found],
+    condition: Callable[[], Found | Literal[False] | None],
     what: str,
     *,
     within: float = 30,

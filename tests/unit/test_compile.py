@@ -123,12 +123,15 @@ def test_one_bad_trust_does_not_block_another() -> None:
 
 
 def test_since_moves_only_for_the_trust_whose_content_changed() -> None:
-    first = compiled([trust("a"), trust("b", ca_sources=(SecretKeyRef("cb", "ca.crt"),))], sources(
-        ca={"ca.crt": FIRST.pem}, cb={"ca.crt": FIRST.pem}
-    ))
-    second = compiled([trust("a"), trust("b", ca_sources=(SecretKeyRef("cb", "ca.crt"),))], sources(
-        ca={"ca.crt": FIRST.pem}, cb={"ca.crt": SECOND.pem}
-    ), first.bundle)
+    first = compiled(
+        [trust("a"), trust("b", ca_sources=(SecretKeyRef("cb", "ca.crt"),))],
+        sources(ca={"ca.crt": FIRST.pem}, cb={"ca.crt": FIRST.pem}),
+    )
+    second = compiled(
+        [trust("a"), trust("b", ca_sources=(SecretKeyRef("cb", "ca.crt"),))],
+        sources(ca={"ca.crt": FIRST.pem}, cb={"ca.crt": SECOND.pem}),
+        first.bundle,
+    )
 
     assert second.bundle.serial == 2
     assert second.outcomes["a"].since == 1
@@ -139,7 +142,12 @@ def test_a_trust_keeps_its_place_in_the_index_and_new_ones_come_by_age_then_name
     first = compiled([trust("m", created="2027-01-05T00:00:00Z")])
 
     second = compiled(
-        [trust("m", created="2027-01-05T00:00:00Z"), trust("z", created="2027-01-01T00:00:00Z"), trust("a"), trust("b")],
+        [
+            trust("m", created="2027-01-05T00:00:00Z"),
+            trust("z", created="2027-01-01T00:00:00Z"),
+            trust("a"),
+            trust("b"),
+        ],
         last=first.bundle,
     )
 

@@ -151,20 +151,25 @@ def test_counting_by_differences_equals_counting_anew(sequence: list[tuple[str, 
     by_difference.rebuild([], {}, [], live, UID)
     for what, first, second in sequence:
         if what == "node":
-            node = replace(second, name=first) if second else None  # type: ignore[type-var]
-            known_nodes.pop(first, None) if node is None else known_nodes.update({first: node})  # type: ignore[call-overload, arg-type]
-            by_difference.set_node(first, node)  # type: ignore[arg-type]
+            name = str(first)
+            known_nodes.pop(name, None)
+            node = replace(second, name=name) if isinstance(second, Node) else None
+            if node is not None:
+                known_nodes[name] = node
+            by_difference.set_node(name, node)
         elif what == "report":
-            known_reports.pop(first, None) if second is None else known_reports.update({first: second})  # type: ignore[call-overload, dict-item]
-            by_difference.set_report(first, second)  # type: ignore[arg-type]
+            name = str(first)
+            known_reports.pop(name, None)
+            report = second if isinstance(second, NodeReport) else None
+            if report is not None:
+                known_reports[name] = report
+            by_difference.set_report(name, report)
         elif what == "live":
-            live = first  # type: ignore[assignment]
+            live = first if isinstance(first, frozenset) else None
             by_difference.set_live_agents(live)
-        else:
-            served = [
-                Served(f"t{place}", since, ZONE.content if place % 2 else ALL.content)
-                for place, since in enumerate(first)  # type: ignore[arg-type]
-            ]
+        elif isinstance(first, list):
+            contents = (ALL.content, ZONE.content)
+            served = [Served(f"t{place}", since, contents[place % 2]) for place, since in enumerate(first)]
             by_difference.set_trusts(served)
 
     anew = Fleet()

@@ -14,7 +14,9 @@ def bundle(*names: str, serial: int = 5, **contents: TrustContent) -> Bundle:
     return Bundle(
         serial,
         tuple(
-            IndexedTrust(name, f"uid-{name}", 1, TrustState.ACTIVE, contents.get(name, TrustContent((f"{name}.example",))))
+            IndexedTrust(
+                name, f"uid-{name}", 1, TrustState.ACTIVE, contents.get(name, TrustContent((f"{name}.example",)))
+            )
             for name in names
         ),
     )

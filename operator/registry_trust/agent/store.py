@@ -260,8 +260,9 @@ class Store:
         """Return the store folder, with its state in it; made durably if it is missing."""
         root = self._held()
         if self._store is None:
-            self._store = root.make(STORE, PUBLIC_DIRECTORY)
+            self._store = self._open_store(root) or root.make(STORE, PUBLIC_DIRECTORY)
             root.sync()
+        self._store.set_mode(PUBLIC_DIRECTORY)
         if read_state(self._store) is None:
             write_state(self._store, StoreState(self._installation(self._store) or str(uuid.uuid4())))
         return self._store

@@ -195,9 +195,7 @@ def _containerd(
         )
         return
     parts = tuple(dict.fromkeys(posixpath.normpath(part) for part in path.split(":") if part))
-    if len(parts) == 1:
-        _one_of(facts, configuration, version, parts, draft)
-    elif containerd.splits_list(configuration, version):
+    if len(parts) == 1 or containerd.splits_list(configuration, version):
         _one_of(facts, configuration, version, parts, draft)
     else:
         _literal(facts, configuration, version, posixpath.normpath(path), parts, draft)
@@ -213,7 +211,7 @@ def _one_of(
     for number, path in enumerate(parts):
         if facts.mounted(path):
             hidden = ", ".join(parts[:number])
-            remark = f"{hidden} is read first and is not mounted into the agent: what is there comes first" if hidden else ""
+            remark = f"{hidden} is not mounted into the agent, and what is there is read first" if hidden else ""
             draft.write(Target(path, usual_layout(path), parts), TargetState.READ, remark)
             return
     gist = f"containerd reads {' and '.join(parts)} (config_path, {configuration.path})"
@@ -290,7 +288,7 @@ def _deduplicate(facts: Facts, draft: _Draft) -> Choice:
         if known is None:
             chosen[key] = target
             rows[target.path] = row
-        elif known.layout is not target.layout and {(known.path, known.layout), (target.path, target.layout)} <= explicit:
+        elif known.layout is not target.layout and {(t.path, t.layout) for t in (known, target)} <= explicit:
             rows[known.path] = replace(
                 row,
                 path=known.path,

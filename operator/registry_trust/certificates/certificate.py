@@ -14,6 +14,7 @@ from registry_trust.certificates.der import DERError
 from registry_trust.certificates.origin import Origin
 from registry_trust.certificates.pem import CERTIFICATE, Block, encode
 from registry_trust.certificates.structure import Structure, read_structure
+from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
@@ -57,38 +58,49 @@ def read_certificate(block: Block, origin: Origin) -> Certificate:
     Raises:
         UnusableMaterial: CertificateParse or UnsupportedAlgorithm.
     """
-    problem = ""
-    try:
-        structure = read_structure(block.content)
-        parsed = _second_opinion(block.content, structure)
-    except DERError as error:
-        problem = str(error)
-    except Exception:  # noqa: BLE001 - cryptography's errors are of many kinds, and their text is not for admins
-        problem = "the certificate can't be parsed"
-    if problem:
-        raise origin.refuse(
-            Reason.CERTIFICATE_PARSE,
-            f"is no certificate that runtimes can read: {problem}; "
-            "copy it again, or have it issued anew (openssl x509 -in ca.crt -noout -text shows it)",
-            block.where,
-        )
+    structure = _structure(block, origin)
     _check_key(structure, block.where, origin)
+    parsed = _second_opinion(block.content, structure)
+    if parsed is None:
+        raise _unreadable("the certificate can't be parsed", block, origin)
     sha256 = hashlib.sha256(block.content).hexdigest()
     return Certificate(structure, parsed, block.content, sha256, block.where)
 
 
-def _second_opinion(der: bytes, structure: Structure) -> x509.Certificate:
+def _structure(block: Block, origin: Origin) -> Structure:
+    try:
+        return read_structure(block.content)
+    except DERError as error:
+        problem = str(error)
+    raise _unreadable(problem, block, origin)
+
+
+def _unreadable(problem: str, block: Block, origin: Origin) -> UnusableMaterial:
+    return origin.refuse(
+        Reason.CERTIFICATE_PARSE,
+        f"is no certificate that runtimes can read: {problem}; "
+        "copy it again, or have it issued anew (openssl x509 -in ca.crt -noout -text shows it)",
+        block.where,
+    )
+
+
+def _second_opinion(der: bytes, structure: Structure) -> x509.Certificate | None:
     """Let cryptography parse it too; extensions and the public key are parsed only when they are asked for."""
-    if structure.serial == 0:
-        # The library warns of it, as we do ourselves; the filters are the whole process', so only then.
+    try:
+        if structure.serial > 0:
+            return _parse(der)
+        # The library warns of the serial number 0; the filters are the whole process', so only then.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            parsed = x509.load_der_x509_certificate(der)
-    else:
-        parsed = x509.load_der_x509_certificate(der)
+            return _parse(der)
+    except Exception:  # noqa: BLE001 - cryptography's errors are of many kinds, and their text is not for admins
+        return None
+
+
+def _parse(der: bytes) -> x509.Certificate:
+    parsed = x509.load_der_x509_certificate(der)
     _ = parsed.extensions
-    if structure.key.supported and structure.key.sound:
-        parsed.public_key()
+    parsed.public_key()
     return parsed
 
 
@@ -118,7 +130,7 @@ def common_warnings(certificate: Certificate, now: datetime, origin: Origin) -> 
     if found.key.name == "RSA" and found.key.bits < RSA_STRONG_BITS:
         gist = f"{subject} has an RSA key of {found.key.bits} bits; have it issued anew with 2048 bits or more"
         warned.append(origin.warn(Reason.WEAK_KEY, gist, certificate.where))
-    if found.serial == 0:
+    if found.serial == 0 and not found.is_self_issued:  # many public roots have it, and nobody minds
         gist = f"{subject} has the serial number 0, which some programs refuse; have it issued anew"
         warned.append(origin.warn(Reason.CERTIFICATE_PARSE, gist, certificate.where))
     if found.not_after < now:

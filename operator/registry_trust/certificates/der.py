@@ -139,4 +139,4 @@ class Reader:
     def end(self, what: str) -> None:
         """Refuse anything that follows."""
         if self:
-            raise DERError(f"{what} is followed by {len(self._data) - self._at:,} bytes that belong to nothing")
+            raise DERError(f"{what} is followed by other bytes ({len(self._data) - self._at:,})")

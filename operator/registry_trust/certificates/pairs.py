@@ -120,8 +120,8 @@ def _check_not_swapped(
     if keys_in_certificate:
         raise of_certificate.refuse(
             Reason.KEY_AMBIGUOUS,
-            "is a private key among the certificates, and certificates are written to nodes for everybody to read; "
-            "leave the certificates alone there: openssl x509 -in client.pem -out client.crt",
+            "is a private key among the certificates; leave the certificates alone there: "
+            "openssl x509 -in client.pem -out client.crt",
             keys_in_certificate[0].where,
         )
     if certificates_in_key:

@@ -114,7 +114,7 @@ def _check_between(line: bytes, number: int, origin: Origin) -> None:
     where = f"line {number}"
     if b"\\n" in line:
         gist = "holds the two characters \\n instead of line breaks; write real ones: printf '%b' \"$PEM\" > ca.crt"
-    elif b"-----END " in line and b"-----BEGIN " in line:
+    elif 0 <= line.find(b"-----END ") < line.find(b"-----BEGIN "):
         gist = _GLUED
     elif _BEGIN.fullmatch(line.lstrip()) is not None:
         gist = "the BEGIN line is indented, so runtimes don't see the block; start every line in the first column"

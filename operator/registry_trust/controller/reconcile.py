@@ -120,7 +120,8 @@ class Reconciler:
         if compiled.changed or problem is not None:
             self._write(compiled.bundle)
         self._take(compiled)
-        return compiled.removals.due
+        due = [moment for moment in (compiled.removals.due, self._thaw(now)) if moment is not None]
+        return min(due, default=None)
 
     def write_statuses(self, now: float) -> None:
         """Write every status that is not as it should be."""
@@ -181,6 +182,8 @@ class Reconciler:
             return False
         before = self._stored
         self._stored = self._secret.read()
+        if not self.ready and not self._stored.bundle.trusts and self._unfrozen_since is not None:
+            self._unfrozen_since = 0.0  # The first start of all: there is nothing that could have vanished.
         if self._stored.problem is None and self._stored.bundle.serial >= self._last.serial:
             self._last = self._stored.bundle
         elif self._stored.problem is not None:
@@ -214,6 +217,10 @@ class Reconciler:
 
     def _frozen(self, now: float) -> bool:
         return self._unfrozen_since is None or now - self._unfrozen_since < THAW
+
+    def _thaw(self, now: float) -> float | None:
+        """Return the Unix time from which removals may mature again, if that is still to come and known."""
+        return self._unfrozen_since + THAW if self._unfrozen_since is not None and self._frozen(now) else None
 
 
 def _served(outcomes: Mapping[str, Outcome]) -> list[Served]:

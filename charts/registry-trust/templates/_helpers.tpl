@@ -1,0 +1,82 @@
+{{/* The labels of every object. Names are fixed, not made from the release: a cluster has one of each. */}}
+{{- define "registry-trust.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/name: registry-trust
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: registry-trust
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* The labels by which one process's pods are found: (dict "root" $ "component" "agent"). They never change. */}}
+{{- define "registry-trust.selectorLabels" -}}
+app.kubernetes.io/name: registry-trust
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* All labels of an object that belongs to one process. */}}
+{{- define "registry-trust.componentLabels" -}}
+{{ include "registry-trust.labels" .root }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "registry-trust.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{- define "registry-trust.trustNamespace" -}}
+{{ .Values.trustNamespace | default .Release.Namespace }}
+{{- end }}
+
+{{/* Where a path of the node is in the agent's container. Kubernetes refuses a colon in a mountPath. */}}
+{{- define "registry-trust.mountPath" -}}
+/host/{{ .under }}{{ .path | replace ":" "+" }}
+{{- end }}
+
+{{/* The service account's token, the cluster's CA and the namespace. Asked for explicitly, because the token that
+Kubernetes mounts by itself is good for a year. */}}
+{{- define "registry-trust.tokenVolume" -}}
+name: api-access
+projected:
+  defaultMode: 0440
+  sources:
+  - serviceAccountToken:
+      path: token
+      expirationSeconds: 3600
+  - configMap:
+      name: kube-root-ca.crt
+      items:
+      - key: ca.crt
+        path: ca.crt
+  - downwardAPI:
+      items:
+      - path: namespace
+        fieldRef:
+          fieldPath: metadata.namespace
+{{- end }}
+
+{{- define "registry-trust.tokenFolder" -}}
+/var/run/secrets/kubernetes.io/serviceaccount
+{{- end }}
+
+{{/* What the operator's and the cleanup's containers may do: nothing but run. */}}
+{{- define "registry-trust.restricted" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- define "registry-trust.restrictedPod" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}

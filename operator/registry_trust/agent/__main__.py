@@ -1,0 +1,86 @@
+"""The agent as a process: puts the watches, the loop, the reporter and the health page together, and ends cleanly."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+from registry_trust import __version__
+from registry_trust.agent import health, logs, options
+from registry_trust.agent.api_client import APIServer
+from registry_trust.agent.inbox import Inbox
+from registry_trust.agent.loop import Loop
+from registry_trust.agent.reporter import Reporter
+from registry_trust.agent.runtimes import Runtimes
+from registry_trust.agent.subscriptions import (
+    BundleSubscription,
+    NodeSubscription,
+    RuntimeReader,
+    bundle_subject,
+    node_subject,
+)
+from registry_trust.agent.watch import Watch
+
+EXIT_UNUSABLE = 2
+"""Exit code where the options can't be used, as argparse's own."""
+
+log = logging.getLogger(__name__)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run an agent until SIGTERM or SIGINT; return the exit code (3: a root was moved away under its mount)."""
+    given = options.parse(arguments)
+    logs.configure(given.log_format)
+    try:
+        server = APIServer(
+            given.server, given.ca_file, given.token_file, user_agent=f"registry-trust-agent/{__version__}"
+        )
+    except ValueError as error:
+        log.error("--api-server: %s", error)  # noqa: TRY400 (the text is for an admin; a traceback says nothing more)
+        return EXIT_UNUSABLE
+    stop = threading.Event()
+    inbox = Inbox()
+    state = health.Health(stuck_after=max(health.STUCK, 8 * given.drift_interval))
+
+    def written() -> None:
+        state.reported = time.monotonic()
+
+    reporter = Reporter(server, given.node, stop, written)
+    runtime = RuntimeReader(server, given.node, inbox, stop)
+    node = NodeSubscription(inbox, runtime)
+    bundle = BundleSubscription(inbox)
+    threads = [
+        Watch(server, bundle_subject(given.namespace, given.bundle), bundle.deliver, stop),
+        Watch(server, node_subject(given.node), node.deliver, stop),
+        runtime,
+        reporter,
+    ]
+    loop = Loop(given, inbox, Runtimes(given, runtime.ask), reporter, state, stop)
+
+    def end(_signal: int, _frame: object) -> None:
+        stop.set()
+        inbox.wake()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    if given.listen is not None:
+        try:
+            host, port = health.serve(given.listen, state)
+        except OSError as error:
+            log.error("--listen: %s", error)  # noqa: TRY400 (as above)
+            return EXIT_UNUSABLE
+        log.info("health and metrics on %s port %d", host, port)
+    log.info("registry-trust agent %s for node %s", __version__, given.node)
+    for thread in threads:
+        thread.start()
+    code = loop.run()
+    log.info("ended")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(run())

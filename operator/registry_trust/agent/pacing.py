@@ -1,0 +1,99 @@
+"""Pacing: how soon an entry is repaired or written again when somebody fights back or the disk refuses."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+
+from registry_trust.agent.backoff import Random, full_jitter
+
+WINDOW = 600.0
+"""Seconds in which repairs of one entry are counted."""
+TOLERATED = 5
+"""Repairs of one entry in the window that are made at once."""
+SLOWEST = 60.0
+"""Seconds between two repairs, or two tries, at most."""
+
+Key = tuple[str, str]
+"""A target's path and an entry; the entry is empty for the target as a whole."""
+
+
+class Repairs:
+    """Counts the repairs of each entry, and spaces them out when there are too many."""
+
+    def __init__(self) -> None:
+        self._times: dict[Key, deque[float]] = {}
+        self.total = 0
+
+    def record(self, key: Key, now: float) -> None:
+        """Count one repair at monotonic time `now`."""
+        self.total += 1
+        self._times.setdefault(key, deque(maxlen=64)).append(now)
+
+    def is_contested(self, key: Key, now: float) -> bool:
+        """Say whether somebody keeps undoing the entry."""
+        return self.recent(key, now) > TOLERATED
+
+    def recent(self, key: Key, now: float) -> int:
+        """Return the number of repairs in the window (64 at most)."""
+        times = self._times.get(key)
+        if times is None:
+            return 0
+        while times and now - times[0] > WINDOW:
+            times.popleft()
+        if not times:
+            del self._times[key]
+        return len(times)
+
+    def wait(self, key: Key, now: float) -> float:
+        """Return the seconds until the next repair of the entry may be made; 0 where it may be made now."""
+        count = self.recent(key, now)
+        if count <= TOLERATED:
+            return 0.0
+        pause = min(SLOWEST, 2.0 ** (count - TOLERATED))
+        return max(0.0, self._times[key][-1] + pause - now)
+
+
+@dataclass(slots=True)
+class _Failure:
+    wanted: str
+    count: int
+    due: float
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class Failures:
+    """Remembers what failed, and when it is to be tried again: 1 s to 60 s later, with jitter."""
+
+    rand: Random = random.random
+    _failures: dict[Key, _Failure] = field(default_factory=dict)
+
+    def record(self, key: Key, wanted: str, reason: str, message: str, now: float) -> None:
+        """Note a failure; `wanted` is the digest that could not be written."""
+        known = self._failures.get(key)
+        count = known.count + 1 if known is not None and known.wanted == wanted else 1
+        due = now + full_jitter(count, self.rand, floor=1.0, ceiling=SLOWEST)
+        self._failures[key] = _Failure(wanted, count, due, reason, message)
+
+    def clear(self, key: Key) -> None:
+        """It worked."""
+        self._failures.pop(key, None)
+
+    def waiting(self, key: Key, wanted: str, now: float) -> tuple[str, str] | None:
+        """Return the reason and message of a failure that is not yet to be tried again; other content is tried now."""
+        known = self._failures.get(key)
+        if known is None or known.wanted != wanted or now >= known.due:
+            return None
+        return known.reason, known.message
+
+    def next_due(self, now: float) -> float | None:
+        """Return the seconds until the next try; None where nothing failed."""
+        return max(0.0, min(f.due for f in self._failures.values()) - now) if self._failures else None
+
+    def keep(self, keys: set[Key]) -> None:
+        """Forget everything but these."""
+        for key in self._failures.keys() - keys:
+            del self._failures[key]

@@ -1,0 +1,131 @@
+"""The reporter: writes this node's NodeTrust object when it changed, spread over the fleet, and now and then."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from registry_trust.agent.api_client import APIServer, RequestFailed
+from registry_trust.agent.backoff import Random, after_refusal, report_spread
+from registry_trust.core.report import NodeReport, encode_report
+
+API_VERSION = "registrytrust.io/v1alpha1"
+COLLECTION = "/apis/registrytrust.io/v1alpha1/nodetrusts"
+FIELD_MANAGER = "registry-trust-agent"
+REPEAT = 900.0
+"""Seconds (jittered) after which an unchanged report is applied again: one that was lost comes back."""
+
+log = logging.getLogger(__name__)
+
+
+def node_trust(node: str, node_uid: str, report: NodeReport) -> dict[str, Any]:
+    """Return the whole object for server-side apply; the Node owns it, so that it goes with the Node."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "NodeTrust",
+        "metadata": {
+            "name": node,
+            "labels": {
+                "app.kubernetes.io/name": "registry-trust",
+                "app.kubernetes.io/component": "agent",
+                "app.kubernetes.io/part-of": "registry-trust",
+                "app.kubernetes.io/managed-by": "registry-trust-agent",
+            },
+            # Applied as a whole by one manager: the UID of an earlier Node of this name goes.
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": node, "uid": node_uid}],
+        },
+        "status": encode_report(report),
+    }
+
+
+class Reporter(threading.Thread):
+    """A thread with one slot: the latest report. A failure delays reports, never files."""
+
+    def __init__(
+        self,
+        server: APIServer,
+        node: str,
+        stop: threading.Event,
+        written: Callable[[], None],
+        *,
+        rand: Random = random.random,
+    ) -> None:
+        super().__init__(name="reporter", daemon=True)
+        self._server = server
+        self._node = node
+        self._stopping = stop
+        self._written = written
+        self._random = rand
+        self._condition = threading.Condition()
+        self._wanted: bytes = b""
+        self._changed = False
+        self._due = float("inf")
+        self._failures = 0
+        self.last_success = float("-inf")
+        """Monotonic time of the last report that arrived."""
+
+    def submit(self, node_uid: str, report: NodeReport, fleet_size: int) -> bool:
+        """Hand in the latest report; say whether it differs from the last one handed in."""
+        body = json.dumps(node_trust(self._node, node_uid, report), separators=(",", ":"), sort_keys=True).encode()
+        with self._condition:
+            if body == self._wanted:
+                return False
+            self._wanted = body
+            if not self._failures and not self._changed:
+                # One that waits already keeps its time: else a node that changes often would never report.
+                self._due = time.monotonic() + report_spread(fleet_size, self._random)
+            self._changed = True
+            self._condition.notify()
+            return True
+
+    def withhold(self) -> None:
+        """Report nothing until the next `submit`: the Node object is gone."""
+        with self._condition:
+            self._wanted, self._due, self._changed = b"", float("inf"), False
+
+    def stop(self) -> None:
+        """Wake the thread so that it sees that the process ends."""
+        with self._condition:
+            self._condition.notify()
+
+    def run(self) -> None:
+        """Write reports until told to stop."""
+        while not self._stopping.is_set():
+            with self._condition:
+                wait = self._due - time.monotonic()
+                if wait > 0:
+                    self._condition.wait(None if wait == float("inf") else wait)
+                    continue
+                body = self._wanted
+                self._changed = False
+            pause = self._apply(body)
+            with self._condition:
+                if self._wanted and (self._failures or not self._changed):
+                    self._due = time.monotonic() + pause
+
+    def _apply(self, body: bytes) -> float:
+        """Write a report and return the seconds until it is to be written again."""
+        try:
+            self._server.call(
+                "PATCH",
+                f"{COLLECTION}/{self._node}",
+                query={"fieldManager": FIELD_MANAGER, "force": "true"},
+                headers={"Content-Type": "application/apply-patch+yaml"},
+                body=body,
+            )
+        except RequestFailed as error:
+            self._failures += 1
+            if self._failures == 1:
+                log.warning("report can't be written, files are not affected: %s", error)
+            return after_refusal(self._failures, error.retry_after, self._random)
+        if self._failures:
+            log.info("reports are written again")
+        self._failures = 0
+        self.last_success = time.monotonic()
+        self._written()
+        return REPEAT * (0.75 + self._random() / 2)

@@ -1,0 +1,68 @@
+"""Neighbours: what others wrote is neither touched nor hidden, and status says where it is in the way."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from tests.cluster.pki import Authority
+from tests.cluster.waiting import wait_until
+from tests.e2e.three_nodes import ELSEWHERE, LITERAL, SINGLE, STOCK, ThreeNodes
+
+
+def fingerprint(folder: Path) -> list[tuple[str, int, int, int, str]]:
+    """Return name, mode, owner, mtime and content of everything below a folder."""
+    return [
+        (str(path.relative_to(folder)), stat.st_mode, stat.st_uid, stat.st_mtime_ns, _content(path))
+        for path in sorted(folder.rglob("*"))
+        for stat in [path.lstat()]
+    ]
+
+
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def test_three_kinds_of_neighbours_are_left_alone_and_reported_with_their_paths(clean: ThreeNodes) -> None:
+    host, port = clean.registry.name.split(":")
+    pem = Authority.create("somebody else's CA").pem
+    default = clean.node(SINGLE).path("/etc/containerd/certs.d") / "_default"
+    hosts_toml = clean.node(STOCK).path(LITERAL) / f"{host}_{port}_"
+    docker = clean.node(ELSEWHERE).path("/etc/docker/certs.d") / clean.registry.name
+    for folder in (default, hosts_toml, docker):
+        folder.mkdir(parents=True)
+    (default / "hosts.toml").write_text('server = "https://mirror.example.test"\n\n[host]\n')
+    (hosts_toml / "hosts.toml").write_text('server = "https://elsewhere.example.test"\n\n[host]\n')
+    (docker / "ca.crt").write_bytes(pem)
+    before = [fingerprint(folder) for folder in (default, hosts_toml, docker)]
+    try:
+        clean.sources()
+        clean.trust()
+        clean.wait_for("harbor", "Ready", "False", reason="NodesFailing")
+
+        def rows() -> dict[str, tuple[str, str]]:
+            found = {}
+            for node in (SINGLE, STOCK, ELSEWHERE):
+                for row in clean.report(node).get("registries", []):
+                    if row["name"] == clean.registry.name and row["state"] == "Failed":
+                        found[node] = (row["reason"], row["message"])
+            return found
+
+        found = wait_until(lambda: r if len(r := rows()) == 3 else None, "three nodes report a conflict", within=30)
+        assert found[SINGLE][0] == "WouldShadow"
+        assert "/etc/containerd/certs.d/_default" in found[SINGLE][1]
+        assert found[STOCK][0] == "ForeignFile"
+        assert f"{LITERAL}/{host}_{port}_" in found[STOCK][1]
+        assert found[ELSEWHERE][0] == "ForeignFile"
+        assert f"/etc/docker/certs.d/{clean.registry.name}" in found[ELSEWHERE][1]
+        assert [fingerprint(folder) for folder in (default, hosts_toml, docker)] == before
+        assert clean.kubectl.get("registrytrust", "harbor")["status"]["nodes"]["failed"] == 3
+    finally:
+        (default / "hosts.toml").unlink()
+        (hosts_toml / "hosts.toml").unlink()
+        (docker / "ca.crt").unlink()
+        for folder in (default, hosts_toml, docker):
+            folder.rmdir()
+
+    # What was in the way is gone: the files are written at once.
+    wait_until(lambda: clean.pull(SINGLE) == "", "the first node pulls", within=60)

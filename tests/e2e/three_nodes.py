@@ -1,0 +1,195 @@
+"""Three real nodes with registry-trust installed from deploy/, and what the tests do with them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.binaries import binary
+from tests.cluster.cluster import Cluster
+from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.nodes import Node
+from tests.cluster.pki import Authority, Pair
+from tests.cluster.registry import Registry
+from tests.cluster.waiting import wait_until
+from tests.installation import MANIFEST, NAMESPACE, secret, trust
+
+SINGLE, STOCK, ELSEWHERE = "node1", "node2", "node3"
+"""One root that containerd reads; containerd as shipped (literal colon); a folder nobody mounts, with dockerd beside."""
+
+LITERAL = "/etc/containerd/certs.d:/etc/docker/certs.d"
+
+
+@dataclass
+class ThreeNodes:
+    """The cluster, one registry that demands client certificates, and registry-trust on it."""
+
+    cluster: Cluster
+    registry: Registry
+
+    def node(self, name: str) -> Node:
+        """Return a node by name."""
+        return next(node for node in self.cluster.nodes if node.name == name)
+
+    def install(self) -> None:
+        """Apply deploy/ as a user would, with dockerd's folder named as an explicit target, and wait for the pods."""
+        documents = [body for body in yaml.safe_load_all(MANIFEST.read_text()) if body]
+        for body in documents:
+            if body["kind"] == "DaemonSet":
+                body["spec"]["template"]["spec"]["containers"][0]["args"].append("--target=docker=/etc/docker/certs.d")
+        first = [body for body in documents if body["kind"] in ("Namespace", "CustomResourceDefinition")]
+        self.kubectl.apply(*first)
+        for kind in ("registrytrusts", "nodetrusts"):
+            self.kubectl("wait", "--for=condition=Established", f"crd/{kind}.registrytrust.io", "--timeout=30s")
+        self.kubectl.apply(*(body for body in documents if body not in first))
+        self.kubectl(
+            "-n", NAMESPACE, "rollout", "status", "daemonset/registry-trust-agent", "--timeout=120s", timeout=130
+        )
+        self.kubectl(
+            "-n", NAMESPACE, "rollout", "status", "deployment/registry-trust-operator", "--timeout=120s", timeout=130
+        )
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """kubectl as the administrator."""
+        return self.cluster.kubectl
+
+    def secret(self, name: str, data: dict[str, bytes]) -> None:
+        """Write a Secret in the trust namespace."""
+        self.kubectl.apply(secret(name, data))
+
+    def pair_secret(self, name: str, pair: Pair) -> None:
+        """Write a client pair."""
+        self.secret(name, {"tls.crt": pair.certificate, "tls.key": pair.key})
+
+    def trust(self, name: str = "harbor", **changes: Any) -> None:
+        """Apply a trust for the registry, with its CA and a client pair from Secrets named after the trust."""
+        spec = {
+            "registries": [self.registry.name],
+            "caCertificates": [{"secretKeyRef": {"name": f"{name}-ca", "key": "ca.crt"}}],
+            "clientCertificates": [{"secretRef": {"name": f"{name}-client"}}],
+            **changes,
+        }
+        self.kubectl.apply(trust(name, **spec))
+
+    def sources(self, name: str = "harbor", authority: Authority | None = None) -> None:
+        """Write the Secrets that `trust` names."""
+        self.secret(f"{name}-ca", {"ca.crt": (authority or self.registry.authority).pem})
+        self.pair_secret(f"{name}-client", self.registry.client())
+
+    def remove_trusts(self) -> None:
+        """Delete every trust and wait until the nodes have removed everything of ours."""
+        self.kubectl("delete", "registrytrusts", "--all")
+        wait_until(lambda: not self.entries(), "every entry is gone", within=60)
+
+    def entries(self) -> list[Path]:
+        """Return every entry of ours on every node."""
+        roots = ("/etc/docker/certs.d", "/etc/containers/certs.d", "/etc/containerd/certs.d", LITERAL)
+        found = [path for node in self.cluster.nodes for root in roots if (path := node.path(root)).exists()]
+        return [entry for root in found for entry in root.iterdir() if entry.is_symlink()]
+
+    def pull(self, node: str, image: str | None = None, within: float = 60) -> str:
+        """Let the kubelet pull on a node; return the runtime's own words where it fails, nothing where it has the image."""
+        name = f"pull-{uuid.uuid4().hex[:10]}"
+        with self.pod(name, node, image or self.image()):
+            return wait_until(lambda: self._pulled(name), f"{node} pulled or failed", within=within, every=0.2).words
+
+    def image(self, label: str = "") -> str:
+        """Push an image that no node has yet."""
+        unique = label or uuid.uuid4().hex[:10]
+        return self.registry.push(add=[f"/pause={binary('pause')}"], entrypoint="/pause", tag=unique, label=unique)
+
+    @contextmanager
+    def pod(self, name: str, node: str, image: str) -> Iterator[None]:
+        """Run a pod on one node for as long as the block lasts."""
+        container = {"name": "main", "image": image, "imagePullPolicy": "Always"}
+        spec = {
+            "nodeName": node,
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [container],
+        }
+        self.kubectl.apply(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+        )
+        try:
+            yield
+        finally:
+            self.kubectl("delete", "pod", name, "-n", "default", "--wait=false", "--grace-period=0", "--force")
+
+    def _pulled(self, pod: str) -> Pulled | None:
+        statuses = self.kubectl.get("pod", pod, "-n", "default").get("status", {}).get("containerStatuses") or []
+        if not statuses:
+            return None
+        state = statuses[0].get("state", {})
+        if "running" in state or "terminated" in state:
+            return Pulled("")
+        waiting = state.get("waiting", {})
+        return (
+            Pulled(waiting.get("message", ""))
+            if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff")
+            else None
+        )
+
+    def condition(self, name: str, kind: str) -> dict[str, Any]:
+        """Return one condition of a trust; empty where it is not there."""
+        conditions = self.kubectl.get("registrytrust", name).get("status", {}).get("conditions", [])
+        return next((each for each in conditions if each["type"] == kind), {})
+
+    def wait_for(
+        self, name: str, kind: str, value: str = "True", within: float = 60, reason: str = ""
+    ) -> dict[str, Any]:
+        """Wait until a condition has a value (and a reason); on failure say what the objects said."""
+
+        def reached() -> dict[str, Any] | None:
+            body = self.kubectl.get("registrytrust", name)
+            conditions = body.get("status", {}).get("conditions", [])
+            found: dict[str, Any] = next((c for c in conditions if c["type"] == kind), {})
+            newest = found.get("observedGeneration") == body["metadata"]["generation"]
+            as_asked = found.get("status") == value and reason in ("", found.get("reason"))
+            return found if newest and as_asked else None
+
+        try:
+            return wait_until(reached, f"{kind}={value} {reason} of {name}", within=within)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.situation()}") from None
+
+    def report(self, node: str) -> dict[str, Any]:
+        """Return what a node reports."""
+        try:
+            status: dict[str, Any] = self.kubectl.get("nodetrust", node).get("status", {})
+        except KubectlError:
+            return {}
+        return status
+
+    def situation(self) -> str:
+        """Return what the cluster's objects and logs say, for a failure's message."""
+        parts = [self.kubectl("get", "rt,nt,pods", "-A", "-o", "wide")]
+        parts.append(json.dumps(self.kubectl.get("registrytrusts"), indent=1)[-6000:])
+        parts += [
+            self.kubectl(
+                "-n", NAMESPACE, "logs", "-l", f"app.kubernetes.io/component={component}", "--tail=30", "--prefix"
+            )
+            for component in ("operator", "agent")
+        ]
+        return "\n".join(parts)
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """The end of a pull: empty words are success."""
+
+    words: str
+
+    def __bool__(self) -> bool:
+        """Return true: there is an outcome, whatever it is."""
+        return True
