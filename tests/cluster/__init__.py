@@ -1,1 +1,1 @@
-"""A real Kubernetes on one machine: control plane, registry, nodes and runtimes for tests, the demo and `make cluster`."""
+"""Runs a real Kubernetes on one machine: control plane, registry and nodes, for tests, the demo and `make cluster`."""

@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
     up.add_argument(
         "--mixed",
         action="store_true",
-        help="the kinds that the end-to-end tests use: single config_path, stock containerd, a root elsewhere with dockerd beside",
+        help="the kinds of the end-to-end tests: single config_path, stock containerd, a root elsewhere and dockerd",
     )
     commands.add_parser("down", help="remove it, and what crashed runs have left")
     commands.add_parser("status", help="what runs now")

@@ -1,4 +1,4 @@
-"""Builds the real etcd, Kubernetes, containerd, dockerd, registry, helm and loaders from pinned Go modules, once, into a cache.
+"""Builds etcd, Kubernetes, containerd, dockerd, registry, helm and the loaders from pinned Go modules into a cache.
 
 Command line: `python -m tests.cluster.binaries build [TOOL or SET …]`, `list`, `path TOOL`.
 """
@@ -29,7 +29,7 @@ KUBERNETES_LINKED = f"{STRIPPED} " + " ".join(
     f"-X k8s.io/component-base/version.{name}={value}"
     for name, value in {
         "gitVersion": f"v{KUBERNETES_VERSION}",
-        "gitMajor": KUBERNETES_VERSION.split(".")[0],
+        "gitMajor": KUBERNETES_VERSION.split(".", maxsplit=1)[0],
         "gitMinor": KUBERNETES_VERSION.split(".")[1],
     }.items()
 )
@@ -133,7 +133,9 @@ def _cache_place(tool: Tool) -> Path:
     for file in sorted(module.iterdir()):
         if file.name in {"go.mod", "go.sum"} or file.suffix == ".go":
             digest.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\0".encode())
-    digest.update(f"{tool.package}\0{tool.tags}\0{tool.linker_flags}\0{platform.system()}\0{platform.machine()}".encode())
+    digest.update(
+        f"{tool.package}\0{tool.tags}\0{tool.linker_flags}\0{platform.system()}\0{platform.machine()}".encode()
+    )
     return cache_folder() / "tools" / f"{tool.module}-{digest.hexdigest()[:16]}" / tool.name
 
 
@@ -164,10 +166,22 @@ def _build(tool: Tool, target: Path) -> None:
         shutil.rmtree(left_over)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".building-{tool.name}.") as folder:
         built = Path(folder) / tool.name
-        command = [str(go.path), "build", "-tags", tool.tags, "-ldflags", tool.linker_flags, "-o", str(built), tool.package]
+        command = [
+            str(go.path),
+            "build",
+            "-tags",
+            tool.tags,
+            "-ldflags",
+            tool.linker_flags,
+            "-o",
+            str(built),
+            tool.package,
+        ]
         log = target.parent / f"{tool.name}.log"
         with _progress(tool), log.open("wb") as output:
-            done = subprocess.run(command, cwd=module, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
+            done = subprocess.run(
+                command, cwd=module, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False
+            )
         if done.returncode != 0:
             last = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
             message = f"{tool.name} could not be built (all of Go's output: {log}):\n{last}"

@@ -1,10 +1,11 @@
-"""A whole cluster on one machine: control plane with controllers, nodes, and registries in networks of their own; needs root."""
+"""Runs a whole cluster on one machine, as root: control plane, nodes, and registries in networks of their own."""
 
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tests.cluster import loaders
 from tests.cluster.binaries import binary
@@ -17,7 +18,7 @@ from tests.cluster.registry import Registry, RegistryPlace
 from tests.cluster.runs import Run
 
 MIXED = (NodeOptions(), NodeOptions(config_path=None), NodeOptions(config_path="/etc/elsewhere/certs.d", dockerd=True))
-"""One node that reads one root, one as containerd is shipped, one that reads a folder nobody mounts and has dockerd beside."""
+"""A node that reads one root, one as containerd is shipped, one that reads a folder nobody mounts and has dockerd."""
 
 
 def what_is_missing() -> str:
@@ -48,7 +49,7 @@ class Cluster:
         self.registries: dict[str, Registry] = {}
         self._addresses: dict[str, str] = {}
 
-    def __enter__(self) -> "Cluster":
+    def __enter__(self) -> Self:
         try:
             self.start()
         except BaseException:
@@ -56,7 +57,9 @@ class Cluster:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.destroy()
 
     @property
@@ -81,11 +84,14 @@ class Cluster:
         """Ends every process and removes every trace; may be repeated."""
         if self.run.folder.exists():
             self.run.destroy()
-        for owner in (self.plane, *self.nodes, *self.registries.values()):
-            owner.reap()
+        self.plane.reap()
+        for node in self.nodes:
+            node.reap()
+        for registry in self.registries.values():
+            registry.reap()
 
     def add_registry(self, host: str = "harbor.corp.test", port: int = 5000) -> Registry:
-        """A registry that demands client certificates, in a network namespace of its own; every node finds it by name."""
+        """A registry that demands client certificates, in a network of its own; every node finds it by name."""
         number = len(self.registries) + 1
         address = f"10.240.0.{100 + number}"
         namespace = self.network.add_member(f"r{number}", address)

@@ -1,4 +1,4 @@
-"""Runs a real control plane: etcd and kube-apiserver, and on request controller-manager and scheduler; as any user, on loopback."""
+"""Runs a real control plane as any user, on loopback: etcd, kube-apiserver, and on request the controllers."""
 
 import http.client
 import os
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tests.cluster.binaries import build
 from tests.cluster.forwarding import forward_from_loopback
@@ -35,7 +36,7 @@ class Place:
 class ControlPlane:
     """A control plane of one run, usable as a context manager.
 
-    `url` and the kubeconfigs reach it from this machine; `inside` is its host and port for those in its network namespace.
+    `url` and the kubeconfigs reach it from this machine; `inside` is its host and port in its own network namespace.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class ControlPlane:
         """kubectl as the administrator."""
         return Kubectl(self.admin_kubeconfig, self.folder / "kubectl-cache")
 
-    def __enter__(self) -> "ControlPlane":
+    def __enter__(self) -> Self:
         try:
             self.start()
         except BaseException:
@@ -91,7 +92,9 @@ class ControlPlane:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -124,7 +127,7 @@ class ControlPlane:
             process.reap()
 
     def start_apiserver(self) -> None:
-        """Starts the API server, again after stop_apiserver with the same data, address and port; returns when it is ready."""
+        """Starts the API server, also again on the same data, address and port; returns when it is ready."""
         address, port = self.inside
         folder = self.folder
         local = not self.place.enter
@@ -162,7 +165,9 @@ class ControlPlane:
     def is_ready(self) -> bool:
         """Whether /readyz says ok."""
         context = ssl.create_default_context(cafile=str(self.ca_file))
-        context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT  # Python 3.13 sets it; the CA may lack the key usage extension
+        context.verify_flags &= (
+            ~ssl.VerifyFlags.VERIFY_X509_STRICT
+        )  # Python 3.13 sets it; the CA may lack the key usage extension
         context.load_cert_chain(self.folder / "admin.crt", self.folder / "admin.key")
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=5)
         try:
@@ -189,11 +194,15 @@ class ControlPlane:
             bound = [f"--bound-object-kind={kind}", f"--bound-object-name={bound_name}", f"--bound-object-uid={uid}"]
         return self.kubectl("create", "token", name, "-n", namespace, f"--duration={duration}", *bound).strip()
 
-    def service_account_kubeconfig(self, namespace: str, name: str, *, node: str | None = None, pod: str | None = None) -> Path:
+    def service_account_kubeconfig(
+        self, namespace: str, name: str, *, node: str | None = None, pod: str | None = None
+    ) -> Path:
         token = self.service_account_token(namespace, name, node=node, pod=pod)
         return self.kubeconfig(f"{namespace}-{name}-{node or pod or 'unbound'}", token)
 
-    def service_account_folder(self, namespace: str, name: str, *, node: str | None = None, pod: str | None = None) -> Path:
+    def service_account_folder(
+        self, namespace: str, name: str, *, node: str | None = None, pod: str | None = None
+    ) -> Path:
         """The folder that a pod of this account would find at /var/run/secrets/kubernetes.io/serviceaccount."""
         token = self.service_account_token(namespace, name, node=node, pod=pod)
         folder = self.run.subfolder("service-accounts") / f"{namespace}-{name}-{node or pod or 'unbound'}"

@@ -11,7 +11,7 @@ from tests.cluster.runs import Run
 def forward_from_loopback(
     run: Run, name: str, to: str, *, enter: Sequence[str] = (), port: int = 0, outlives: bool = False
 ) -> tuple[Process, int]:
-    """Listens on this machine's 127.0.0.1 and connects, in the namespace that `enter` leads to, to HOST:PORT or unix:PATH.
+    """Listens on 127.0.0.1 here and connects, in the namespace that `enter` leads to, to HOST:PORT or unix:PATH.
 
     Returns the process and the port. The socket is opened here, so the port is taken before this returns.
     """

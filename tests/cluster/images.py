@@ -1,4 +1,4 @@
-"""Builds the product's image from the repository's Dockerfile where no image registry can be reached: base by debootstrap, rest by buildah."""
+"""Builds the product's image from its Dockerfile without an image registry: base by debootstrap, rest by buildah."""
 
 import hashlib
 import json
@@ -72,7 +72,13 @@ def base_image() -> str:
             str(root),
             debian_mirror(),
         )
-        for left in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+        for left in (
+            "var/cache/apt/archives",
+            "var/lib/apt/lists",
+            "usr/share/doc",
+            "usr/share/man",
+            "usr/share/locale",
+        ):
             shutil.rmtree(root / left, ignore_errors=True)
             (root / left).mkdir(parents=True)
         (root / "var/lib/apt/lists/partial").mkdir()
@@ -95,7 +101,7 @@ def debian_mirror() -> str:
         origin, component, codename, *uri = line.split()
         if origin == "Debian" and component == "main" and "-" not in codename and uri:
             return uri[0]
-    message = "apt has no source of Debian's main packages, or `apt-get update` has not been run: the base image comes from there"
+    message = "apt has no source of Debian's main packages (run apt-get update?); the base image comes from there"
     raise ImageBuildError(message)
 
 
@@ -104,7 +110,7 @@ def _ca_volume() -> list[str]:
 
 
 def _pip_volumes(private: Path) -> list[str]:
-    """This machine's pip configuration, from files and environment alike, for the time of the build: nothing of it stays in the image."""
+    """This machine's pip configuration for the time of the build; nothing of it stays in the image."""
     settings: dict[str, str] = {}
     volumes = []
     listed = _run(sys.executable, "-m", "pip", "config", "list")
@@ -114,9 +120,9 @@ def _pip_volumes(private: Path) -> list[str]:
         settings.setdefault(name.rpartition(".")[2], value.strip("'\""))
     for value in settings.values():
         place = Path(value)
-        if place.is_absolute() and place.is_dir():  # such as find-links
-            volumes.append(f"{place}:{place}:ro")
-        elif place.is_absolute() and place.is_file() and place != _CA_BUNDLE:
+        if (place.is_absolute() and place.is_dir()) or (
+            place.is_absolute() and place.is_file() and place != _CA_BUNDLE
+        ):  # such as find-links
             volumes.append(f"{place}:{place}:ro")
     if not settings:
         return []

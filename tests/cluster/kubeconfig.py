@@ -27,7 +27,7 @@ def write_kubeconfig(path: Path, server: str, ca: bytes, user: Pair | str) -> Pa
 
 
 def write_service_account_folder(folder: Path, ca: bytes, token: str, namespace: str) -> Path:
-    """The three files of /var/run/secrets/kubernetes.io/serviceaccount; written again, the token is rotated in one step."""
+    """The files of /var/run/secrets/kubernetes.io/serviceaccount; written again, the token changes in one step."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_file(folder / "ca.crt", ca)
     write_file(folder / "namespace", namespace.encode())

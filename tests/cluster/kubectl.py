@@ -25,7 +25,7 @@ class Kubectl:
 
         Raises KubectlError.
         """
-        done = subprocess.run(  # noqa: S603 - the command is ours
+        done = subprocess.run(
             [binary("kubectl"), f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.cache}", *arguments],
             input=input,
             capture_output=True,

@@ -1,4 +1,4 @@
-"""Speaks with the loaders program: what docker, containers/image and containerd make of a directory, and pulls through it."""
+"""Asks the loaders program what docker, containers/image and containerd make of a directory, and to pull through it."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from queue import Queue
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from tests.cluster.binaries import binary
 from tests.cluster.processes import die_with_parent, marked_environment
@@ -84,22 +84,23 @@ class Loaders:
         self._writing = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> "Loaders":
-        self._child = subprocess.Popen(  # noqa: S603 - the command is ours
-            [self._program, "serve"],
+    def __enter__(self) -> Self:
+        self._child = subprocess.Popen(
+            [*die_with_parent(), self._program, "serve"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
             env=marked_environment(self._run) if self._run else None,
             start_new_session=True,
-            preexec_fn=die_with_parent(),
         )
         self._receiver = threading.Thread(target=self._receive, args=(self._child,), daemon=True)
         self._receiver.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self._child is not None
         assert self._child.stdin is not None
         self._child.stdin.close()  # its input ends: it stops what spins and ends
@@ -117,7 +118,7 @@ class Loaders:
         return _read(self._ask(_read_request(layout, root, host)))
 
     def pull(self, layout: Layout, root: Path, image: str, *, dial: str = "", timeout: float = 30) -> Pull:
-        """Pulls host[:port]/repository:tag with the TLS settings that the loader made, connecting to `dial` if given."""
+        """Pulls host[:port]/repository:tag with the TLS settings that the loader made, connecting to `dial`."""
         return _pull(self._ask(_pull_request(layout, root, image, dial, timeout), timeout + 30))
 
     def spin_read(self, layout: Layout, root: Path, host: str, *, workers: int = 1, pause: float = 0) -> "Spin":
@@ -125,7 +126,15 @@ class Loaders:
         return self._spin(_read_request(layout, root, host), workers, pause)
 
     def spin_pull(
-        self, layout: Layout, root: Path, image: str, *, dial: str = "", workers: int = 1, pause: float = 0, timeout: float = 30
+        self,
+        layout: Layout,
+        root: Path,
+        image: str,
+        *,
+        dial: str = "",
+        workers: int = 1,
+        pause: float = 0,
+        timeout: float = 30,
     ) -> "Spin":
         """Pulls in a loop until stopped."""
         return self._spin(_pull_request(layout, root, image, dial, timeout), workers, pause)
@@ -225,7 +234,9 @@ def push(
     return str(answer["digest"])
 
 
-def archive(out: Path, name: str, *, add: Sequence[str] = (), entrypoint: str = "", label: str = "", size: int = 0) -> Path:
+def archive(
+    out: Path, name: str, *, add: Sequence[str] = (), entrypoint: str = "", label: str = "", size: int = 0
+) -> Path:
     """Writes a generated image as an OCI archive, which `ctr images import` loads under that name.
 
     Raises LoadersError.
@@ -241,7 +252,7 @@ def _contents(add: Sequence[str], entrypoint: str, label: str, size: int) -> lis
 
 
 def _once(*arguments: str, enter: Sequence[str] = ()) -> dict[str, Any]:
-    done = subprocess.run(  # noqa: S603 - the command is ours
+    done = subprocess.run(
         [*enter, binary("loaders"), *arguments], capture_output=True, text=True, timeout=120, check=False
     )
     if not done.stdout:
@@ -268,7 +279,11 @@ def _pull_request(layout: Layout, root: Path, image: str, dial: str, timeout: fl
 
 def _read(answer: dict[str, Any]) -> Read:
     return Read(
-        answer["ok"], answer["error"], answer["ms"], tuple(answer.get("caSubjects") or ()), tuple(answer.get("certificates") or ())
+        answer["ok"],
+        answer["error"],
+        answer["ms"],
+        tuple(answer.get("caSubjects") or ()),
+        tuple(answer.get("certificates") or ()),
     )
 
 

@@ -1,4 +1,4 @@
-"""Finds and ends the processes of a run or node by a mark in their environment, which children inherit: never by name or number alone."""
+"""Finds and ends the processes of a run or node by a mark in their environment, which children inherit."""
 
 import os
 import signal
@@ -14,7 +14,9 @@ NODE = "REGISTRY_TRUST_NODE"
 def marked(kind: str, name: str) -> list[int]:
     """Numbers of the live processes that carry the mark, this process excepted."""
     mark = f"{kind}={name}".encode()
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _carries(int(entry.name), mark)]
+    return [
+        int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _carries(int(entry.name), mark)
+    ]
 
 
 def end(kind: str, name: str, within: float = 20) -> None:
@@ -31,7 +33,7 @@ def end(kind: str, name: str, within: float = 20) -> None:
 
 
 def start_of(number: int) -> int | None:
-    """When a process was started, in clock ticks since boot; with its number it names a process for good. None: there is none."""
+    """When a process was started, in clock ticks since boot: with its number, that names it for good. None: gone."""
     try:
         fields = (Path("/proc") / str(number) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

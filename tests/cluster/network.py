@@ -1,4 +1,4 @@
-"""Makes the cluster's own network: namespaces joined by a bridge that nothing outside is connected to, so that clusters never collide."""
+"""Makes a cluster's own network: namespaces on a bridge with nothing else on it, so that clusters never collide."""
 
 import subprocess
 from pathlib import Path
@@ -15,7 +15,7 @@ class NetworkError(Exception):
 
 
 class Network:
-    """One bridge in the control plane's network namespace, and a namespace per member with an address on that bridge."""
+    """A bridge in the control plane's network namespace, and a namespace per member with an address on that bridge."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -32,7 +32,7 @@ class Network:
         ip("-n", namespace, "route", "add", "default", "dev", "br0")
 
     def add_member(self, name: str, address: str, *, pods: str | None = None) -> str:
-        """A namespace with this address on the bridge; `pods` is a range that is reached by way of it. Returns the namespace's name."""
+        """A namespace with this address on the bridge; the range `pods` is reached through it. Returns its name."""
         namespace = f"{self._run.name}-{name}"
         self._add_namespace(namespace)
         near = f"v-{name}"[:15]
@@ -55,7 +55,10 @@ class Network:
 
 
 def enter_network(namespace: str) -> tuple[str, ...]:
-    """The command that runs another in the namespace. Not `ip netns exec`: that remounts /sys, and a kubelet then finds no cgroups."""
+    """The command that runs another in the namespace.
+
+    Not `ip netns exec`: that remounts /sys, and a kubelet then finds no cgroups.
+    """
     return ("nsenter", f"--net={_NETNS / namespace}", "--")
 
 

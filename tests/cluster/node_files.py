@@ -1,4 +1,4 @@
-"""The files of a node: its own /etc, /run, /var/lib and /var/log, and the configuration of containerd, dockerd and the kubelet."""
+"""Writes a node's files: its own /etc, /run, /var/lib and /var/log, and containerd's and kubelet's configuration."""
 
 import json
 import shutil
@@ -16,8 +16,25 @@ SINGLE_PATH = "/etc/containerd/certs.d"
 OWN_FOLDERS = ("/etc", "/run", "/var/lib", "/var/log")
 """What a node does not share with this machine. Mounts below two of them must reach pods, or come back from them."""
 SHARED_MOUNTS = ("/var/lib/kubelet", "/run/containerd")
-_MADE = (*SHARED_MOUNTS, "/var/lib/containerd", "/var/lib/cni", "/run/netns", "/run/lock", "/var/log/pods", "/var/log/containers")
-_FROM_THIS_MACHINE = ("ca-certificates", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "nsswitch.conf", "os-release", "ssl")
+_MADE = (
+    *SHARED_MOUNTS,
+    "/var/lib/containerd",
+    "/var/lib/cni",
+    "/run/netns",
+    "/run/lock",
+    "/var/log/pods",
+    "/var/log/containers",
+)
+_FROM_THIS_MACHINE = (
+    "ca-certificates",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "nsswitch.conf",
+    "os-release",
+    "ssl",
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,15 @@ def outside(folder: Path, inside: str) -> Path:
 
 def write_files(folder: Path, node: NodeIdentity, options: NodeOptions, plane: ControlPlane) -> None:
     """Everything that the node needs before its first start."""
-    for path in (*OWN_FOLDERS, *_MADE, "/etc/containerd", "/etc/docker", "/etc/containers", "/etc/cni/net.d", "/etc/kubernetes"):
+    for path in (
+        *OWN_FOLDERS,
+        *_MADE,
+        "/etc/containerd",
+        "/etc/docker",
+        "/etc/containers",
+        "/etc/cni/net.d",
+        "/etc/kubernetes",
+    ):
         outside(folder, path).mkdir(parents=True, exist_ok=True)
     etc = outside(folder, "/etc")
     for name in _FROM_THIS_MACHINE:
@@ -83,7 +108,11 @@ def write_files(folder: Path, node: NodeIdentity, options: NodeOptions, plane: C
 
 def write_hosts(folder: Path, node: NodeIdentity, registries: dict[str, str]) -> None:
     """/etc/hosts, with registries as name: address."""
-    lines = ["127.0.0.1 localhost", f"{node.address} {node.name}", *(f"{address} {name}" for name, address in registries.items())]
+    lines = [
+        "127.0.0.1 localhost",
+        f"{node.address} {node.name}",
+        *(f"{address} {name}" for name, address in registries.items()),
+    ]
     outside(folder, "/etc/hosts").write_text("\n".join(lines) + "\n")
 
 

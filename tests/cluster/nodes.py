@@ -1,4 +1,4 @@
-"""Runs real nodes on one machine: kubelet, containerd and on request dockerd, each node in network, mounts and cgroup of its own."""
+"""Runs real nodes on one machine: kubelet, containerd and dockerd, each in a network, mounts and cgroup of its own."""
 
 import shlex
 import subprocess
@@ -38,7 +38,14 @@ class Node:
     """One node. `path` shows its files from outside; `run_command` runs something where its runtime runs."""
 
     def __init__(
-        self, run: Run, plane: ControlPlane, network: Network, number: int, options: NodeOptions, *, outlives: bool = False
+        self,
+        run: Run,
+        plane: ControlPlane,
+        network: Network,
+        number: int,
+        options: NodeOptions,
+        *,
+        outlives: bool = False,
     ) -> None:
         self.binaries = build("nodes", *(["dockerd"] if options.dockerd else []))
         self.identity = NodeIdentity(f"node{number}", number, f"{run.name}-n{number}")
@@ -72,7 +79,10 @@ class Node:
         self.folder.mkdir(mode=0o700)
         for place in (cache_folder(), self._run.folder):
             if any(place.is_relative_to(own) for own in OWN_FOLDERS):
-                message = f"{place} can't be seen from a node, which has {', '.join(OWN_FOLDERS)} of its own: set XDG_CACHE_HOME, XDG_STATE_HOME"
+                message = (
+                    f"{place} can't be seen from a node, which has {', '.join(OWN_FOLDERS)} of its own: "
+                    "set XDG_CACHE_HOME and XDG_STATE_HOME to other places"
+                )
                 raise NodeError(message)
         self._namespace = self._network.add_member(f"n{node.number}", node.address, pods=node.pods)
         self._run.record("cgroup", node.cgroup)
@@ -80,7 +90,7 @@ class Node:
         write_files(self.folder, node, self.options, self._plane)
 
     def start(self) -> None:
-        """Boots the node: an empty /run, then containerd, kubelet and dockerd. It need not be Ready yet when this returns."""
+        """Boots the node: an empty /run, containerd, dockerd, kubelet. It need not be Ready yet when this returns."""
         self._start_holder()
         self.start_containerd()
         if self.options.dockerd:
@@ -88,7 +98,7 @@ class Node:
         self.start_kubelet()
 
     def stop(self, *, crash: bool = False) -> None:
-        """Ends everything on the node with all its mounts, as a shutdown or a loss of power does; `start` boots it again."""
+        """Ends everything on the node with its mounts, as a shutdown or loss of power does; `start` boots it again."""
         if not crash:
             for name in ("kubelet", "dockerd", "containerd"):
                 if name in self.processes:
@@ -117,7 +127,7 @@ class Node:
 
     def start_dockerd(self) -> None:
         """Returns when its API answers, at /run/docker.sock."""
-        command = [
+        command: list[str | Path] = [
             self.binaries["dockerd"],
             "--host=unix:///run/docker.sock",
             "--containerd=/run/containerd/containerd.sock",
@@ -133,7 +143,7 @@ class Node:
 
     def start_kubelet(self) -> None:
         labels = ",".join(f"{key}={value}" for key, value in self.options.labels.items())
-        command = [
+        command: list[str | Path] = [
             self.binaries["kubelet"],
             "--config=/etc/kubernetes/kubelet.json",
             "--kubeconfig=/etc/kubernetes/kubelet.kubeconfig",
@@ -164,7 +174,7 @@ class Node:
     def import_image(self, archive: Path) -> None:
         """Loads an OCI archive where the kubelet finds it."""
         with archive.open("rb") as content:
-            done = subprocess.run(  # noqa: S603 - the command is ours
+            done = subprocess.run(
                 [*self.enter, self.binaries["ctr"], "--namespace=k8s.io", "images", "import", "-"],
                 stdin=content,
                 capture_output=True,
@@ -184,7 +194,7 @@ class Node:
 
         Raises NodeError.
         """
-        done = subprocess.run(  # noqa: S603 - the command is ours
+        done = subprocess.run(
             [*self.enter, *map(str, command)],
             capture_output=True,
             text=True,
@@ -218,7 +228,15 @@ class Node:
             "touch /run/mounted",
             "exec sleep infinity",
         ]
-        command = [*enter_network(self._namespace), "unshare", "--mount", "--propagation=private", "sh", "-c", "\n".join(script)]
+        command = [
+            *enter_network(self._namespace),
+            "unshare",
+            "--mount",
+            "--propagation=private",
+            "sh",
+            "-c",
+            "\n".join(script),
+        ]
         self._start("holder", command, enter=())
         self._wait_for("holder", (run_folder / "mounted").exists)
 
@@ -234,7 +252,9 @@ class Node:
         return process
 
     def _wait_for(self, name: str, condition: Callable[[], bool]) -> None:
-        wait_until(condition, f"{name} of {self.name} is up", within=60, every=0.1, meanwhile=self.processes[name].check)
+        wait_until(
+            condition, f"{name} of {self.name} is up", within=60, every=0.1, meanwhile=self.processes[name].check
+        )
 
     def _ctr(self, *arguments: str) -> bool:
         try:

@@ -72,7 +72,12 @@ class Authority:
         return self._issue(names[0], (), names, (_SERVER,), now, lasts)
 
     def client(
-        self, common_name: str, organizations: Sequence[str] = (), *, now: datetime | None = None, lasts: timedelta = MONTH
+        self,
+        common_name: str,
+        organizations: Sequence[str] = (),
+        *,
+        now: datetime | None = None,
+        lasts: timedelta = MONTH,
     ) -> Pair:
         """For a client; Kubernetes takes the organizations as groups."""
         return self._issue(common_name, organizations, (), (_CLIENT,), now, lasts)
@@ -102,13 +107,15 @@ class Authority:
             )
         )
         if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
+            )
         certificate = builder.sign(self.private_key, hashes.SHA256())
         return Pair(certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key))
 
 
 def signing_key() -> bytes:
-    """A private key alone, as SEC1 PEM: what an API server signs service account tokens with (it reads no EC key in PKCS#8)."""
+    """A private key to sign service account tokens with, as SEC1 PEM: the API server reads no EC key in PKCS#8."""
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )

@@ -9,7 +9,7 @@ _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp
 
 
 def free_port() -> int:
-    """A port that nothing listens on now. It lies below the kernel's ephemeral ports, so a server may close it and take it again."""
+    """A port that nothing listens on now; a server may close it and take it again, for no connection is given it."""
     for _ in range(200):
         port = _CHOICE.randrange(20_000, 32_000)
         with socket.socket() as probe:

@@ -1,18 +1,15 @@
 """Starts the long-running processes of a run: marked, logged to a file, and ended with their parent."""
 
-import ctypes
 import os
-import signal
+import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.marked_processes import RUN
 from tests.cluster.runs import Run
-
-_PR_SET_PDEATHSIG = 1
 
 
 class ProcessEndedError(Exception):
@@ -34,7 +31,9 @@ class Process:
     def check(self) -> None:
         """Raises ProcessEndedError if it does not run any more."""
         if self.child.poll() is not None:
-            message = f"{self.name} ended with status {self.child.returncode}; the end of {self.log}:\n{self.last_words()}"
+            message = (
+                f"{self.name} ended with status {self.child.returncode}; the end of {self.log}:\n{self.last_words()}"
+            )
             raise ProcessEndedError(message)
 
     def last_words(self, lines: int = 15) -> str:
@@ -69,14 +68,14 @@ def start(
     pass_fds: Sequence[int] = (),
     outlives: bool = False,
 ) -> Process:
-    """Starts a process in a session of its own (Ctrl-C is for its owner), with its output appended to `logs/NAME.log` of the run.
+    """Starts a process in a session of its own: Ctrl-C is for its owner. Its output goes to `logs/NAME.log` of the run.
 
     `environment` is added to this process's. With `outlives` the process goes on when this one ends.
     """
     log = run.subfolder("logs") / f"{name}.log"
     with log.open("ab") as output:
-        child = subprocess.Popen(  # noqa: S603 - the command is ours
-            [str(part) for part in command],
+        child = subprocess.Popen(
+            [*([] if outlives else die_with_parent()), *map(str, command)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -84,7 +83,6 @@ def start(
             env=marked_environment(run, environment),
             pass_fds=pass_fds,
             start_new_session=True,
-            preexec_fn=None if outlives else die_with_parent(),
         )
     return Process(name, child, log)
 
@@ -93,20 +91,14 @@ def marked_environment(run: Run, added: Mapping[str, str] | None = None) -> dict
     return {**os.environ, **(added or {}), RUN: run.name}
 
 
-def die_with_parent() -> Callable[[], None] | None:
-    """For subprocess's preexec_fn: the kernel kills the child when its parent dies.
+def die_with_parent() -> list[str]:
+    """A command prefix: the kernel kills the process when its parent dies.
 
-    It does so at the end of the parent's *thread*, so a child started by any other than the main one goes without; then it is the next
-    run that removes it. The library is looked up before the fork: after it, no lock may be taken.
+    It does so at the end of the parent's *thread*, so a process started by any other than the main one goes without;
+    then it is the next run that removes it. A program does this, and not subprocess's preexec_fn: that runs Python
+    between fork and exec, which may hang when there are other threads.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
-
-    def set_signal() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died in between
-            os._exit(1)
-
-    return set_signal
+    program = shutil.which("setpriv")
+    if program is None or threading.current_thread() is not threading.main_thread():
+        return []
+    return [program, "--pdeathsig=KILL", "--"]

@@ -1,4 +1,4 @@
-"""Runs a real registry (distribution) that demands client certificates, and changes its certificates without refusing a connection."""
+"""Runs a real registry that demands client certificates, and changes its certificates without refusing a connection."""
 
 import json
 import socket
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tests.cluster import loaders
 from tests.cluster.binaries import build
@@ -23,7 +24,7 @@ _FINISHES_WITHIN = 30.0
 
 @dataclass(frozen=True)
 class RegistryPlace:
-    """Where a registry listens: an address in the network namespace that `enter` leads to. Default: a free port on loopback."""
+    """Where a registry listens: an address in the network namespace that `enter` leads to. Default: on loopback."""
 
     enter: tuple[str, ...] = ()
     address: str = "127.0.0.1"
@@ -33,12 +34,17 @@ class RegistryPlace:
 class Registry:
     """A registry with its own CA and one or more client CAs.
 
-    In front is one stable port; behind it, on a socket that a link names, the registry process. `rotate` starts another process with
-    other certificates on the same data and moves the link, so pulls go on.
+    In front is one stable port; behind it, on a socket that a link names, the registry process. `rotate` starts another
+    process with other certificates on the same data and moves the link, so pulls go on.
     """
 
     def __init__(
-        self, run: Run, host: str = "registry.example.test", place: RegistryPlace | None = None, *, outlives: bool = False
+        self,
+        run: Run,
+        host: str = "registry.example.test",
+        place: RegistryPlace | None = None,
+        *,
+        outlives: bool = False,
     ) -> None:
         self.binaries = build("registry", "loaders")
         self._run = run
@@ -46,7 +52,7 @@ class Registry:
         self._place = place or RegistryPlace()
         self._outlives = outlives
         self._port = self._place.port or free_port()
-        self._label = f"registry-{host.split('.')[0]}-{self._port}"
+        self._label = f"registry-{host.split('.', maxsplit=1)[0]}-{self._port}"
         self.folder = run.subfolder(self._label)
         self.authority = Authority.create(f"{host} CA 1")
         self.client_authorities = [Authority.create(f"{host} client CA 1")]
@@ -69,11 +75,13 @@ class Registry:
     def enter(self) -> tuple[str, ...]:
         return self._place.enter
 
-    def __enter__(self) -> "Registry":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -106,11 +114,13 @@ class Registry:
         for process in self._processes():
             process.reap()
 
-    def rotate(self, *, authority: Authority | None = None, client_authorities: Sequence[Authority] | None = None) -> None:
+    def rotate(
+        self, *, authority: Authority | None = None, client_authorities: Sequence[Authority] | None = None
+    ) -> None:
         """From now on a server certificate of that CA is shown, and client certificates of those CAs are accepted.
 
-        New connections see the new certificates when this returns. The old process stays to finish its own: were it told to end, it
-        would drop those that wait to be accepted.
+        New connections see the new certificates when this returns. The old process stays to finish its own: were it
+        told to end, it would drop those that wait to be accepted.
         """
         self.authority = authority or self.authority
         self.client_authorities = list(client_authorities or self.client_authorities)
@@ -128,9 +138,16 @@ class Registry:
         return self.client_authorities[0].client(common_name)
 
     def push(
-        self, repository: str = "app/tiny", tag: str = "1", *, add: Sequence[str] = (), entrypoint: str = "", label: str = "", size: int = 0
+        self,
+        repository: str = "app/tiny",
+        tag: str = "1",
+        *,
+        add: Sequence[str] = (),
+        entrypoint: str = "",
+        label: str = "",
+        size: int = 0,
     ) -> str:
-        """Fills in a generated image; another label makes another image. Returns the image's name (host:port/repository:tag)."""
+        """Fills in a generated image (another label, another image); returns its name, host:port/repository:tag."""
         folder = self._run.subfolder(f"{self._label}/pusher")
         certificate, key = self.client("pusher").write(folder, "client")
         image = f"{self.name}/{repository}:{tag}"
@@ -153,7 +170,11 @@ class Registry:
         return self.folder / "now.sock"
 
     def _processes(self) -> list[Process]:
-        return [process for process in (self._front, self._process, *(old for _, old in self._retired)) if process is not None]
+        return [
+            process
+            for process in (self._front, self._process, *(old for _, old in self._retired))
+            if process is not None
+        ]
 
     def _start_process(self) -> Process:
         self._generation += 1
@@ -168,13 +189,20 @@ class Registry:
         settings = {
             "version": "0.1",
             "log": {"accesslog": {"disabled": True}, "level": "info"},
-            "storage": {"filesystem": {"rootdirectory": str(self.folder / "data")}, "maintenance": {"uploadpurging": {"enabled": False}}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(self.folder / "data")},
+                "maintenance": {"uploadpurging": {"enabled": False}},
+            },
             "http": {
                 "net": "unix",
                 "addr": str(socket_file),
                 "draintimeout": "10s",
                 "secret": "two processes share the uploads of one folder",
-                "tls": {"certificate": str(certificate), "key": str(key), "clientcas": [str(path) for path in client_cas]},
+                "tls": {
+                    "certificate": str(certificate),
+                    "key": str(key),
+                    "clientcas": [str(path) for path in client_cas],
+                },
             },
         }
         configuration = write_file(self.folder / f"configuration-{generation}.yaml", json.dumps(settings).encode())

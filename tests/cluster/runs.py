@@ -1,4 +1,4 @@
-"""Keeps for each run one private folder and a record of everything made outside it, so that all of it can be removed after a crash."""
+"""Keeps for each run a private folder and a record of what is made outside it, so that all can go after a crash."""
 
 import fcntl
 import json
@@ -22,8 +22,8 @@ _RECORD = "record.jsonl"
 class Run:
     """One run of a control plane or cluster.
 
-    Its name marks every process, network namespace and cgroup that belongs to it. What is made outside the folder is recorded before
-    it is made, so a run whose owner was killed can be removed by anybody.
+    Its name marks every process, network namespace and cgroup that belongs to it. What is made outside the folder is
+    recorded before it is made, so a run whose owner was killed can be removed by anybody.
     """
 
     folder: Path

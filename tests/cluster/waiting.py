@@ -21,8 +21,8 @@ def wait_until(
 ) -> Found:
     """The condition's first true value.
 
-    The condition may raise AssertionError to say why it does not hold yet. `meanwhile` is called at every round, and may raise
-    anything to end the wait early: a process that has died will not become ready. Times are in seconds.
+    The condition may raise AssertionError to say why it does not hold yet. `meanwhile` is called at every round, and
+    may raise anything to end the wait early: a process that has died will not become ready. Times are in seconds.
 
     Raises NotInTimeError.
     """

@@ -22,7 +22,7 @@ from tests.cluster.waiting import wait_until
 from tests.installation import MANIFEST, NAMESPACE, secret, trust
 
 SINGLE, STOCK, ELSEWHERE = "node1", "node2", "node3"
-"""One root that containerd reads; containerd as shipped (literal colon); a folder nobody mounts, with dockerd beside."""
+"""One root that containerd reads; containerd as shipped (literal colon); a folder nobody mounts and dockerd beside."""
 
 LITERAL = "/etc/containerd/certs.d:/etc/docker/certs.d"
 
@@ -96,7 +96,7 @@ class ThreeNodes:
         return [entry for root in found for entry in root.iterdir() if entry.is_symlink()]
 
     def pull(self, node: str, image: str | None = None, within: float = 60) -> str:
-        """Let the kubelet pull on a node; return the runtime's own words where it fails, nothing where it has the image."""
+        """Let the kubelet pull on a node; return the runtime's own words where it fails, else nothing."""
         name = f"pull-{uuid.uuid4().hex[:10]}"
         with self.pod(name, node, image or self.image()):
             return wait_until(lambda: self._pulled(name), f"{node} pulled or failed", within=within, every=0.2).words

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from registry_trust import __version__
-from registry_trust.agent import health, logs, options
+from registry_trust.agent import health, logs, memory, options
 from registry_trust.agent.api_client import APIServer
 from registry_trust.agent.inbox import Inbox
 from registry_trust.agent.loop import Loop
@@ -31,7 +31,7 @@ EXIT_UNUSABLE = 2
 log = logging.getLogger(__name__)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run an agent until SIGTERM or SIGINT; return the exit code (3: a root was moved away under its mount)."""
     given = options.parse(arguments)
     logs.configure(given.log_format)
@@ -75,6 +75,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return EXIT_UNUSABLE
         log.info("health and metrics on %s port %d", host, port)
     log.info("registry-trust agent %s for node %s", __version__, given.node)
+    memory.economise()
     for thread in threads:
         thread.start()
     code = loop.run()
@@ -83,4 +84,4 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(main())

@@ -66,7 +66,7 @@ class APIServer:
         Raises:
             ValueError: the URL is no https URL of a host.
         """
-        parts = urllib.parse.urlsplit(url)
+        parts = urllib.parse.urlsplit(_with_brackets(url))
         if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/"):
             raise ValueError(f"{url!r} is no URL of an API server; write https://host:port")
         self._host = parts.hostname
@@ -148,6 +148,13 @@ class APIServer:
 def retry_after(value: str | None) -> float:
     """Return the seconds in a Retry-After header; 0 where there is none, or a date (RFC 9110 section 10.2.3)."""
     return float(value) if value and value.isascii() and value.isdigit() else 0.0
+
+
+def _with_brackets(url: str) -> str:
+    """Return the URL with brackets around an IPv6 address, which a pod's KUBERNETES_SERVICE_HOST has not."""
+    scheme, separator, authority = url.partition("://")
+    host, colon, port = authority.rpartition(":")
+    return f"{scheme}{separator}[{host}]{colon}{port}" if ":" in host and "[" not in host else url
 
 
 def _refusal(response: http.client.HTTPResponse) -> RequestFailed:

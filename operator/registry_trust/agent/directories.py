@@ -121,8 +121,10 @@ class Directory:
                 descriptor = os.open(name, flags, dir_fd=self._descriptor)
             except FileNotFoundError:
                 return None
-            with os.fdopen(descriptor, "rb") as file:
-                return os.fstat(descriptor), file.read(limit)
+            try:
+                return os.fstat(descriptor), _read(descriptor, limit)
+            finally:
+                os.close(descriptor)
 
     # Changing
 
@@ -240,3 +242,11 @@ class Directory:
         if not name or name in (".", "..") or "/" in name or "\0" in name:
             raise ValueError(f"not the name of a file in a directory: {name!a}")
         return f"{self.path}/{name}"
+
+
+def _read(descriptor: int, limit: int) -> bytes:
+    parts: list[bytes] = []
+    while limit > 0 and (part := os.read(descriptor, limit)):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)

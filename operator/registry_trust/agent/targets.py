@@ -176,7 +176,7 @@ def _first_mounted(
 
 
 def _not_mounted(draft: _Draft, path: str, layout: Layout, gist: str, cure: str = "") -> None:
-    message = f"{gist}, which is not mounted into the agent; mount it (chart value agent.roots, option --root)"
+    message = f"{gist}, which is not mounted into the agent; mount it (chart value agent.extraRoots, option --root)"
     draft.say(path, layout, TargetState.NOT_READ, Reason.ROOT_NOT_READ, f"{message}{cure}")
 
 

@@ -16,7 +16,7 @@ from registry_trust.certificates.extensions import ANY_USAGE, SERVER_AUTH
 from registry_trust.certificates.facts import CertificateFacts, CertificateKind, facts_of
 from registry_trust.certificates.hosts import forbidden_by, is_named
 from registry_trust.certificates.labels import unexpected_label
-from registry_trust.certificates.limits import SOURCE_BYTES, check_size, is_empty
+from registry_trust.certificates.limits import SOURCE_BYTES, check_count, check_size, is_empty
 from registry_trust.certificates.origin import Origin
 from registry_trust.certificates.pem import CERTIFICATE, Block, split
 from registry_trust.core.findings import Finding
@@ -42,7 +42,7 @@ def read_ca_certificates(
     """Read one source of CA certificates.
 
     Args:
-        data: PEM text, at most 330,000 bytes; only CERTIFICATE blocks, with any text between them.
+        data: PEM text, at most 330,000 bytes and 300 blocks; only CERTIFICATE blocks, with any text between them.
         field: the path of the field that names it.
         place: where it was read from, e.g. `Secret registry-trust/harbor-ca key ca.crt`, or `inline`.
         now: the time, aware.
@@ -54,6 +54,7 @@ def read_ca_certificates(
     """
     origin = Origin(field, place)
     check_size(data, SOURCE_BYTES, origin)
+    check_count(data, origin)
     if is_empty(data):
         raise origin.refuse(Reason.EMPTY_DATA, "is empty; put the CA certificate of the registry there, as PEM")
     blocks = split(data, origin)

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from registry_trust.certificates.der import DERError
+from registry_trust.certificates.limits import CERTIFICATE_BYTES
 from registry_trust.certificates.origin import Origin
 from registry_trust.certificates.pem import CERTIFICATE, Block, encode
 from registry_trust.certificates.structure import Structure, read_structure
@@ -19,8 +20,11 @@ from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
 
-RSA_MINIMUM_BITS, RSA_STRONG_BITS, RSA_MAXIMUM_BITS = 1024, 2048, 8192
-"""Go refuses RSA below 1,024 bits (`rsa1024min`, 1.24) and above 8,192 in a handshake (`tlsmaxrsasize`, 1.20.7)."""
+RSA_MINIMUM_BITS, RSA_STRONG_BITS, RSA_MAXIMUM_BITS, RSA_LARGEST_BITS = 1024, 2048, 8192, 16384
+"""Go refuses RSA below 1,024 bits (`rsa1024min`, 1.24) and above 8,192 in a handshake (`tlsmaxrsasize`, 1.20.7).
+
+A root that is not sent may be larger; beyond 16,384 bits it would only cost the runtimes time.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,12 @@ def read_certificate(block: Block, origin: Origin) -> Certificate:
     """Read a CERTIFICATE block and check what holds for every use: structure, key algorithm and size.
 
     Raises:
-        UnusableMaterial: CertificateParse or UnsupportedAlgorithm.
+        UnusableMaterial: TooLarge, CertificateParse or UnsupportedAlgorithm.
     """
+    if len(block.content) > CERTIFICATE_BYTES:
+        size = f"{len(block.content):,} bytes in DER, at most {CERTIFICATE_BYTES:,} are read"
+        gist = f"{size}; have it issued with fewer names"
+        raise origin.refuse(Reason.TOO_LARGE, gist, block.where)
     structure = _structure(block, origin)
     _check_key(structure, block.where, origin)
     parsed = _second_opinion(block.content, structure)
@@ -110,7 +118,7 @@ def _check_key(structure: Structure, where: str, origin: Origin) -> None:
         gist = f"has a key of {key.name}"
     elif not key.sound:
         gist = "has an RSA key with an even modulus or an exponent out of range"
-    elif key.name == "RSA" and key.bits < RSA_MINIMUM_BITS:
+    elif key.name == "RSA" and not RSA_MINIMUM_BITS <= key.bits <= RSA_LARGEST_BITS:
         gist = f"has an RSA key of {key.bits} bits"
     else:
         return

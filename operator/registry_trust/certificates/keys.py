@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from registry_trust.certificates.der import INTEGER, OCTET_STRING, SEQUENCE, DERError, Reader
@@ -133,8 +134,18 @@ def _numbers_fit(key: rsa.RSAPrivateKey) -> bool:
         and numbers.dmq1 == d % (q - 1)
         and numbers.iqmp * q % p == 1
         and 0 < numbers.iqmp < p
-        and pow(pow(2, e, n), d, n) == 2
+        and _signs(key)
     )
+
+
+def _signs(key: rsa.RSAPrivateKey) -> bool:
+    """Sign something and check it: numbers may fit together although a factor is no prime."""
+    scheme, algorithm = padding.PKCS1v15(), hashes.SHA256()
+    try:
+        key.public_key().verify(key.sign(b"registry-trust", scheme, algorithm), b"registry-trust", scheme, algorithm)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _unsupported(key: PrivateKeyTypes) -> str:

@@ -14,6 +14,12 @@ CLIENT_CHAIN_BYTES = 36_500
 SOURCE_BYTES = 330_000
 """One source of CA certificates: about twice the public roots of a Linux distribution (cert-manager's bundle limit)."""
 
+SOURCE_BLOCKS = 300
+"""Blocks of one source: twice the public roots of a Linux distribution; beyond it, checking takes too long."""
+
+CERTIFICATE_BYTES = 27_000
+"""One certificate in DER (36,500 bytes of PEM): hundreds of names, which no CA and no client needs."""
+
 HINTS = {
     PRIVATE_KEY_BYTES: "give the private key alone",
     CLIENT_CHAIN_BYTES: "give the client certificate and its intermediates alone",
@@ -29,6 +35,18 @@ def check_size(data: bytes, limit: int, origin: Origin) -> None:
     """
     if len(data) > limit:
         raise origin.refuse(Reason.TOO_LARGE, f"{len(data):,} bytes, at most {limit:,} are read; {HINTS[limit]}")
+
+
+def check_count(data: bytes, origin: Origin) -> None:
+    """Refuse a value with too many blocks, by its BEGIN markers alone.
+
+    Raises:
+        UnusableMaterial: TooLarge, with both numbers.
+    """
+    count = data.count(b"-----BEGIN ")
+    if count > SOURCE_BLOCKS:
+        gist = f"{count:,} PEM blocks, at most {SOURCE_BLOCKS} are read; {HINTS[SOURCE_BYTES]}"
+        raise origin.refuse(Reason.TOO_LARGE, gist)
 
 
 def is_empty(data: bytes) -> bool:

@@ -49,9 +49,7 @@ class OperatorProcess:
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
+        self._take_signals()
         metrics.serve(self._settings.listen, self._healthy, self._ready)
         leadership = Leadership(
             self._server, self._settings.namespace, self._settings.lease_name, self._settings.identity
@@ -64,6 +62,10 @@ class OperatorProcess:
         finally:
             if self._settings.leader_election:
                 await asyncio.to_thread(leadership.release)
+
+    def _take_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop)
 
     def _stop(self) -> None:
         self._stopping.set()
@@ -101,7 +103,12 @@ class OperatorProcess:
                 await asyncio.wait([watching], timeout=1.0)
                 crd = crd or self._reconciler.crd_uid
             stop.set()
+            asked = self._reconciler.crd_uid != crd
             result = (await asyncio.gather(watching, return_exceptions=True))[0]
+            # kopf takes SIGTERM and SIGINT for itself while it runs: where it ends well and unasked, it got one.
+            self._take_signals()
+            if result is None and not asked:
+                self._stop()
             if self._stopping.is_set():
                 return
             _log.warning("watches ended; starting them anew", extra={"error": str(result or "the CRD was made anew")})

@@ -15,8 +15,12 @@ MAXIMUM_LENGTH = 255
 RESERVED_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 """Docker Hub: dockerd's classic store never reads a certs.d directory for it (moby service_v2.go)."""
 
+RESERVED_NAMES = frozenset({"_default", "_backup", ".registry-trust", "lost+found"})
+"""Names in a `certs.d` root that mean something else: to containerd, to Spegel, to us, and to ext4."""
+
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
+_PORT_RULE = "has no port between 1 and 65535 after the colon; use ASCII digits only"
 
 
 def split(registry: str) -> tuple[str, str]:
@@ -43,6 +47,13 @@ def check(registry: str, field: str = "") -> str:
     Raises:
         InvalidField: InvalidHost, InvalidPort or ReservedHost, with what to write instead.
     """
+    if registry in RESERVED_NAMES:
+        raise InvalidField(
+            Reason.RESERVED_HOST,
+            f"{quote(registry)} has a meaning of its own in a certificate directory, and no image reference can name "
+            "it; write the host[:port] of an image reference",
+            field=field,
+        )
     _check_characters(registry, field)
     host, port = _divide(registry, field)
     if port is not None:
@@ -73,34 +84,41 @@ def _check_characters(registry: str, field: str) -> None:  # noqa: C901 - one fl
         raise InvalidField(
             Reason.INVALID_HOST, "must not be empty; write the host[:port] of an image reference", field=field
         )
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", registry)
-    if scheme:
-        raise _bad(registry, field, f"has a scheme; remove {quote(scheme.group(0))}")
     if "@" in registry:
         # What stands before the @ may be a password: it is not repeated.
         raise InvalidField(
             Reason.INVALID_HOST, "holds credentials (an @); name the host alone, as host[:port]", field=field
         )
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", registry)
+    if scheme:
+        raise _bad(registry, field, f"has a scheme; remove {quote(scheme.group(0))}")
     for position, character in enumerate(registry):
         code = f"U+{ord(character):04X} at position {position}"
         if ord(character) < 0x20 or ord(character) == 0x7F:
             raise _bad(registry, field, f"holds a control character ({code}); remove it")
         if character.isspace():
             raise _bad(registry, field, f"holds white space ({code}); remove it")
+        if ord(character) > 0x7E and _is_in_port(registry, position):
+            raise InvalidField(Reason.INVALID_PORT, f"{quote(registry)} {_PORT_RULE}", field=field)
         if ord(character) > 0x7E:
             raise _bad(registry, field, _non_ascii(registry, code))
     if "/" in registry:
         raise _bad(registry, field, "has a path; name the host alone, as host[:port], without anything from the /")
     for character, name in (("\\", "a backslash"), ("%", "a percent sign"), ("_", "an underscore"), ("*", "a *")):
-        if character in registry:
+        if character in registry and not _is_in_port(registry, registry.index(character)):
             more = "; runtimes know no wildcards, name each registry" if character == "*" else ""
             raise _bad(registry, field, f"holds {name}, which no image reference's host can{more}")
-    if registry != registry.lower():
+    if registry != registry.lower() and not registry.startswith("["):
         raise _bad(
             registry,
             field,
             f"has upper case; directory names are compared byte for byte, write {quote(registry.lower())}",
         )
+
+
+def _is_in_port(registry: str, position: int) -> bool:
+    """Say whether a character stands after the only colon of a name without brackets."""
+    return registry.count(":") == 1 and registry.index(":") < position
 
 
 def _non_ascii(registry: str, code: str) -> str:
@@ -148,7 +166,7 @@ def _check_port(registry: str, port: str, field: str) -> None:
     if port.isdigit() and port.startswith("0") and port.strip("0"):
         raise bad(f"has a port with a leading zero, which is another directory; write {port.lstrip('0')}")
     if not _PORT.fullmatch(port) or int(port) > 65535:
-        raise bad("has no port between 1 and 65535 after the colon; use ASCII digits only")
+        raise bad(_PORT_RULE)
 
 
 def _check_ipv6(registry: str, host: str, field: str) -> None:
@@ -160,7 +178,8 @@ def _check_ipv6(registry: str, host: str, field: str) -> None:
     if address.ipv4_mapped is not None:
         raise _bad(registry, field, "is an IPv4-mapped address; write the IPv4 address itself")
     if str(address) != inner:
-        raise _bad(registry, field, f"is not the canonical form of the address; write {quote(f'[{address}]')}")
+        canonical = registry.replace(inner, str(address))
+        raise _bad(registry, field, f"is not the canonical form of the address; write {quote(canonical)}")
 
 
 def _check_host(registry: str, host: str, field: str, *, has_port: bool) -> None:  # noqa: C901 - as above
