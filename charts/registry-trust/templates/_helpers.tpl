@@ -15,6 +15,13 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{/* The labels of its pods. Not the chart's own version: that would restart them where nothing changed for them. */}}
+{{- define "registry-trust.podLabels" -}}
+{{ include "registry-trust.selectorLabels" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: registry-trust
+{{- end }}
+
 {{/* All labels of an object that belongs to one process. */}}
 {{- define "registry-trust.componentLabels" -}}
 {{ include "registry-trust.labels" .root }}

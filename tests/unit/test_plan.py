@@ -1,0 +1,211 @@
+"""The plan: the fewest steps to what is wanted, and a failing row where a step would touch another's file."""
+
+from __future__ import annotations
+
+import pytest
+
+from registry_trust.core.desired import Desired, DesiredRegistry
+from registry_trust.core.layout import Layout, Material, content_hash, entry_name
+from registry_trust.core.plan import (
+    ForeignEntry,
+    ObservedRoot,
+    OwnEntry,
+    Record,
+    Remove,
+    Switch,
+    Target,
+    make_plan,
+    merge_rows,
+)
+from registry_trust.core.reasons import Reason
+from registry_trust.core.report import RegistryRow, RowState
+
+ROOT, EARLIER, LATER = "/etc/root", "/etc/earlier", "/etc/later"
+REGISTRY = "r.example:5000"
+MATERIAL = Material((b"ca",))
+ITEM = DesiredRegistry(REGISTRY, ("a",), MATERIAL)
+WANTED = Desired({REGISTRY: ITEM})
+DIRECTORY = ForeignEntry("a directory (with ca.crt)")
+EMPTY = ForeignEntry("an empty directory", reads=False)
+NOWHERE = ForeignEntry("a symbolic link that leads nowhere", reads=False, hides=False)
+
+
+def digest(layout=Layout.DOCKER):
+    return content_hash(layout, REGISTRY, MATERIAL)
+
+
+def own(layout=Layout.DOCKER, **changes):
+    values = {"generation": f"{digest(layout)}-1", "digest": digest(layout), "trusts": ("a",), "intact": True}
+    return {entry_name(layout, REGISTRY): OwnEntry(REGISTRY, **{**values, **changes})}
+
+
+def plan(desired=WANTED, *, own=None, foreign=None, layout=Layout.DOCKER, chain=(), **others):
+    roots = {ROOT: ObservedRoot(own or {}, foreign or {})}
+    roots |= {{"earlier": EARLIER, "later": LATER}[name]: observed for name, observed in others.items()}
+    return make_plan(Target(ROOT, layout, chain), desired, roots)
+
+
+def reasons(made):
+    return [(row.state, row.reason) for row in made.rows]
+
+
+# ---- steps -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_missing_is_written():
+    made = plan()
+
+    assert made.steps == (Switch(REGISTRY, ITEM, digest()),)
+    assert made.rows == (RegistryRow(REGISTRY, RowState.CURRENT, generation=digest()),)
+
+
+def test_what_is_there_already_needs_no_step():
+    assert plan(own=own()).steps == ()
+
+
+def test_other_content_is_a_switch_and_no_repair():
+    (step,) = plan(own=own(digest="f" * 16, generation="f" * 16 + "-1")).steps
+
+    assert (step.digest, step.repair) == (digest(), False)
+
+
+@pytest.mark.parametrize("drift", [{"intact": False}, {"generation": "", "intact": False}])
+def test_the_same_content_that_somebody_spoilt_is_a_repair(drift):
+    (step,) = plan(own=own(**drift)).steps
+
+    assert step.repair
+
+
+def test_another_trust_with_the_same_content_is_only_written_down():
+    assert plan(own=own(trusts=("b",))).steps == (Record(REGISTRY, ("a",)),)
+
+
+def test_what_nobody_wants_any_more_is_removed():
+    assert plan(Desired({}), own=own()).steps == (Remove(REGISTRY),)
+
+
+def test_containerds_entry_has_containerds_spelling():
+    made = plan(layout=Layout.CONTAINERD)
+
+    assert [step.entry for step in made.steps] == ["r.example_5000_"]
+
+
+@pytest.mark.parametrize("desired", [Desired({}, frozenset({"a"})), Desired(WANTED.registries, frozenset({"a"}))])
+def test_an_entry_of_a_held_trust_stays_as_it_is_and_says_so(desired):
+    made = plan(desired, own=own(digest="f" * 16))
+
+    assert made.steps == ()
+    assert reasons(made) == [(RowState.HELD, Reason.CONTENT_HELD)]
+    assert "trust a;" in made.rows[0].message
+
+
+def test_a_held_trust_keeps_nothing_of_other_trusts():
+    assert plan(Desired({}, frozenset({"b"})), own=own()).steps == (Remove(REGISTRY),)
+
+
+# ---- other people's files --------------------------------------------------------------------------------------------
+
+
+def test_an_entry_of_somebody_else_is_left_alone_and_named():
+    made = plan(foreign={REGISTRY: DIRECTORY})
+
+    assert made.steps == ()
+    assert reasons(made) == [(RowState.FAILED, Reason.FOREIGN_FILE)]
+    assert made.rows[0].message.startswith(
+        f"{ROOT}/{REGISTRY} is a directory (with ca.crt) that registry-trust did not"
+    )
+
+
+def test_an_entry_that_somebody_put_in_place_of_ours_is_left_alone_too():
+    made = plan(own=own(generation="", intact=False), foreign={REGISTRY: DIRECTORY})
+
+    assert made.steps == ()
+    assert reasons(made) == [(RowState.FAILED, Reason.FOREIGN_FILE)]
+
+
+def test_one_conflict_does_not_stop_the_other_registries():
+    other = DesiredRegistry("s.example", ("a",), MATERIAL)
+    made = plan(Desired({REGISTRY: ITEM, "s.example": other}), foreign={REGISTRY: DIRECTORY})
+
+    assert [step.entry for step in made.steps] == ["s.example"]
+
+
+@pytest.mark.parametrize("name", ["r.example:5000", "_default"])
+def test_what_containerd_reads_now_under_another_name_is_not_hidden(name):
+    made = plan(layout=Layout.CONTAINERD, foreign={name: DIRECTORY})
+
+    assert made.steps == ()
+    assert reasons(made) == [(RowState.FAILED, Reason.WOULD_SHADOW)]
+    assert f"{ROOT}/{name}" in made.rows[0].message
+
+
+def test_docker_knows_no_default_directory():
+    assert len(plan(foreign={"_default": DIRECTORY}).steps) == 1
+
+
+@pytest.mark.parametrize("foreign", [EMPTY, NOWHERE])
+def test_hiding_what_a_runtime_finds_nothing_in_hides_nothing(foreign):
+    made = plan(layout=Layout.CONTAINERD, foreign={"_default": foreign})
+
+    assert len(made.steps) == 1
+
+
+def test_a_default_directory_that_came_after_our_entry_is_no_reason_to_stop_serving_it():
+    made = plan(layout=Layout.CONTAINERD, own=own(Layout.CONTAINERD), foreign={"_default": DIRECTORY})
+
+    assert (made.steps, reasons(made)) == ((), [(RowState.CURRENT, "")])
+
+
+def test_a_default_directory_hides_the_next_root_from_us_only_if_it_hides_anything():
+    later = ObservedRoot(foreign={"r.example_5000_": DIRECTORY})
+    chain = (ROOT, LATER)
+    hides = plan(layout=Layout.CONTAINERD, chain=chain, foreign={"_default": EMPTY}, later=later)
+    hides_not = plan(layout=Layout.CONTAINERD, chain=chain, foreign={"_default": NOWHERE}, later=later)
+
+    assert len(hides.steps) == 1, "the empty directory hides the later root already"
+    assert reasons(hides_not) == [(RowState.FAILED, Reason.WOULD_SHADOW)]
+
+
+def test_a_directory_in_a_later_root_of_the_reader_is_not_hidden():
+    made = plan(layout=Layout.CONTAINERS, chain=(ROOT, LATER), later=ObservedRoot(foreign={REGISTRY: DIRECTORY}))
+
+    assert reasons(made) == [(RowState.FAILED, Reason.WOULD_SHADOW)]
+    assert f"{LATER}/{REGISTRY}" in made.rows[0].message
+
+
+@pytest.mark.parametrize("foreign", [DIRECTORY, EMPTY])
+def test_a_directory_in_an_earlier_root_hides_ours_even_if_it_is_empty(foreign):
+    earlier = ObservedRoot(foreign={REGISTRY: foreign})
+    made = plan(layout=Layout.CONTAINERS, chain=(EARLIER, ROOT), earlier=earlier, own=own(Layout.CONTAINERS))
+
+    assert reasons(made) == [(RowState.FAILED, Reason.SHADOWED)]
+    assert f"{EARLIER}/{REGISTRY}" in made.rows[0].message
+
+
+def test_a_link_that_leads_nowhere_in_an_earlier_root_hides_nothing():
+    made = plan(layout=Layout.CONTAINERS, chain=(EARLIER, ROOT), earlier=ObservedRoot(foreign={REGISTRY: NOWHERE}))
+
+    assert len(made.steps) == 1
+
+
+def test_our_own_entry_in_a_later_root_is_no_conflict():
+    made = plan(
+        layout=Layout.CONTAINERS, chain=(ROOT, LATER), later=ObservedRoot(own(Layout.CONTAINERS), {"_x": DIRECTORY})
+    )
+
+    assert len(made.steps) == 1
+
+
+def test_roots_that_another_reader_looks_in_are_no_concern_of_this_target():
+    assert len(plan(later=ObservedRoot(foreign={REGISTRY: DIRECTORY})).steps) == 1
+
+
+# ---- rows of several targets -----------------------------------------------------------------------------------------
+
+
+def test_of_several_targets_the_worst_row_counts_and_a_standby_target_fails_nothing():
+    good, bad = RegistryRow("r", RowState.CURRENT), RegistryRow("r", RowState.FAILED)
+    target, standby = Target(ROOT, Layout.DOCKER), Target(LATER, Layout.DOCKER, standby=True)
+
+    assert merge_rows([(target, [good]), (target, [bad])]) == (bad,)
+    assert merge_rows([(target, [good]), (standby, [bad])]) == (good,)

@@ -1,0 +1,192 @@
+"""Targets: which roots an agent writes, and what it says of those that the runtime does not read."""
+
+from __future__ import annotations
+
+import pytest
+
+from registry_trust.agent.containerd_config import ContainerdConfiguration
+from registry_trust.agent.options import ExplicitTarget
+from registry_trust.agent.targets import CONTAINERS_CHAIN, Choice, Facts, MountedRoot, choose
+from registry_trust.core.layout import Layout
+from registry_trust.core.plan import Target
+
+DOCKER, CONTAINERD, CONTAINERS = "/etc/docker/certs.d", "/etc/containerd/certs.d", "/etc/containers/certs.d"
+LITERAL = f"{CONTAINERD}:{DOCKER}"
+ALL = (DOCKER, CONTAINERS, CONTAINERD, LITERAL)
+"""What the chart mounts."""
+
+
+def configuration(path: str = "", *, local_pull: bool = False, mirrors: bool = False) -> ContainerdConfiguration:
+    return ContainerdConfiguration(
+        "/etc/containerd/config.toml", present=True, version=3, config_path=path, local_pull=local_pull, mirrors=mirrors
+    )
+
+
+def roots(*paths: str, written: tuple[str, ...] = ()) -> tuple[MountedRoot, ...]:
+    return tuple(MountedRoot(path, (1, number), path in written) for number, path in enumerate(paths))
+
+
+def states(choice: Choice) -> list[tuple[str, str, str, str]]:
+    return [(row.path, row.layout, row.state.value, row.reason) for row in choice.rows]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "containerd", "expected"),
+    [
+        ("containerd://1.7.34", configuration(CONTAINERD), [(CONTAINERD, "containerd", "Read", "")]),
+        ("containerd://2.4.2", configuration(CONTAINERD), [(CONTAINERD, "containerd", "Read", "")]),
+        ("containerd://2.4.2", configuration(f"{CONTAINERD}/"), [(CONTAINERD, "containerd", "Read", "")]),
+        ("containerd://1.7.34", configuration(LITERAL), [(CONTAINERD, "containerd", "Read", "")]),
+        ("containerd://2.0.11", configuration(LITERAL), [(CONTAINERD, "containerd", "Read", "")]),
+        ("containerd://2.4.2", configuration(LITERAL, local_pull=True), [(CONTAINERD, "containerd", "Read", "")]),
+        ("containerd://1.7.34", configuration(DOCKER), [(DOCKER, "docker", "Read", "")]),
+        (
+            "containerd://2.4.2",
+            configuration(),
+            [(LITERAL, "containerd", "Read", ""), (CONTAINERD, "containerd", "Standby", "")],
+        ),
+        (
+            "containerd://2.1.9",
+            configuration(LITERAL),
+            [(LITERAL, "containerd", "Read", ""), (CONTAINERD, "containerd", "Standby", "")],
+        ),
+        ("containerd://2.1.9", configuration(), [(CONTAINERD, "containerd", "NotRead", "RootNotRead")]),
+        ("containerd://1.7.34", configuration(), [(CONTAINERD, "containerd", "NotRead", "RootNotRead")]),
+        ("containerd://2.4.2", configuration(mirrors=True), [(CONTAINERD, "containerd", "NotRead", "RootNotRead")]),
+        ("containerd://2.4.2", configuration("/elsewhere"), [("/elsewhere", "containerd", "NotRead", "RootNotRead")]),
+        (
+            "containerd://2.4.2",
+            configuration(CONTAINERD, mirrors=True),
+            [(CONTAINERD, "containerd", "Unknown", "RuntimeUnknown")],
+        ),
+        ("containerd://2.4.2", "config.toml is bad", [(CONTAINERD, "containerd", "Unknown", "RuntimeUnknown")]),
+        ("containerd://2.4.2", None, [(CONTAINERD, "containerd", "Unknown", "RuntimeUnknown")]),
+        ("docker://27.5.1", None, [(DOCKER, "docker", "Read", "")]),
+        ("cri-o://1.34.0", None, [(CONTAINERS, "containers", "Read", "")]),
+        ("fancy://1.0", None, [(CONTAINERD, "containerd", "Unknown", "RuntimeUnknown")]),
+        ("", None, [(CONTAINERD, "containerd", "Unknown", "RuntimeUnknown")]),
+    ],
+)
+def test_what_the_runtime_reads_is_written(
+    runtime: str, containerd: ContainerdConfiguration | str | None, expected: list[tuple[str, str, str, str]]
+) -> None:
+    choice = choose(Facts(roots(*ALL), runtime=runtime, containerd=containerd))
+
+    assert states(choice) == expected
+    written = {path for path, _, state, _ in expected if state in ("Read", "Standby")}
+    assert {target.path for target in choice.targets} == written
+
+
+def test_the_chain_is_the_whole_list_of_the_reader() -> None:
+    split = choose(Facts(roots(*ALL), runtime="containerd://1.7.34", containerd=configuration(LITERAL)))
+    assert split.targets == (Target(CONTAINERD, Layout.CONTAINERD, (CONTAINERD, DOCKER)),)
+
+    literal = choose(Facts(roots(*ALL), runtime="containerd://2.4.2", containerd=configuration()))
+    assert literal.targets == (
+        Target(LITERAL, Layout.CONTAINERD, (LITERAL,)),
+        Target(CONTAINERD, Layout.CONTAINERD, (CONTAINERD, DOCKER), standby=True),
+    )
+
+    assert choose(Facts(roots(*ALL), runtime="cri-o://1.34.0")).targets[0].chain == CONTAINERS_CHAIN
+
+
+def test_a_list_goes_to_the_first_root_that_is_mounted_and_says_what_comes_before() -> None:
+    choice = choose(Facts(roots(DOCKER), runtime="containerd://1.7.34", containerd=configuration(LITERAL)))
+
+    assert choice.targets == (Target(DOCKER, Layout.DOCKER, (CONTAINERD, DOCKER)),)
+    assert choice.rows[0].message == f"{CONTAINERD} is not mounted into the agent, and what is there is read first"
+
+
+def test_the_literal_folder_that_is_not_mounted_is_not_read_and_the_standby_does_not_hide_it() -> None:
+    choice = choose(Facts(roots(CONTAINERD), runtime="containerd://2.4.2", containerd=configuration()))
+
+    assert states(choice) == [
+        (CONTAINERD, "containerd", "Standby", ""),
+        (LITERAL, "containerd", "NotRead", "RootNotRead"),
+    ]
+
+
+def test_a_folder_that_nobody_mounts_comes_with_both_cures() -> None:
+    choice = choose(Facts(roots(*ALL), runtime="containerd://2.4.2", containerd=configuration("/elsewhere")))
+
+    message = choice.rows[0].message
+    assert "containerd reads /elsewhere (config_path, /etc/containerd/config.toml), which is not mounted" in message
+    assert "agent.extraRoots" in message
+    assert '[plugins."io.containerd.cri.v1.images".registry]\n  config_path = "/etc/containerd/certs.d"' in message
+    assert message.endswith("systemctl restart containerd")
+    assert len(message) <= 1024, "the report would cut it"
+
+
+@pytest.mark.parametrize(("runtime", "root"), [("docker://27.5.1", DOCKER), ("cri-o://1.34.0", CONTAINERS)])
+def test_a_root_that_is_read_and_not_mounted_is_said(runtime: str, root: str) -> None:
+    choice = choose(Facts(roots(CONTAINERD), runtime=runtime))
+
+    assert [(row.path, row.state.value, row.reason) for row in choice.rows] == [(root, "NotRead", "RootNotRead")]
+    assert choice.targets == ()
+
+
+def test_an_explicit_target_is_always_written() -> None:
+    facts = Facts(
+        roots("/srv/certs.d", *ALL),
+        explicit=(ExplicitTarget(Layout.DOCKER, "/srv/certs.d"),),
+        runtime="containerd://2.4.2",
+        containerd="config.toml is bad",
+    )
+
+    choice = choose(facts)
+
+    assert [target.path for target in choice.targets] == ["/srv/certs.d"]
+    assert states(choice)[0] == ("/srv/certs.d", "docker", "Read", "")
+    assert states(choice)[1][2] == "Unknown", "the runtime's own root is still not known"
+
+
+def test_without_discovery_the_explicit_targets_are_all() -> None:
+    facts = Facts(roots(DOCKER), explicit=(ExplicitTarget(Layout.DOCKER, DOCKER),), discover=False)
+
+    assert states(choose(facts)) == [(DOCKER, "docker", "Read", "")]
+
+
+def test_one_directory_under_two_paths_is_written_once() -> None:
+    same = (MountedRoot(DOCKER, (1, 1)), MountedRoot("/srv/certs.d", (1, 1)))
+    explicit = tuple(ExplicitTarget(Layout.DOCKER, root.path) for root in same)
+
+    choice = choose(Facts(same, explicit=explicit, discover=False))
+
+    assert [target.path for target in choice.targets] == [DOCKER]
+
+
+def test_two_layouts_on_one_directory_are_an_error() -> None:
+    explicit = (ExplicitTarget(Layout.DOCKER, DOCKER), ExplicitTarget(Layout.CONTAINERD, DOCKER))
+
+    choice = choose(Facts(roots(DOCKER), explicit=explicit, discover=False))
+
+    assert states(choice) == [(DOCKER, "docker", "Failed", "ContestedRoot")]
+    assert len(choice.targets) == 1
+
+
+def test_a_root_that_holds_our_files_and_is_not_read_any_more_is_kept_up_to_date() -> None:
+    facts = Facts(
+        roots(*ALL, written=(CONTAINERD,)), runtime="containerd://2.4.2", containerd=configuration("/elsewhere")
+    )
+
+    choice = choose(facts)
+
+    assert [(target.path, target.standby) for target in choice.targets] == [(CONTAINERD, True)]
+    assert {(row.path, row.state.value) for row in choice.rows} == {(CONTAINERD, "Standby"), ("/elsewhere", "NotRead")}
+
+
+def test_openshift_keeps_its_own_root() -> None:
+    facts = Facts(
+        roots(*ALL), explicit=(ExplicitTarget(Layout.DOCKER, DOCKER),), runtime="cri-o://1.34.0", openshift=True
+    )
+
+    choice = choose(facts)
+
+    assert [target.path for target in choice.targets] == [CONTAINERS]
+    assert (DOCKER, "docker", "Failed", "ContestedRoot") in states(choice)
+
+
+def test_nothing_to_write_is_said() -> None:
+    choice = choose(Facts(roots(DOCKER), discover=False))
+
+    assert [(row.state.value, row.reason) for row in choice.rows] == [("NotRead", "NoTarget")]
