@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import urllib.parse
 from collections.abc import Mapping
@@ -39,11 +40,11 @@ class Stream:
 
     connection: http.client.HTTPSConnection
     response: http.client.HTTPResponse
+    socket: socket.socket
 
     def limit_silence(self, seconds: float) -> None:
         """Make every later read fail after this many seconds without a byte."""
-        if self.connection.sock is not None:
-            self.connection.sock.settimeout(seconds)
+        self.socket.settimeout(seconds)
 
     def close(self) -> None:
         """End the connection."""
@@ -102,6 +103,7 @@ class APIServer:
         target = f"{path}?{urllib.parse.urlencode(query)}" if query else path
         try:
             connection.request(method, target, body=body, headers=sent)
+            plug = connection.sock  # http.client drops it where the server announces that it will close.
             response = connection.getresponse()
             if response.status not in _SUCCESS:
                 raise _refusal(response)
@@ -111,7 +113,7 @@ class APIServer:
         except RequestFailed:
             connection.close()
             raise
-        return Stream(connection, response)
+        return Stream(connection, response, plug)
 
     def call(
         self,

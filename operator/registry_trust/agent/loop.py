@@ -28,12 +28,16 @@ from registry_trust.core.report import NodeReport, RegistryRow, RowState, Target
 from registry_trust.core.selection import labels_hash
 
 DRIFT_PAUSE = 0.2
-"""Seconds between two passes that drift alone asks for: somebody who writes all the time costs little."""
+"""Seconds between two passes that drift alone asks for."""
+
+RESTLESS = 10
+"""Passes in a row for drift after which the pause becomes a second: somebody writes there all the time."""
 
 EXIT_DETACHED = 3
 """Exit code where a root was moved or deleted under its mount: only a new container gets the new folder."""
 
-MAXIMUM_NOTICES = 16
+MAXIMUM_NOTICES = MAXIMUM_TARGETS = 16
+"""Of one report; its schema allows no more."""
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +67,7 @@ class Loop:
         self._bundle: ReceivedBundle | None = None
         self._refused_since: float | None = None
         self._rollback_notice = ""
+        self._restless = 0
         self._said_targets: dict[str, str] = {}
 
     def run(self) -> int:
@@ -187,7 +192,7 @@ class Loop:
             bundle_uid=applied.uid,
             serial=applied.serial,
             labels_hash=labels_hash(node.labels),
-            targets=tuple(targets),
+            targets=tuple(targets[:MAXIMUM_TARGETS]),
             registries=shown,
             registry_count=count,
             failing=failing,
@@ -201,8 +206,10 @@ class Loop:
         drift = self._drift.fileno()
         watched = [self._inbox.fileno(), *([] if drift is None else [drift])]
         readable, _, _ = select.select(watched, [], [], seconds)
-        rest = DRIFT_PAUSE - (time.monotonic() - began)
-        if self._inbox.fileno() not in readable and readable and rest > 0:
+        for_drift = bool(readable) and self._inbox.fileno() not in readable
+        self._restless = self._restless + 1 if for_drift else 0
+        rest = (DRIFT_PAUSE if self._restless < RESTLESS else 1.0) - (time.monotonic() - began)
+        if for_drift and rest > 0:
             select.select([self._inbox.fileno()], [], [], rest)
 
 

@@ -17,6 +17,9 @@ from registry_trust.core.plan import ObservedRoot, Plan, Remove, Step, Switch, T
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState, TargetRow, TargetState
 
+_SHORTEST = 1.0
+"""Seconds between two looks for garbage, whatever the store says."""
+
 log = logging.getLogger(__name__)
 
 
@@ -48,6 +51,7 @@ class Passes:
         self._stores = {mount.host: Store(mount.here, shown_path=mount.host) for mount in roots}
         self._applied: dict[Key, str] = {}
         self._said: dict[Key, str] = {}
+        self._open_steps: set[Key] = set()
         self.repairs = Repairs()
         self.failures = Failures()
         self.observed: Mapping[str, ObservedRoot] = {}
@@ -100,6 +104,7 @@ class Passes:
         rows = {row.path: row for row in target_rows}
         waits: list[float] = []
         findings: list[str] = []
+        self._open_steps = set()
         with self._open() as (stack, opened):
             for target in targets:
                 failure = opened.failed.get(target.path)
@@ -109,16 +114,17 @@ class Passes:
                         store = self._stores[target.path]
                         store.remember(applied.uid, applied.serial)
                         wait = store.collect_garbage()
-                        waits += [] if wait is None else [wait]
+                        waits += [] if wait is None else [max(wait, _SHORTEST)]
                         findings += [str(finding) for finding in store.findings()]
-                        self.failures.clear((target.path, ""))
                     except StoreFailure as error:
                         failure = error
                 if failure is not None:
+                    self._open_steps.add((target.path, ""))
                     self.failures.record((target.path, ""), "", failure.reason, failure.message, now)
                     rows[target.path] = _failed_target(rows[target.path], failure)
             self._states(opened)
             stack.close()
+        self.failures.keep(self._open_steps)
         wait = self.failures.next_due(now)
         waits += [] if wait is None else [wait]
         waits += [pause for key in self._applied if (pause := self.repairs.wait(key, now)) > 0]
@@ -158,6 +164,7 @@ class Passes:
     def _bring(self, target: Target, desired: Desired, opened: _Opened, now: float) -> list[RegistryRow]:
         """Bring one target to what it is to hold; return its rows."""
         plan = make_plan(target, desired, opened.observed)
+        self._open_steps |= {(target.path, step.entry) for step in plan.steps}
         rows = {row.registry: row for row in plan.rows}
         store = self._stores[target.path]
         steps = [step for step in plan.steps if self._may_take(target, step, rows, now)]

@@ -1,0 +1,177 @@
+"""Drift: the kernel tells of a change in a watched directory; where it can't, the watcher says that it polls."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from registry_trust.agent import drift as drift_module
+from registry_trust.agent.drift import Drift
+from tests.integration.roots import CA_1, CA_2, Root, add_neighbours, missing_for_mounts, wanted
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = Root(tmp_path / "certs.d")
+    add_neighbours(root.path)
+    root.bring_well(wanted(CA_1))
+    return root
+
+
+@pytest.fixture
+def drift(root):
+    watcher = Drift()
+    root.observe()
+    watcher.watch(root.store.watched_paths())
+    yield watcher
+    watcher.close()
+
+
+def noticed(drift):
+    """Wait for the kernel's word (it comes with the call that changes; the deadline is for a failing test)."""
+    select.select([drift.fileno()], [], [], 10)
+    return drift.drain()
+
+
+CHANGES = {
+    "edit": lambda root: (root.generation() / "ca.crt").write_bytes(b"edited"),
+    "chmod": lambda root: (root.generation() / "ca.crt").chmod(0o666),
+    "truncate": lambda root: os.truncate(root.generation() / "ca.crt", 1),
+    "remove-a-file": lambda root: (root.generation() / "ca.crt").unlink(),
+    "add-a-file": lambda root: (root.entry() / "extra.crt").write_text("x"),
+    "remove-the-link": lambda root: root.entry().unlink(),
+    "remove-the-manifest": lambda root: (root.folder() / "owner.json").unlink(),
+    "remove-everything": lambda root: shutil.rmtree(root.path),
+    "move-the-root": lambda root: root.path.rename(root.path.parent / "moved"),
+    "add-a-neighbour": lambda root: (root.path / "new.example").mkdir(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_change_by_somebody_is_noticed(root, drift, change):
+    assert not drift.drain()
+
+    change(root)
+
+    assert noticed(drift)
+    assert not drift.drain()
+
+
+def test_reading_and_our_own_looks_are_no_drift(root, drift):
+    root.read()
+    with root.store.lock():
+        root.plan(wanted(CA_1))
+        root.store.collect_garbage()
+
+    assert not drift.drain()
+
+
+def test_a_new_generation_is_watched_after_the_next_look_and_the_old_one_no_longer(root, drift):
+    old = root.generation()
+    root.bring_well(wanted(CA_2))
+    root.observe()
+    drift.watch(root.store.watched_paths())
+    drift.drain()
+
+    (old / "ca.crt").chmod(0o600)
+    assert not drift.drain()
+    (root.generation() / "ca.crt").chmod(0o600)
+    assert noticed(drift)
+
+
+def test_a_directory_that_was_replaced_is_watched_again(root, drift):
+    root.path.rename(root.path.parent / "moved")
+    root.path.mkdir()
+    drift.watch([str(root.path)])
+    drift.drain()
+
+    (root.path / "x").mkdir()
+    assert noticed(drift)
+
+
+def test_directories_that_are_not_there_are_left_out(drift, tmp_path):
+    drift.watch([str(tmp_path / "nowhere")])
+
+    assert drift.polling == ""
+
+
+@pytest.mark.parametrize(
+    ("function", "number", "limit"),
+    [
+        ("inotify_init", errno.EMFILE, "fs.inotify.max_user_instances"),
+        ("inotify_add_watch", errno.ENOSPC, "fs.inotify.max_user_watches"),
+    ],
+)
+def test_where_the_kernel_gives_no_watch_it_says_what_to_raise_and_that_it_polls(
+    function, number, limit, monkeypatch, root
+):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(drift_module.calls, function, refuse)
+    watcher = Drift()
+    watcher.watch([str(root.path)])
+
+    assert limit in watcher.polling
+    assert "timed look" in watcher.polling
+    assert not watcher.drain()
+    assert (watcher.fileno() is None) == (function == "inotify_init")
+    watcher.close()
+
+
+def test_an_overflow_of_the_kernels_queue_counts_as_a_change(drift):
+    data = drift_module._EVENT.pack(-1, drift_module.calls.IN_Q_OVERFLOW, 0, 0)
+
+    assert drift._take(data)
+
+
+# ---- the root moved away under its mount -----------------------------------------------------------------------------
+
+
+def test_a_plain_folder_is_never_detached_because_each_pass_opens_its_path_anew(root):
+    assert not root.store.is_detached()
+    root.path.rename(root.path.parent / "moved")
+    root.path.mkdir()
+
+    assert not root.store.is_detached()
+
+
+DETACHING = """
+import shutil, sys
+from pathlib import Path
+from registry_trust.agent.store import Store
+place, change = Path(sys.argv[1]), sys.argv[2]
+store = Store(str(place / "mounted"))
+with store.lock():
+    store.observe()
+assert not store.is_detached()
+if change == "moved":
+    (place / "host").rename(place / "host.old")
+else:
+    shutil.rmtree(place / "host")
+assert store.is_detached()
+"""
+
+
+@pytest.mark.parametrize("change", ["moved", "deleted"])
+def test_a_mounted_root_whose_source_was_moved_or_deleted_is_detached(change, tmp_path):
+    if missing := missing_for_mounts():
+        pytest.skip(missing)
+    (tmp_path / "host").mkdir()
+    (tmp_path / "mounted").mkdir()
+    mount = 'mount --bind "$1/host" "$1/mounted" && exec "$2" -c "$3" "$1" "$4"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mount, "sh", str(tmp_path), sys.executable, DETACHING, change],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,107 @@
+"""Pacing of the agent: how long it waits after a failure, a refusal or a repair that somebody undid."""
+
+from __future__ import annotations
+
+import pytest
+
+from registry_trust.agent.api_client import RequestFailed, retry_after
+from registry_trust.agent.backoff import after_refusal, full_jitter, report_spread
+from registry_trust.agent.pacing import SLOWEST, TOLERATED, WINDOW, Failures, Repairs
+from registry_trust.agent.watch import HEALTHY, Progress
+
+KEY = ("/etc/docker/certs.d", "harbor.example:5000")
+
+
+def half() -> float:
+    return 0.5
+
+
+def most() -> float:
+    return 0.999
+
+
+def test_failures_in_a_row_wait_longer_up_to_a_minute_and_never_less_than_the_floor() -> None:
+    assert [full_jitter(failures, most) for failures in (1, 2, 3)] == [1.998, 3.996, 7.992]
+    assert full_jitter(1000, most) == pytest.approx(59.94)
+    assert full_jitter(1000, lambda: 0.0) == 0.5
+
+
+def test_a_servers_own_wish_is_a_minimum() -> None:
+    assert after_refusal(1, 30.0, lambda: 0.0) == 30.0
+    assert after_refusal(1, 30.0, most) < 60.0
+    assert after_refusal(1, 0.0, half) == full_jitter(1, half)
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("7", 7.0), (None, 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)])
+def test_retry_after_is_read_in_seconds(value: str | None, seconds: float) -> None:
+    assert retry_after(value) == seconds
+
+
+def test_a_small_fleet_reports_at_once_and_a_large_one_fifty_a_second() -> None:
+    assert report_spread(50, most) == 0.0
+    assert report_spread(5000, half) == 50.0
+
+
+def test_a_watch_goes_on_where_it_was_unless_that_is_gone() -> None:
+    progress = Progress("77")
+
+    assert 0.5 <= progress.settle(None, 1800.0, half) <= 2.0
+    assert progress.resource_version == "77"
+    progress.settle(RequestFailed("away"), 0.1, half)
+    assert progress.resource_version == "77"
+    progress.settle(RequestFailed("too old", status=410), 0.1, half)
+    assert progress.resource_version == "0"
+
+
+def test_a_watch_backs_off_until_a_stream_lived_for_a_minute() -> None:
+    progress = Progress()
+    waits = [progress.settle(RequestFailed("away"), 0.1, half) for _ in range(8)]
+    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+    assert progress.settle(RequestFailed("away"), HEALTHY - 1, half) == 30.0
+    assert progress.settle(RequestFailed("away"), HEALTHY, half) == 1.0
+
+
+def test_a_server_that_closes_at_once_is_no_hot_loop() -> None:
+    progress = Progress()
+
+    waits = [progress.settle(None, 0.0, half) for _ in range(3)]
+
+    assert waits == [1.0, 2.0, 4.0]
+
+
+def test_five_repairs_are_made_at_once_and_then_slower_and_slower() -> None:
+    repairs = Repairs()
+    for number in range(TOLERATED):
+        assert repairs.wait(KEY, float(number)) == 0.0
+        repairs.record(KEY, float(number))
+    assert not repairs.is_contested(KEY, 4.0)
+
+    waits = []
+    now = 4.0
+    for _ in range(8):
+        now += repairs.wait(KEY, now)
+        repairs.record(KEY, now)
+        waits.append(repairs.wait(KEY, now))
+
+    assert repairs.is_contested(KEY, now)
+    assert waits == [2.0, 4.0, 8.0, 16.0, 32.0, SLOWEST, SLOWEST, SLOWEST]
+    assert repairs.wait(("/other", KEY[1]), now) == 0.0
+    assert not repairs.is_contested(KEY, now + WINDOW + 1), "it is over when nobody undid anything for the window"
+    assert repairs.total == TOLERATED + 8
+
+
+def test_what_failed_is_tried_again_later_and_other_content_at_once() -> None:
+    failures = Failures(rand=half)
+    failures.record(KEY, "digest-1", "WriteFailed", "ENOSPC", 100.0)
+
+    assert failures.waiting(KEY, "digest-1", 100.5) == ("WriteFailed", "ENOSPC")
+    assert failures.next_due(100.0) == 1.0
+    assert failures.waiting(KEY, "digest-1", 101.0) is None
+    assert failures.waiting(KEY, "digest-2", 100.5) is None
+
+    for _ in range(10):
+        failures.record(KEY, "digest-1", "WriteFailed", "ENOSPC", 200.0)
+    assert failures.next_due(200.0) == SLOWEST / 2
+    failures.keep(set())
+    assert failures.next_due(200.0) is None
