@@ -11,8 +11,8 @@ from tests.cluster.cluster import MIXED, Cluster, what_is_missing
 from tests.cluster.images import build_product_image
 from tests.e2e.three_nodes import ThreeNodes
 
-IMAGE = f"docker.io/library/registry-trust:{__version__}"
-"""The name that the chart's default, without a registry, stands for in a container runtime."""
+IMAGE = f"localhost/registry-trust:{__version__}"
+"""The chart's default: a name that no runtime looks for anywhere else."""
 
 
 @pytest.fixture(scope="session")

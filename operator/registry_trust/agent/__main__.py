@@ -53,12 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runtime = RuntimeReader(server, given.node, inbox, stop)
     node = NodeSubscription(inbox, runtime)
     bundle = BundleSubscription(inbox)
-    threads = [
+    watches = (
         Watch(server, bundle_subject(given.namespace, given.bundle), bundle.deliver, stop),
         Watch(server, node_subject(given.node), node.deliver, stop),
-        runtime,
-        reporter,
-    ]
+    )
     loop = Loop(given, inbox, Runtimes(given, runtime.ask), reporter, state, stop)
 
     def end(_signal: int, _frame: object) -> None:
@@ -76,8 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.info("health and metrics on %s port %d", host, port)
     log.info("registry-trust agent %s for node %s", __version__, given.node)
     memory.economise()
-    for thread in threads:
-        thread.start()
+    for watch in watches:
+        watch.start()
+    runtime.start()
+    reporter.start()
     code = loop.run()
     log.info("ended")
     return code

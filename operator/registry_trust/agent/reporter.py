@@ -43,7 +43,7 @@ def node_trust(node: str, node_uid: str, report: NodeReport) -> dict[str, Any]:
     }
 
 
-class Reporter(threading.Thread):
+class Reporter:
     """A thread with one slot: the latest report. A failure delays reports, never files."""
 
     def __init__(
@@ -55,7 +55,6 @@ class Reporter(threading.Thread):
         *,
         rand: Random = random.random,
     ) -> None:
-        super().__init__(name="reporter", daemon=True)
         self._server = server
         self._node = node
         self._stopping = stop
@@ -66,8 +65,6 @@ class Reporter(threading.Thread):
         self._changed = False
         self._due = float("inf")
         self._failures = 0
-        self.last_success = float("-inf")
-        """Monotonic time of the last report that arrived."""
 
     def submit(self, node_uid: str, report: NodeReport, fleet_size: int) -> bool:
         """Hand in the latest report; say whether it differs from the last one handed in."""
@@ -88,10 +85,9 @@ class Reporter(threading.Thread):
         with self._condition:
             self._wanted, self._due, self._changed = b"", float("inf"), False
 
-    def stop(self) -> None:
-        """Wake the thread so that it sees that the process ends."""
-        with self._condition:
-            self._condition.notify()
+    def start(self) -> None:
+        """Start the thread."""
+        threading.Thread(target=self.run, name="reporter", daemon=True).start()
 
     def run(self) -> None:
         """Write reports until told to stop."""
@@ -126,6 +122,5 @@ class Reporter(threading.Thread):
         if self._failures:
             log.info("reports are written again")
         self._failures = 0
-        self.last_success = time.monotonic()
         self._written()
         return REPEAT * (0.75 + self._random() / 2)

@@ -112,11 +112,10 @@ class NodeSubscription:
         self._inbox.put_node(seen)
 
 
-class RuntimeReader(threading.Thread):
+class RuntimeReader:
     """Reads the whole Node for the name and version of its runtime: at the start, when asked, and now and then."""
 
     def __init__(self, server: APIServer, node: str, inbox: Inbox, stop: threading.Event) -> None:
-        super().__init__(name="runtime", daemon=True)
         self._server = server
         self._path = f"/api/v1/nodes/{node}"
         self._inbox = inbox
@@ -126,6 +125,10 @@ class RuntimeReader(threading.Thread):
     def ask(self) -> None:
         """Read the Node again soon: something says that its runtime may have changed."""
         self._asked.set()
+
+    def start(self) -> None:
+        """Start the thread."""
+        threading.Thread(target=self.run, name="runtime", daemon=True).start()
 
     def run(self) -> None:
         """Read until told to stop."""

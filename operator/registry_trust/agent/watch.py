@@ -80,7 +80,7 @@ class Progress:
         return after_refusal(self.failures, failure.retry_after, rand)
 
 
-class Watch(threading.Thread):
+class Watch:
     """A thread that keeps one watch open and hands each change of the object to `deliver`.
 
     It never gives up and never ends the process: what the node has stays what it is while the API server is away.
@@ -95,7 +95,6 @@ class Watch(threading.Thread):
         *,
         rand: Random = random.random,
     ) -> None:
-        super().__init__(name=f"watch-{subject.title}", daemon=True)
         self._server = server
         self._subject = subject
         self._deliver = deliver
@@ -103,8 +102,11 @@ class Watch(threading.Thread):
         self._random = rand
         self._trouble = ""
         self.progress = Progress()
-        self.last_heard = float("-inf")
-        """Monotonic time of the last line from the server, for metrics."""
+
+    def start(self) -> None:
+        """Start the thread."""
+        # Not a subclass of Thread: its private names grow (3.13 added `_handle`) and would meet ours.
+        threading.Thread(target=self.run, name=f"watch-{self._subject.title}", daemon=True).start()
 
     def run(self) -> None:
         """Watch until told to stop."""
@@ -132,8 +134,7 @@ class Watch(threading.Thread):
             stream.limit_silence(SILENCE)
             self._tell(None)
             while (line := self._line(stream)) and not self._stopping.is_set():
-                self.last_heard = time.monotonic()
-                self._handle(line)
+                self._take_line(line)
         finally:
             stream.close()
 
@@ -149,7 +150,7 @@ class Watch(threading.Thread):
             raise RequestFailed("the stream broke inside an event")
         return line
 
-    def _handle(self, line: bytes) -> None:
+    def _take_line(self, line: bytes) -> None:
         try:
             event = json.loads(line)
             kind, subject = event["type"], event["object"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from registry_trust import __version__
 from registry_trust.api.trust_status import MAXIMUM_FAILING_NODES
 from registry_trust.compiler.compile import Compiled, Outcome
 from registry_trust.compiler.fleet import Fleet, NodeState
-from registry_trust.compiler.status import make_status
+from registry_trust.compiler.status import make_status, timestamp
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.cluster import Cluster, key_and_version, read_trust
@@ -21,7 +20,7 @@ from registry_trust.controller.transitions import Notice, notices
 
 _log = logging.getLogger(__name__)
 
-EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
+EVENTS = "/api/v1/namespaces/default/events"
 """Events about cluster-scoped objects live in the namespace `default` (Kubernetes convention)."""
 
 
@@ -93,19 +92,20 @@ class StatusWriter:
 
 
 def _event(outcome: Outcome, notice: Notice, now: datetime) -> dict[str, Any]:
-    moment = now.astimezone(UTC)
+    # A core/v1 Event with its times: kubectl sorts what it describes by them, and events.k8s.io forbids to set them.
+    moment = timestamp(now)
     return {
-        "apiVersion": "events.k8s.io/v1",
+        "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": f"{outcome.name[:200].rstrip('.-')}.{uuid.uuid4().hex[:16]}", "namespace": "default"},
-        "eventTime": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
+        "count": 1,
         "type": notice.kind,
         "reason": notice.reason,
-        "action": notice.action,
-        "note": notice.note,
-        "reportingController": f"{GROUP}/operator",
-        "reportingInstance": f"registry-trust-{__version__}",
-        "regarding": {
+        "message": notice.note,
+        "source": {"component": "registry-trust"},
+        "involvedObject": {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "RegistryTrust",
             "name": outcome.name,

@@ -1,0 +1,181 @@
+"""The chart's objects: rights by name, labels, what outlives what, and that everything generated is in sync."""
+
+from __future__ import annotations
+
+import yaml
+
+import registry_trust
+from deploy.generate import CHART, MANIFEST, NAMESPACE, expected_files
+from registry_trust.core.bundle import SECRET_TYPE
+from tests.contract.rendering import BOTH, EVERYTHING, Body, found, pod, pods, rendered
+
+# ---- generated -------------------------------------------------------------------------------------------------------
+
+
+def test_generated_files_are_up_to_date():
+    stale = [str(path) for path, text in expected_files().items() if not path.is_file() or path.read_text() != text]
+
+    assert not stale, f"run `make generate` and commit: {stale}"
+
+
+def test_deploy_has_what_the_chart_has_in_a_namespace_that_lets_the_agent_in():
+    bodies = [body for body in yaml.safe_load_all(MANIFEST.read_text()) if body]
+    (namespace,) = (body for body in bodies if body["kind"] == "Namespace")
+
+    assert bodies[0] is namespace, "kubectl applies in the order of the file"
+    assert namespace["metadata"]["name"] == NAMESPACE
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+    names = {(body["kind"], body["metadata"]["name"]) for body in bodies}
+    assert names - {("Namespace", NAMESPACE)} == {(b["kind"], b["metadata"]["name"]) for b in rendered()}
+    assert "Helm" not in {body["metadata"]["labels"].get("app.kubernetes.io/managed-by") for body in bodies}
+
+
+def test_the_charts_versions_are_the_packages():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert chart["appVersion"] == chart["version"] == registry_trust.__version__
+
+
+# ---- rights ----------------------------------------------------------------------------------------------------------
+
+RIGHTS = {
+    ("ClusterRole", None, "registry-trust-operator"): [
+        "registrytrust.io registrytrusts,nodetrusts: get,list,watch",
+        "registrytrust.io registrytrusts/status: patch",
+        " nodes: get,list,watch",
+        "apiextensions.k8s.io customresourcedefinitions [registrytrusts.registrytrust.io]: get",
+    ],
+    ("Role", NAMESPACE, "registry-trust-operator"): [
+        " secrets [registry-trust-bundle]: get,patch",
+        "coordination.k8s.io leases [registry-trust-operator]: get,update",
+        "apps daemonsets [registry-trust-agent]: get",
+        " pods: list",
+    ],
+    ("Role", NAMESPACE, "registry-trust-sources"): [" secrets,configmaps: get,list,watch"],
+    ("Role", "default", "registry-trust-events"): ["events: create"],
+    ("ClusterRole", None, "registry-trust-agent"): [
+        "registrytrust.io nodetrusts: create,patch",
+        " nodes: get,list,watch",
+    ],
+    ("Role", NAMESPACE, "registry-trust-agent"): [" secrets [registry-trust-bundle]: get,list,watch"],
+}
+"""Everything that either process may do: group, resources, names, verbs."""
+
+HOLDERS = {
+    "registry-trust-operator": {"registry-trust-operator", "registry-trust-sources", "registry-trust-events"},
+    "registry-trust-agent": {"registry-trust-agent"},
+}
+
+
+def in_words(rule: Body) -> str:
+    (group,) = rule["apiGroups"]
+    names = f" [{','.join(rule['resourceNames'])}]" if "resourceNames" in rule else ""
+    return f"{group} {','.join(rule['resources'])}{names}: {','.join(rule['verbs'])}"
+
+
+def test_the_rights_are_exactly_these():
+    roles = {
+        (body["kind"], body["metadata"].get("namespace"), body["metadata"]["name"]): [
+            in_words(r) for r in body["rules"]
+        ]
+        for body in rendered()
+        if body["kind"] in ("Role", "ClusterRole")
+    }
+
+    assert roles == RIGHTS
+
+
+def test_each_role_is_bound_to_its_one_service_account():
+    holders: dict[str, set[str]] = {}
+    for body in rendered():
+        if body["kind"] in ("RoleBinding", "ClusterRoleBinding"):
+            (subject,) = body["subjects"]
+            assert (subject["kind"], subject["namespace"]) == ("ServiceAccount", NAMESPACE)
+            assert body["roleRef"]["kind"] == body["kind"].removesuffix("Binding")
+            assert body["roleRef"]["name"] == body["metadata"]["name"]
+            holders.setdefault(subject["name"], set()).add(body["roleRef"]["name"])
+
+    assert holders == HOLDERS
+
+
+@BOTH
+def test_no_secret_is_readable_in_the_whole_cluster(arguments):
+    rules = [rule for body in rendered(arguments) if body["kind"] == "ClusterRole" for rule in body["rules"]]
+
+    assert rules
+    for rule in rules:
+        assert not {"secrets", "configmaps", "*"} & set(rule["resources"])
+        assert "*" not in rule["verbs"] + rule["apiGroups"]
+
+
+def test_another_trust_namespace_moves_the_right_to_read_sources_there():
+    role = found("Role", "registry-trust-sources", EVERYTHING)
+    (operator,) = pod("Deployment", "registry-trust-operator", EVERYTHING)["containers"]
+
+    assert role["metadata"]["namespace"] == "registry-certificates"
+    assert "--trust-namespace=registry-certificates" in operator["args"]
+    assert "--namespace=$(NAMESPACE)" in operator["args"]
+
+
+def test_an_admission_policy_binds_an_agent_to_its_own_node():
+    policy = found("ValidatingAdmissionPolicy", "registry-trust-agent-own-node")["spec"]
+    binding = found("ValidatingAdmissionPolicyBinding", "registry-trust-agent-own-node")["spec"]
+
+    assert policy["failurePolicy"] == "Fail"
+    assert policy["matchConstraints"]["resourceRules"][0]["operations"] == ["CREATE", "UPDATE", "DELETE"]
+    assert f"system:serviceaccount:{NAMESPACE}:registry-trust-agent" in policy["matchConditions"][0]["expression"]
+    assert "authentication.kubernetes.io/node-name" in policy["variables"][0]["expression"]
+    assert binding == {"policyName": "registry-trust-agent-own-node", "validationActions": ["Deny"]}
+
+
+# ---- objects ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_bundle_is_created_without_data_and_no_tool_prunes_it():
+    secret = found("Secret", "registry-trust-bundle")
+
+    assert secret["type"] == SECRET_TYPE
+    assert not {"data", "stringData", "immutable"} & secret.keys()
+    annotations = secret["metadata"]["annotations"]
+    assert annotations["helm.sh/resource-policy"] == "keep"
+    assert "Prune=false" in annotations["argocd.argoproj.io/sync-options"]
+    assert annotations["kustomize.toolkit.fluxcd.io/prune"] == "disabled"
+
+
+def test_cleaning_up_withdraws_the_bundle_first_and_then_lets_helm_delete_it():
+    job = found("Job", "registry-trust-cleanup", EVERYTHING)
+    secret = found("Secret", "registry-trust-bundle", EVERYTHING)
+
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    assert job["spec"]["template"]["spec"]["containers"][0]["args"] == [
+        "withdraw",
+        "--namespace=$(NAMESPACE)",
+        "--wait=600",
+    ]
+    assert "helm.sh/resource-policy" not in secret["metadata"]["annotations"], "else it would stay withdrawn for ever"
+    assert not [body for body in rendered() if body["kind"] == "Job"]
+
+
+def test_the_crds_outlive_the_chart_and_can_be_left_out():
+    crds = [body for body in rendered() if body["kind"] == "CustomResourceDefinition"]
+
+    assert len(crds) == 2
+    assert all(crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep" for crd in crds)
+    assert not [body for body in rendered(EVERYTHING) if body["kind"] == "CustomResourceDefinition"]
+
+
+@BOTH
+def test_every_object_has_the_recommended_labels(arguments):
+    wanted = {f"app.kubernetes.io/{label}" for label in ("name", "instance", "version", "part-of", "managed-by")}
+    for body in rendered(arguments):
+        assert wanted <= body["metadata"]["labels"].keys(), body["metadata"]["name"]
+
+
+@BOTH
+def test_selectors_find_their_own_pods_and_no_others(arguments):
+    labels = [template["metadata"]["labels"] for template in pods(arguments)]
+    for body in rendered(arguments):
+        selector = body.get("spec", {}).get("selector", {}).get("matchLabels")
+        if selector:
+            chosen = {each["app.kubernetes.io/component"] for each in labels if selector.items() <= each.items()}
+            assert chosen == {body["metadata"]["labels"]["app.kubernetes.io/component"]}

@@ -1,0 +1,99 @@
+"""The chart's values: the schema refuses what does not exist, and the papers list what does."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.generate import CHART, ROOT
+from tests.cluster.binaries import binary
+from tests.contract.rendering import ALL_VALUES, Body, refused
+
+
+def leaves(values: Body, schema: Body, above: str = "") -> Iterator[str]:
+    """Name every value, down to those that the schema describes no further."""
+    for key, value in values.items():
+        below = schema.get("properties", {}).get(key, {})
+        if isinstance(value, dict) and "properties" in below:
+            yield from leaves(value, below, f"{above}{key}.")
+        else:
+            yield f"{above}{key}"
+
+
+def read(path: Path) -> Body:
+    body: Body = yaml.safe_load(path.read_text())
+    return body
+
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+VALUES = read(CHART / "values.yaml")
+
+
+@pytest.mark.parametrize(
+    "place", ["nonsense", *(f"{key}.nonsense" for key, v in VALUES.items() if isinstance(v, dict))]
+)
+def test_a_value_that_does_not_exist_is_refused(place):
+    assert "additional properties 'nonsense' not allowed" in refused("--set", f"{place}=1")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "image.tag=latest",
+        "image.digest=sha256:1",
+        "agent.extraRoots={relative}",
+        "agent.roots={/etc/x/}",
+        "logFormat=xml",
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused(setting):
+    assert "values don't meet the specifications of the schema" in refused("--set", setting)
+
+
+def test_the_maximal_values_set_every_value_to_something_else():
+    ours, defaults = read(ALL_VALUES), VALUES
+    names = set(leaves(defaults, SCHEMA))
+
+    assert set(leaves(ours, SCHEMA)) == names
+    for name in names:
+        mine, default = ours, defaults
+        for part in name.split("."):
+            mine, default = mine[part], default[part]
+        assert mine != default, name
+
+
+def test_the_readme_of_the_chart_lists_every_value_with_its_default():
+    rows = dict(re.findall(r"^\| `([^`]+)` \| `([^`]*)` \|", (CHART / "README.md").read_text(), re.MULTILINE))
+    expected = {}
+    for name in leaves(VALUES, SCHEMA):
+        value: Any = VALUES
+        for part in name.split("."):
+            value = value[part]
+        expected[name] = json.dumps(value)
+
+    assert rows == expected
+
+
+def test_the_values_in_the_installation_guide_are_taken():
+    blocks = re.findall(
+        r"^```yaml\n# values: [^\n]*\n(.*?)^```", (ROOT / "docs" / "install.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+
+    assert len(blocks) >= 3
+    for block in blocks:
+        done = subprocess.run(
+            [binary("helm"), "template", "release", CHART, "--values=-"],
+            input=block,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}{done.stderr}"
