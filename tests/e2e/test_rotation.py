@@ -130,7 +130,8 @@ def test_removal_takes_our_files_and_nothing_else(clean: ThreeNodes) -> None:
     clean.trust()
     on_every_node(clean, "")
 
-    clean.remove_trusts()
+    clean.kubectl("delete", "registrytrust", "harbor")
+    wait_until(lambda: not clean.entries(), "every entry is gone after the grace", within=60)
 
     assert (neighbour / "ca.crt").stat() == before
     assert "x509: certificate signed by unknown authority" in clean.pull(SINGLE)

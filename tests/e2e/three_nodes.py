@@ -19,7 +19,7 @@ from tests.cluster.nodes import Node
 from tests.cluster.pki import Authority, Pair
 from tests.cluster.registry import Registry
 from tests.cluster.waiting import wait_until
-from tests.installation import MANIFEST, NAMESPACE, secret, trust
+from tests.installation import BUNDLE, MANIFEST, NAMESPACE, secret, trust
 
 SINGLE, STOCK, ELSEWHERE = "node1", "node2", "node3"
 """One root that containerd reads; containerd as shipped (literal colon); a folder nobody mounts and dockerd beside."""
@@ -85,9 +85,12 @@ class ThreeNodes:
         self.pair_secret(f"{name}-client", self.registry.client())
 
     def remove_trusts(self) -> None:
-        """Delete every trust and wait until the nodes have removed everything of ours."""
+        """Delete every trust, confirm it (no grace, no guard), and wait until no node has anything of ours."""
         self.kubectl("delete", "registrytrusts", "--all")
-        wait_until(lambda: not self.entries(), "every entry is gone", within=60)
+        confirmation = f"registrytrust.io/confirm-removal={10**9}"
+        self.kubectl("annotate", "secret", BUNDLE, "-n", NAMESPACE, "--overwrite", confirmation)
+        wait_until(lambda: not self.entries(), "every entry is gone", within=90)
+        self.kubectl("annotate", "secret", BUNDLE, "-n", NAMESPACE, "registrytrust.io/confirm-removal-")
 
     def entries(self) -> list[Path]:
         """Return every entry of ours on every node."""

@@ -75,6 +75,16 @@ def test_removals_one_after_the_other_are_counted_together() -> None:
     assert judge(last, {"a": None}, NOW + GRACE + 2).held == ("b", "c")
 
 
+def test_a_trust_that_comes_and_goes_under_one_name_is_one_trust() -> None:
+    last = bundle("a", "b", "c")
+    for round_number in range(5):
+        moment = NOW + round_number * 2 * GRACE
+        last = after(last, "a", "b", now=moment)
+        last = after(last, "a", "b", now=moment + GRACE)
+        assert last.trust("c") is None
+        last = Bundle(last.serial + 1, (*last.trusts, bundle("c").trusts[0]), removals=last.removals)
+
+
 def test_a_confirmation_carries_a_held_removal_out_at_once() -> None:
     gone = after(bundle("a", "b", "c", serial=5))
 

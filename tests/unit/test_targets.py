@@ -175,6 +175,20 @@ def test_a_root_that_holds_our_files_and_is_not_read_any_more_is_kept_up_to_date
     assert {(row.path, row.state.value) for row in choice.rows} == {(CONTAINERD, "Standby"), ("/elsewhere", "NotRead")}
 
 
+@pytest.mark.parametrize(
+    ("containerd", "state"), [("config.toml is bad", "Unknown"), (configuration(mirrors=True), "NotRead")]
+)
+def test_a_root_that_is_kept_up_to_date_is_still_not_said_to_be_read(
+    containerd: ContainerdConfiguration | str, state: str
+) -> None:
+    facts = Facts(roots(*ALL, written=(CONTAINERD,)), runtime="containerd://2.4.2", containerd=containerd)
+
+    choice = choose(facts)
+
+    assert [(target.path, target.standby) for target in choice.targets] == [(CONTAINERD, True)]
+    assert [(row.path, row.state.value) for row in choice.rows] == [(CONTAINERD, state)]
+
+
 def test_openshift_keeps_its_own_root() -> None:
     facts = Facts(
         roots(*ALL), explicit=(ExplicitTarget(Layout.DOCKER, DOCKER),), runtime="cri-o://1.34.0", openshift=True

@@ -283,6 +283,7 @@ def _deduplicate(facts: Facts, draft: _Draft) -> Choice:
     explicit = {(target.path, target.layout) for target in facts.explicit}
     for target in draft.targets:
         key = identities.get(target.path) or target.path
+        # The first word on a path stands: a root that is kept up to date is still NotRead or Unknown if it was said so.
         row = next(r for r in draft.rows if r.path == target.path and r.layout == target.layout.value)
         known = chosen.get(key)
         if known is None:

@@ -23,13 +23,14 @@ class Removals:
 
     Attributes:
         tombstones: those that stay in the index, by name.
-        carried_out: Unix times of the removals within the guard's window that were carried out.
+        carried_out: name and Unix time of the removals within the guard's window that nobody confirmed; a trust that
+            was made again under its name does not count.
         held: names of those that the guard holds.
         due: Unix time at which the next one matures; None without any.
     """
 
     tombstones: Mapping[str, IndexedTrust]
-    carried_out: tuple[float, ...]
+    carried_out: tuple[tuple[str, float], ...]
     held: tuple[str, ...]
     due: float | None
 
@@ -55,11 +56,11 @@ def judge(
     """
     gone = [_tombstone(trust, last.serial + 1, now) for trust in last.trusts if trust.name not in live]
     gone = [trust for trust in gone if not _covered(trust, live.values())]
-    recent = tuple(moment for moment in last.removals if now - moment < GUARD_WINDOW)
-    total = len(live) + len(gone) + len(recent)
-    guarded = total >= GUARD_MINIMUM and 2 * (len(gone) + len(recent)) > total
+    carried_out = {name: moment for name, moment in last.removals if now - moment < GUARD_WINDOW}
+    lost = {trust.name for trust in gone} | (carried_out.keys() - live.keys())
+    total = len(lost | live.keys())
+    guarded = total >= GUARD_MINIMUM and 2 * len(lost) > total
     stay: dict[str, IndexedTrust] = {}
-    carried_out: list[float] = list(recent)
     held: list[str] = []
     due: list[float] = []
     for trust in gone:
@@ -67,14 +68,15 @@ def judge(
         confirmed = confirmed_serial >= trust.since
         matures = removed_at + GRACE + (GUARD_WINDOW if guarded and not confirmed else 0.0)
         if not frozen and (confirmed or now >= matures):
-            carried_out.append(now)
+            if not confirmed:
+                carried_out[trust.name] = now
             continue
         stay[trust.name] = trust
         if frozen or (guarded and not confirmed):
             held.append(trust.name)
         if not frozen:
             due.append(matures)
-    return Removals(stay, tuple(carried_out), tuple(sorted(held)), min(due, default=None))
+    return Removals(stay, tuple(sorted(carried_out.items())), tuple(sorted(held)), min(due, default=None))
 
 
 def _tombstone(trust: IndexedTrust, serial: int, now: float) -> IndexedTrust:

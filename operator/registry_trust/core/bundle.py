@@ -85,8 +85,8 @@ class Bundle:
     blobs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     fleet_size: int = 0
     withdrawn: bool = False
-    removals: tuple[float, ...] = ()
-    """Unix times of the removals of the last minutes that were carried out: the mass-removal guard counts them."""
+    removals: tuple[tuple[str, float], ...] = ()
+    """Name and Unix time of the removals of the last minutes that nobody confirmed: the mass-removal guard counts them."""
 
     def trust(self, name: str) -> IndexedTrust | None:
         """Return the trust of that name, if the index lists it."""
@@ -97,7 +97,7 @@ class Bundle:
 
         def essence(bundle: Bundle) -> object:
             trusts = tuple((t.name, t.uid, t.state, t.content, t.removed_at) for t in bundle.trusts)
-            return trusts, bundle.fleet_size, bundle.withdrawn, bundle.removals
+            return trusts, bundle.fleet_size, bundle.withdrawn
 
         return essence(self) == essence(other) and dict(self.blobs) == dict(other.blobs)
 

@@ -33,7 +33,7 @@ def encode(bundle: Bundle) -> dict[str, bytes]:
         "serial": bundle.serial,
         "fleetSize": bundle.fleet_size,
         "withdrawn": bundle.withdrawn,
-        "removals": list(bundle.removals),
+        "removals": [list(removal) for removal in bundle.removals],
         "trusts": [_encode_trust(trust) for trust in bundle.trusts],
     }
     text = json.dumps(index, separators=(",", ":"), sort_keys=True)
@@ -147,7 +147,7 @@ def _decode_index(index: Mapping[str, Any], data: Mapping[str, bytes]) -> Bundle
         blobs=blobs,
         fleet_size=int(index.get("fleetSize", 0)),
         withdrawn=bool(index.get("withdrawn", False)),
-        removals=tuple(float(moment) for moment in index.get("removals", ())),
+        removals=tuple((str(name), float(moment)) for name, moment in index.get("removals", ())),
     )
 
 
