@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.folders import TOOLS, cache_folder
-from tests.cluster.go_toolchain import NoGoToolchainError, find_go, required_version
+from tests.cluster.go_toolchain import OLDER_GO, NoGoToolchainError, find_go, older_go, required_version
 
 KUBERNETES_VERSION = "1.37.2"
 STRIPPED = "-s -w"
+SHARED_MODULE = "reading"
+"""What several of the loaders import; a change of it builds all anew."""
 # Tools refuse to talk to a server that does not say its version; it is a link-time variable.
 KUBERNETES_LINKED = f"{STRIPPED} " + " ".join(
     f"-X k8s.io/component-base/version.{name}={value}"
@@ -46,6 +48,8 @@ class Tool:
     """About how long the build takes on two cores with an empty Go cache; the first of a module takes most of it."""
     tags: str = ""
     linker_flags: str = STRIPPED
+    older_go: str = ""
+    """Build with exactly this version of Go, by the module's `goVERSION.mod`, in place of the machine's."""
 
 
 def _kubernetes(name: str, seconds: int) -> Tool:
@@ -73,7 +77,15 @@ ALL_TOOLS = {
         Tool("registry", "registry-helm", "github.com/distribution/distribution/v3/cmd/registry", 90),
         Tool("helm", "registry-helm", "helm.sh/helm/v4/cmd/helm", 90),
         Tool("loaders", "loaders", ".", 20, "containers_image_openpgp"),
+        Tool("loaders-docker-20.10", "loaders-docker-20.10", ".", 10),
+        Tool("loaders-containerd-1.7", "loaders-containerd-1.7", ".", 20),
+        Tool("loaders-moby", "loaders-moby", ".", 15),
+        Tool("judge", "judge", ".", 3),
+        Tool(f"judge-go{OLDER_GO}", "judge", ".", 40, older_go=OLDER_GO),
         Tool("pause", "pause", ".", 3),
+        Tool("kstatus", "kstatus", ".", 40),
+        Tool("argohealth", "argohealth", ".", 5),
+        Tool("promtool", "promtool", "github.com/prometheus/prometheus/cmd/promtool", 180),
     )
 }
 
@@ -81,6 +93,7 @@ SETS = {
     "demo": ("etcd", "kube-apiserver", "kubectl", "registry", "loaders"),
     "control-plane": ("etcd", "kube-apiserver", "kubectl", "kube-controller-manager", "kube-scheduler"),
     "nodes": ("kubelet", "containerd", "containerd-shim-runc-v2", "ctr", "pause", "loaders"),
+    "oracle": tuple(name for name in ALL_TOOLS if name.startswith(("loaders", "judge"))),
     "all": tuple(ALL_TOOLS),
 }
 """Names for groups of tools, so that nobody builds what he does not need."""
@@ -130,12 +143,14 @@ def missing(*names: str) -> list[str]:
 def _cache_place(tool: Tool) -> Path:
     digest = hashlib.sha256()
     module = TOOLS / tool.module
-    for file in sorted(module.iterdir()):
-        if file.name in {"go.mod", "go.sum"} or file.suffix == ".go":
+    files = sorted(module.iterdir())
+    if f"=> ../{SHARED_MODULE}\n" in (module / "go.mod").read_text():
+        files += sorted((TOOLS / SHARED_MODULE).iterdir())
+    for file in files:
+        if file.suffix in {".mod", ".sum", ".go"}:
             digest.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\0".encode())
-    digest.update(
-        f"{tool.package}\0{tool.tags}\0{tool.linker_flags}\0{platform.system()}\0{platform.machine()}".encode()
-    )
+    settings = [tool.package, tool.tags, tool.linker_flags, platform.system(), platform.machine()]
+    digest.update("\0".join(settings + [tool.older_go] * bool(tool.older_go)).encode())
     return cache_folder() / "tools" / f"{tool.module}-{digest.hexdigest()[:16]}" / tool.name
 
 
@@ -154,7 +169,8 @@ def _lock(target: Path) -> Iterator[None]:
 
 def _build(tool: Tool, target: Path) -> None:
     module = TOOLS / tool.module
-    go = find_go(required_version(module / "go.mod"))
+    modfile = f"go{tool.older_go}.mod" if tool.older_go else "go.mod"
+    go = older_go() if tool.older_go else find_go(required_version(module / modfile))
     environment = {
         **os.environ,
         "CGO_ENABLED": "0",
@@ -169,6 +185,7 @@ def _build(tool: Tool, target: Path) -> None:
         command = [
             str(go.path),
             "build",
+            f"-modfile={modfile}",
             "-tags",
             tool.tags,
             "-ldflags",

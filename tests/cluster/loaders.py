@@ -5,7 +5,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from queue import Queue
@@ -25,6 +25,25 @@ class Layout(StrEnum):
     CONTAINERD = "containerd"
 
 
+GENERATIONS = {
+    "loaders": tuple(Layout),
+    "loaders-docker-20.10": (Layout.DOCKER,),
+    "loaders-moby": (Layout.DOCKER,),
+    "loaders-containerd-1.7": (Layout.CONTAINERD,),
+}
+"""Programs that read, and the layouts that each knows; only the first also pulls and spins."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What each read of a spin must find, whatever is written meanwhile; a round that finds other than that has failed."""
+
+    cas: int
+    pairs: int
+    agree: bool = False
+    """All subjects are the same: what was read was written together."""
+
+
 class LoadersError(AssertionError):
     """The loaders program could not do what was asked; the message has its words."""
 
@@ -40,6 +59,8 @@ class Read:
     """Subjects of the CA roots beyond the system's, such as `CN=registry CA`."""
     certificates: tuple[str, ...]
     """SHA-256 (hexadecimal) of each client leaf, in the order in which TLS tries them."""
+    leaves: tuple[str, ...]
+    """And their subjects."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +92,15 @@ class SpinCount:
     failures: int
     errors: tuple[SpinError, ...]
     slowest_ms: float
+    in_a_row: int
+    """The most failures that one worker saw one after the other."""
 
 
 class Loaders:
     """A running loaders program; a context manager. Requests may be made from several threads."""
 
-    def __init__(self, run: Run | None = None) -> None:
-        self._program = binary("loaders")
+    def __init__(self, run: Run | None = None, *, program: str = "loaders") -> None:
+        self._program = binary(program)
         self._run = run
         self._ids = itertools.count(1)
         self._waiting: dict[int, Queue[dict[str, Any]]] = {}
@@ -121,9 +144,19 @@ class Loaders:
         """Pulls host[:port]/repository:tag with the TLS settings that the loader made, connecting to `dial`."""
         return _pull(self._ask(_pull_request(layout, root, image, dial, timeout), timeout + 30))
 
-    def spin_read(self, layout: Layout, root: Path, host: str, *, workers: int = 1, pause: float = 0) -> "Spin":
+    def spin_read(
+        self,
+        layout: Layout,
+        root: Path,
+        host: str,
+        *,
+        workers: int = 1,
+        pause: float = 0,
+        expect: Expectation | None = None,
+    ) -> "Spin":
         """Reads in a loop until stopped; `pause` seconds after each round."""
-        return self._spin(_read_request(layout, root, host), workers, pause)
+        request = _read_request(layout, root, host)
+        return self._spin(request | ({"expect": asdict(expect)} if expect else {}), workers, pause)
 
     def spin_pull(
         self,
@@ -144,7 +177,7 @@ class Loaders:
         if not answer["ok"]:
             raise LoadersError(answer["error"])
         errors = tuple(SpinError(one["error"], one["count"], one["round"], one["atUnix"]) for one in answer["errors"])
-        return SpinCount(answer["rounds"], answer["failures"], errors, answer["slowestMs"])
+        return SpinCount(answer["rounds"], answer["failures"], errors, answer["slowestMs"], answer["inARow"])
 
     def _spin(self, request: dict[str, Any], workers: int, pause: float) -> "Spin":
         answer = self._ask({"op": "spin", "request": request, "workers": workers, "pauseMs": round(pause * 1000)})
@@ -284,6 +317,7 @@ def _read(answer: dict[str, Any]) -> Read:
         answer["ms"],
         tuple(answer.get("caSubjects") or ()),
         tuple(answer.get("certificates") or ()),
+        tuple(answer.get("leaves") or ()),
     )
 
 

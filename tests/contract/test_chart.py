@@ -42,22 +42,22 @@ RIGHTS = {
     ("ClusterRole", None, "registry-trust-operator"): [
         "registrytrust.io registrytrusts,nodetrusts: get,list,watch",
         "registrytrust.io registrytrusts/status: patch",
-        " nodes: get,list,watch",
+        "core nodes: get,list,watch",
         "apiextensions.k8s.io customresourcedefinitions [registrytrusts.registrytrust.io]: get",
     ],
     ("Role", NAMESPACE, "registry-trust-operator"): [
-        " secrets [registry-trust-bundle]: get,patch",
+        "core secrets [registry-trust-bundle]: get,patch",
         "coordination.k8s.io leases [registry-trust-operator]: get,update",
         "apps daemonsets [registry-trust-agent]: get",
-        " pods: list",
+        "core pods: list",
     ],
-    ("Role", NAMESPACE, "registry-trust-sources"): [" secrets,configmaps: get,list,watch"],
-    ("Role", "default", "registry-trust-events"): ["events: create"],
+    ("Role", NAMESPACE, "registry-trust-sources"): ["core secrets,configmaps: get,list,watch"],
+    ("Role", "default", "registry-trust-events"): ["core events: create"],
     ("ClusterRole", None, "registry-trust-agent"): [
         "registrytrust.io nodetrusts: create,patch",
-        " nodes: get,list,watch",
+        "core nodes: get,list,watch",
     ],
-    ("Role", NAMESPACE, "registry-trust-agent"): [" secrets [registry-trust-bundle]: get,list,watch"],
+    ("Role", NAMESPACE, "registry-trust-agent"): ["core secrets [registry-trust-bundle]: get,list,watch"],
 }
 """Everything that either process may do: group, resources, names, verbs."""
 
@@ -70,7 +70,7 @@ HOLDERS = {
 def in_words(rule: Body) -> str:
     (group,) = rule["apiGroups"]
     names = f" [{','.join(rule['resourceNames'])}]" if "resourceNames" in rule else ""
-    return f"{group} {','.join(rule['resources'])}{names}: {','.join(rule['verbs'])}"
+    return f"{group or 'core'} {','.join(rule['resources'])}{names}: {','.join(rule['verbs'])}"
 
 
 def test_the_rights_are_exactly_these():

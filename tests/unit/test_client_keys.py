@@ -244,7 +244,8 @@ def broken_rsa() -> bytes:
     ],
 )
 def test_refused(values, place, reason, message):
-    check_refused(*values(), place, reason, message)
+    certificate, key = values()
+    check_refused(certificate, key, place, reason, message)
 
 
 def test_every_form_of_one_key_is_written_alike():

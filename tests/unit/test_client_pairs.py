@@ -147,7 +147,8 @@ def server_leaf() -> tuple[bytes, bytes]:
     ],
 )
 def test_refused(values, place, reason, message):
-    check_refused(*values(), place, reason, message)
+    certificate, key = values()
+    check_refused(certificate, key, place, reason, message)
 
 
 @pytest.mark.parametrize(

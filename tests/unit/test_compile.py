@@ -118,7 +118,7 @@ def test_one_bad_trust_does_not_block_another() -> None:
 
     result = compiled([bad, trust("good")])
 
-    assert result.bundle.trust("good").state is TrustState.ACTIVE  # type: ignore[union-attr]
+    assert result.bundle.trust("good").state is TrustState.ACTIVE
     assert not result.outcomes["bad"].accepted
 
 

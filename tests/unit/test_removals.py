@@ -31,7 +31,7 @@ def after(last: Bundle, *names: str, now: float = NOW, **arguments: object) -> B
 
 def test_a_trust_that_is_gone_is_served_for_its_grace_and_then_removed() -> None:
     gone = after(bundle("a", "b"), "a")
-    assert gone.trust("b").state is TrustState.REMOVED  # type: ignore[union-attr]
+    assert gone.trust("b").state is TrustState.REMOVED
 
     assert after(gone, "a", now=NOW + GRACE - 1).trust("b") is not None
     assert after(gone, "a", now=NOW + GRACE).trust("b") is None

@@ -79,12 +79,13 @@ def test_what_the_runtime_reads_is_written(
 
 def test_the_chain_is_the_whole_list_of_the_reader() -> None:
     split = choose(Facts(roots(*ALL), runtime="containerd://1.7.34", containerd=configuration(LITERAL)))
-    assert split.targets == (Target(CONTAINERD, Layout.CONTAINERD, (CONTAINERD, DOCKER)),)
+    reader = Layout.CONTAINERD
+    assert split.targets == (Target(CONTAINERD, Layout.CONTAINERD, (CONTAINERD, DOCKER), reader=reader),)
 
     literal = choose(Facts(roots(*ALL), runtime="containerd://2.4.2", containerd=configuration()))
     assert literal.targets == (
         Target(LITERAL, Layout.CONTAINERD, (LITERAL,)),
-        Target(CONTAINERD, Layout.CONTAINERD, (CONTAINERD, DOCKER), standby=True),
+        Target(CONTAINERD, Layout.CONTAINERD, (CONTAINERD, DOCKER), standby=True, reader=reader),
     )
 
     assert choose(Facts(roots(*ALL), runtime="cri-o://1.34.0")).targets[0].chain == CONTAINERS_CHAIN
@@ -93,7 +94,7 @@ def test_the_chain_is_the_whole_list_of_the_reader() -> None:
 def test_a_list_goes_to_the_first_root_that_is_mounted_and_says_what_comes_before() -> None:
     choice = choose(Facts(roots(DOCKER), runtime="containerd://1.7.34", containerd=configuration(LITERAL)))
 
-    assert choice.targets == (Target(DOCKER, Layout.DOCKER, (CONTAINERD, DOCKER)),)
+    assert choice.targets == (Target(DOCKER, Layout.DOCKER, (CONTAINERD, DOCKER), reader=Layout.CONTAINERD),)
     assert choice.rows[0].message == f"{CONTAINERD} is not mounted into the agent, and what is there is read first"
 
 

@@ -112,8 +112,9 @@ class Passes:
                     try:
                         by_target.append((target, self._bring(target, desired, opened, now)))
                         store = self._stores[target.path]
-                        store.remember(applied.uid, applied.serial)
-                        wait = store.collect_garbage()
+                        wait = store.collect_garbage(immediately=desired.withdrawn)
+                        if not (desired.withdrawn and store.dissolve()):
+                            store.remember(applied.uid, applied.serial)
                         waits += [] if wait is None else [max(wait, _SHORTEST)]
                         findings += [str(finding) for finding in store.findings()]
                     except StoreFailure as error:

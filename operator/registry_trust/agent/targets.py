@@ -212,7 +212,8 @@ def _one_of(
         if facts.mounted(path):
             hidden = ", ".join(parts[:number])
             remark = f"{hidden} is not mounted into the agent, and what is there is read first" if hidden else ""
-            draft.write(Target(path, usual_layout(path), parts), TargetState.READ, remark)
+            target = Target(path, usual_layout(path), parts, reader=Layout.CONTAINERD)
+            draft.write(target, TargetState.READ, remark)
             return
     gist = f"containerd reads {' and '.join(parts)} (config_path, {configuration.path})"
     _not_mounted(draft, parts[0], Layout.CONTAINERD, gist, _or_point_it(facts, configuration, version))
@@ -236,7 +237,7 @@ def _literal(
         _not_mounted(draft, path, Layout.CONTAINERD, gist, _or_point_it(facts, configuration, version))
     first = next((part for part in parts if facts.mounted(part)), None)
     if first is not None:
-        target = Target(first, usual_layout(first), parts, standby=True)
+        target = Target(first, usual_layout(first), parts, standby=True, reader=Layout.CONTAINERD)
         draft.write(target, TargetState.STANDBY, "for the day containerd splits the list in config_path")
 
 

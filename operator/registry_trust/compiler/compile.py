@@ -47,6 +47,7 @@ class Outcome:
     since: int
     registries: tuple[str, ...] = ()
     suspended: bool = False
+    withdrawn: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -84,6 +85,7 @@ def compile_bundle(
     fleet_size: int = 0,
     confirmed_serial: int = 0,
     removals_frozen: bool = False,
+    resume: bool = False,
 ) -> Compiled:
     """Compile every trust into the next bundle.
 
@@ -99,6 +101,7 @@ def compile_bundle(
         fleet_size: number of Nodes.
         confirmed_serial: see `removals.judge`.
         removals_frozen: see `removals.judge`.
+        resume: take back a withdrawal, because somebody installed registry-trust again.
     """
     ordered = _in_index_order(trusts, last)
     checker.forget_all_but({item.name for item in ordered})
@@ -112,6 +115,7 @@ def compile_bundle(
     too_large: frozenset[str] = frozenset()
     if encoded_size(draft) > SIZE_LIMIT:
         draft, served, too_large = _shrink(ordered, served, removals, blobs, last, fleet_size)
+    draft = replace(draft, withdrawn=last.withdrawn and not resume)
     changed = not draft.same_content(last) or last.serial == 0
     bundle = replace(draft, serial=last.serial + 1) if changed else last
     moment = datetime.fromtimestamp(now, UTC)
@@ -236,6 +240,7 @@ def _outcome(item: TrustInput, checked: Checked, bundle: Bundle, now: datetime, 
         since=indexed.since if indexed is not None else bundle.serial,
         registries=item.trust.registries if item.trust is not None else content.registries if content else (),
         suspended=item.trust is not None and item.trust.suspend,
+        withdrawn=bundle.withdrawn,
     )
 
 

@@ -51,6 +51,12 @@ class Sources:
         """Return how messages call one key of one object."""
         return f"{kind.value} {self.namespace}/{name} key {key}"
 
+    def place_of(self, source: str) -> str:
+        """Return how messages call a source by the name that the bundle has for it (`source_of`)."""
+        kind, slash, rest = source.partition("/")
+        name, _, key = rest.partition("/")
+        return f"{kind} {self.namespace}/{name} key {key}" if slash else source
+
     def read(self, kind: SourceKind, name: str, key: str, field: str) -> bytes:
         """Return the bytes of one key.
 
@@ -94,6 +100,19 @@ def referenced(trust: Trust) -> set[tuple[SourceKind, str]]:
         elif isinstance(source, ConfigMapKeyRef):
             names.add((SourceKind.CONFIG_MAP, source.name))
     return names
+
+
+INLINE = "inline"
+
+
+def source_of(source: CASource) -> str:
+    """Return how the bundle calls one source: `Secret/NAME/KEY`, `ConfigMap/NAME/KEY` or `inline`."""
+    match source:
+        case SecretKeyRef(name, key):
+            return f"{SourceKind.SECRET}/{name}/{key}"
+        case ConfigMapKeyRef(name, key):
+            return f"{SourceKind.CONFIG_MAP}/{name}/{key}"
+    return INLINE
 
 
 def read_ca(sources: Sources, source: CASource, index: int) -> tuple[bytes, str, str]:

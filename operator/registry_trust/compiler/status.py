@@ -103,12 +103,14 @@ def _accepted(outcome: Outcome, held: Sequence[Finding]) -> Condition:
     return Condition("Accepted", ConditionStatus.TRUE, Reason.VALID, "every certificate and key is usable")
 
 
-def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: PLR0911 - one return for each reason
+def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: C901, PLR0911 - one return for each reason
     def no(reason: Reason, message: str) -> Condition:
         return Condition("Distributed", ConditionStatus.FALSE, reason, message)
 
     if outcome.content is None:
         return no(Reason.NOT_ACCEPTED, "there is no content to distribute")
+    if outcome.withdrawn:
+        return no(Reason.WITHDRAWN, "registry-trust is being uninstalled: the agents remove what they wrote")
     if standing.agents == 0:
         return no(Reason.NO_AGENTS, "no agent runs on any node; see the DaemonSet registry-trust-agent")
     counts = standing.counts

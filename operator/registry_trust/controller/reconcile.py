@@ -115,6 +115,8 @@ class Reconciler:
                 fleet_size=_round_up(self._fleet.size),
                 confirmed_serial=self._stored.confirmed_serial,
                 removals_frozen=self._frozen(now),
+                # An operator that starts was installed; one that runs leaves a withdrawal alone.
+                resume=not self.ready,
             )
         metrics.COMPILATIONS.inc()
         if compiled.changed or problem is not None:

@@ -60,6 +60,21 @@ class TrustContent:
 
 
 @dataclass(frozen=True, slots=True)
+class CAOrigin:
+    """Which source a served CA certificate came from; a certificate may have several.
+
+    Attributes:
+        reference: the certificate's blob.
+        source: `Secret/NAME/KEY`, `ConfigMap/NAME/KEY` or `inline`.
+        replaced_at: Unix time at which the operator saw that the source has it no longer; None while it has.
+    """
+
+    reference: str
+    source: str
+    replaced_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IndexedTrust:
     """One trust's place in the index; `since` is the serial at which its content last changed."""
 
@@ -70,6 +85,8 @@ class IndexedTrust:
     content: TrustContent | None = None
     removed_at: float | None = None
     """Unix time at which the operator saw that the trust was gone; None unless REMOVED."""
+    origins: tuple[CAOrigin, ...] = ()
+    """Where the CA certificates came from. The operator remembers by it what it retains; agents have no use for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +103,7 @@ class Bundle:
     fleet_size: int = 0
     withdrawn: bool = False
     removals: tuple[tuple[str, float], ...] = ()
-    """Name and Unix time of the removals of the last minutes that nobody confirmed: the mass-removal guard counts them."""
+    """Name and Unix time of the last minutes' removals that nobody confirmed: the mass-removal guard counts them."""
 
     def trust(self, name: str) -> IndexedTrust | None:
         """Return the trust of that name, if the index lists it."""
@@ -96,7 +113,7 @@ class Bundle:
         """Say whether nothing but the serial (and a trust's `since`) differs: then there is nothing to write."""
 
         def essence(bundle: Bundle) -> object:
-            trusts = tuple((t.name, t.uid, t.state, t.content, t.removed_at) for t in bundle.trusts)
+            trusts = tuple((t.name, t.uid, t.state, t.content, t.removed_at, t.origins) for t in bundle.trusts)
             return trusts, bundle.fleet_size, bundle.withdrawn
 
         return essence(self) == essence(other) and dict(self.blobs) == dict(other.blobs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from registry_trust.core import registry
@@ -11,6 +11,7 @@ from registry_trust.core.bundle import (
     INDEX_KEY,
     SCHEMA,
     Bundle,
+    CAOrigin,
     ClientPairRef,
     IndexedTrust,
     TrustContent,
@@ -127,6 +128,12 @@ def _encode_trust(trust: IndexedTrust) -> dict[str, Any]:
         ]
         if content.selector is not None:
             encoded["nodeSelector"] = encode_selector(content.selector)
+        if trust.origins:
+            places = {reference: place for place, reference in enumerate(content.ca_certificates)}
+            encoded["origins"] = [
+                [places[each.reference], each.source, *([] if each.replaced_at is None else [each.replaced_at])]
+                for each in trust.origins
+            ]
     return encoded
 
 
@@ -173,7 +180,15 @@ def _decode_trust(entry: Mapping[str, Any]) -> IndexedTrust:
         state=state,
         content=content,
         removed_at=None if removed_at is None else float(removed_at),
+        origins=tuple(_decode_origin(origin, content) for origin in entry.get("origins", ())),
     )
+
+
+def _decode_origin(origin: Sequence[Any], content: TrustContent | None) -> CAOrigin:
+    place, source, *replaced_at = origin
+    if content is None or not 0 <= int(place) < len(content.ca_certificates):
+        raise ValueError(place)
+    return CAOrigin(content.ca_certificates[place], str(source), float(replaced_at[0]) if replaced_at else None)
 
 
 def _decode_pair(pair: Mapping[str, Any]) -> ClientPairRef:

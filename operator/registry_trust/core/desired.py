@@ -25,12 +25,13 @@ class Desired:
     """Everything that a node is to have.
 
     `held` are trusts whose content nobody knows: what a node has of them stays. `conflicts` are rows for trusts whose
-    client certificate lost its name to an earlier trust.
+    client certificate lost its name to an earlier trust. With `withdrawn` nothing of ours is to stay, at once.
     """
 
     registries: Mapping[str, DesiredRegistry]
     held: frozenset[str] = frozenset()
     conflicts: tuple[RegistryRow, ...] = ()
+    withdrawn: bool = False
 
 
 def desired_state(bundle: Bundle, labels: Mapping[str, str]) -> Desired:
@@ -40,7 +41,7 @@ def desired_state(bundle: Bundle, labels: Mapping[str, str]) -> Desired:
     trusts give different content under one name, the earlier one in the index has it.
     """
     if bundle.withdrawn:
-        return Desired({})
+        return Desired({}, withdrawn=True)
     held = frozenset(trust.name for trust in bundle.trusts if trust.content is None)
     by_registry: dict[str, list[IndexedTrust]] = {}
     for trust in bundle.trusts:

@@ -16,13 +16,15 @@ class Target:
     """A root of certificate directories on a node, and how it is read.
 
     `path` is the root's path on the host. `chain` lists every root that the same reader looks in, in its order, this
-    one included. A `standby` root is read by nothing today: it is written for the day the runtime reads it.
+    one included. `reader` is set where that reader looks by the names of another layout (containerd in dockerd's root).
+    A `standby` root is read by nothing today: it is written for the day the runtime reads it.
     """
 
     path: str
     layout: Layout
     chain: tuple[str, ...] = ()
     standby: bool = False
+    reader: Layout | None = None
 
     def lookup_chain(self) -> tuple[str, ...]:
         """Return the roots that this target's reader looks in, in its order."""
@@ -195,7 +197,7 @@ def _around(
     hiding: str | None = None
     for root in target.lookup_chain():
         observed = roots.get(root)
-        for name in lookup_names(target.layout, registry):
+        for name in lookup_names(target.reader or target.layout, registry):
             if root == target.path and name == entry:
                 before = False
                 continue

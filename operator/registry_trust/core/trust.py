@@ -9,6 +9,8 @@ from registry_trust.core.selection import NodeSelector
 DEFAULT_CLIENT_NAME = "client"
 DEFAULT_CERTIFICATE_KEY = "tls.crt"
 DEFAULT_PRIVATE_KEY_KEY = "tls.key"
+DEFAULT_CA_RETENTION = 86_400.0
+"""Seconds: a day is enough for a registry to follow its CA, and short enough for nobody to forget it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class ClientSource:
 class Trust:
     """One `RegistryTrust` object's identity and spec, checked by shape but not yet by content.
 
-    `created` is the object's creationTimestamp (RFC 3339, UTC, seconds), `generation` its metadata.generation.
+    `created` is the object's creationTimestamp (RFC 3339, UTC, seconds), `generation` its metadata.generation,
+    `ca_retention` the seconds that a CA certificate stays after its source replaced it.
     """
 
     name: str
@@ -62,4 +65,5 @@ class Trust:
     ca_sources: tuple[CASource, ...] = ()
     client_sources: tuple[ClientSource, ...] = ()
     selector: NodeSelector | None = None
+    ca_retention: float = DEFAULT_CA_RETENTION
     suspend: bool = False

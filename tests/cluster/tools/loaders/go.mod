@@ -11,7 +11,10 @@ require (
 	github.com/opencontainers/image-spec v1.1.1
 	github.com/sirupsen/logrus v1.10.2
 	go.podman.io/image/v5 v5.42.0
+	registrytrust.io/reading v0.0.0
 )
+
+replace registrytrust.io/reading => ../reading
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect

@@ -2,20 +2,17 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker/config"
 	"github.com/docker/docker/registry"
 	"github.com/docker/go-connections/tlsconfig"
 	"go.podman.io/image/v5/pkg/tlsclientconfig"
+	"registrytrust.io/reading"
 )
 
 // endpoint is one place that a runtime would try for a registry, with the HTTP client that its loader made.
@@ -28,8 +25,8 @@ type endpoint struct {
 // endpoints loads the directory of host under root as the runtime of that layout does.
 // The error is the loader's own.
 func endpoints(ctx context.Context, layout, root, host string, dial dialer) ([]endpoint, error) {
-	if info, err := os.Stat(root); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("the root %q is not a directory: a test that reads nowhere proves nothing", root)
+	if err := reading.RequireDirectory(root); err != nil {
+		return nil, err
 	}
 	switch layout {
 	case "docker":
@@ -94,41 +91,9 @@ func read(ctx context.Context, wanted request) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	summary := &loaded{CASubjects: []string{}, Certificates: []string{}}
+	settings := make([]*tls.Config, 0, len(found))
 	for _, one := range found {
-		if one.tls == nil {
-			continue
-		}
-		subjects, err := addedSubjects(one.tls.RootCAs)
-		if err != nil {
-			return nil, err
-		}
-		summary.CASubjects = append(summary.CASubjects, subjects...)
-		for _, pair := range one.tls.Certificates {
-			sum := sha256.Sum256(pair.Certificate[0])
-			summary.Certificates = append(summary.Certificates, hex.EncodeToString(sum[:]))
-		}
+		settings = append(settings, one.tls)
 	}
-	return summary, nil
-}
-
-// addedSubjects names the roots that the loader put on top of the system's. A pool keeps its order, so they are at its end.
-func addedSubjects(pool *x509.CertPool) ([]string, error) {
-	if pool == nil {
-		return nil, nil
-	}
-	system, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	all := pool.Subjects()
-	for _, raw := range all[min(len(all), len(system.Subjects())):] {
-		name, err := subjectName(raw)
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, name)
-	}
-	return names, nil
+	return reading.Summarize(settings)
 }

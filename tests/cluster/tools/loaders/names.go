@@ -1,20 +1,10 @@
 package main
 
 import (
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"fmt"
 	"net"
 	"strings"
 )
-
-func subjectName(raw []byte) (string, error) {
-	var sequence pkix.RDNSequence
-	if _, err := asn1.Unmarshal(raw, &sequence); err != nil {
-		return "", err
-	}
-	return sequence.String(), nil
-}
 
 // reference is host[:port]/repository:tag or host[:port]/repository@digest.
 type reference struct {

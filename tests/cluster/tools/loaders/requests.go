@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"registrytrust.io/reading"
 )
 
 // request is one thing to do: a command line, or one JSON line on stdin of serve.
@@ -22,6 +24,9 @@ type request struct {
 	Workers int      `json:"workers"`
 	PauseMS int64    `json:"pauseMs"`
 	Spin    int64    `json:"spin"`
+
+	// Expect is what each read must find; a round that finds less, or more, has failed even where the loader is content.
+	Expect *expectation `json:"expect"`
 }
 
 // result is the outcome of a request. Error has the loader's, the registry's or TLS's own words.
@@ -36,10 +41,7 @@ type result struct {
 }
 
 // loaded says what a loader made of a directory; system roots are not counted.
-type loaded struct {
-	CASubjects   []string `json:"caSubjects"`   // in the order of the pool
-	Certificates []string `json:"certificates"` // SHA-256 of each client leaf's DER, in the order in which TLS tries them
-}
+type loaded = reading.Loaded
 
 // pulled says what came over the wire.
 type pulled struct {
@@ -61,10 +63,13 @@ func perform(ctx context.Context, wanted request) result {
 	default:
 		err = fmt.Errorf("unknown operation %q", wanted.Op)
 	}
-	outcome.OK = err == nil
+	if err == nil && wanted.Expect != nil {
+		err = wanted.Expect.check(outcome.loaded)
+	}
 	if err != nil {
 		outcome.Error = err.Error()
 	}
+	outcome.OK = err == nil
 	outcome.MS = milliseconds(time.Since(begun))
 	return outcome
 }

@@ -14,6 +14,7 @@ type spun struct {
 	Failures  int64        `json:"failures"`
 	Errors    []spunErrors `json:"errors"`
 	SlowestMS float64      `json:"slowestMs"`
+	InARow    int64        `json:"inARow"` // the most failures that one worker saw one after the other
 }
 
 type spunErrors struct {
@@ -45,9 +46,15 @@ func startSpin(ctx context.Context, wanted request) *spin {
 }
 
 func (s *spin) work(ctx context.Context, wanted request, pause time.Duration) {
+	var row int64
 	for ctx.Err() == nil {
 		// A round that has begun is finished, so that a stop is never counted as a failure.
-		s.count(perform(context.WithoutCancel(ctx), wanted))
+		outcome := perform(context.WithoutCancel(ctx), wanted)
+		row++
+		if outcome.OK {
+			row = 0
+		}
+		s.count(outcome, row)
 		if pause > 0 {
 			select {
 			case <-ctx.Done():
@@ -57,9 +64,11 @@ func (s *spin) work(ctx context.Context, wanted request, pause time.Duration) {
 	}
 }
 
-func (s *spin) count(outcome result) {
+// count adds a round; row is how many the worker has failed by now one after the other.
+func (s *spin) count(outcome result, row int64) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
+	s.counts.InARow = max(s.counts.InARow, row)
 	s.counts.Rounds++
 	s.counts.SlowestMS = max(s.counts.SlowestMS, outcome.MS)
 	if outcome.OK {

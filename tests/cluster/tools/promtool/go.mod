@@ -1,0 +1,3 @@
+module registrytrust.io/promtool
+
+go 1.26

@@ -1,0 +1,3 @@
+module registrytrust.io/reading
+
+go 1.26
