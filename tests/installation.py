@@ -98,7 +98,7 @@ class Installation:
             f"agent-{node}",
             [
                 sys.executable,
-                "-P",
+                "-I",
                 "-m",
                 "registry_trust.agent",
                 f"--node-name={node}",
@@ -111,7 +111,6 @@ class Installation:
                 *(f"--target={layout}={root}" for layout, root in roots.items()),
                 *options,
             ],
-            environment={"PYTHONPATH": str(REPOSITORY / "operator")},
         )
         self.agents[node] = Agent(node, roots, process, port)
         return self.agents[node]

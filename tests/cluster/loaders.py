@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ GENERATIONS = {
 
 @dataclass(frozen=True)
 class Expectation:
-    """What each read of a spin must find, whatever is written meanwhile; a round that finds other than that has failed."""
+    """What each read of a spin must find, whatever is written meanwhile; a round that finds other things has failed."""
 
     cas: int
     pairs: int
@@ -99,9 +100,11 @@ class SpinCount:
 class Loaders:
     """A running loaders program; a context manager. Requests may be made from several threads."""
 
-    def __init__(self, run: Run | None = None, *, program: str = "loaders") -> None:
+    def __init__(self, run: Run | None = None, *, program: str = "loaders", system_roots: bool = True) -> None:
         self._program = binary(program)
-        self._run = run
+        self._environment = marked_environment(run) if run else dict(os.environ)
+        if not system_roots:  # Go's own variables (crypto/x509, root_unix.go)
+            self._environment |= {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": "/nowhere"}
         self._ids = itertools.count(1)
         self._waiting: dict[int, Queue[dict[str, Any]]] = {}
         self._writing = threading.Lock()
@@ -114,7 +117,7 @@ class Loaders:
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
-            env=marked_environment(self._run) if self._run else None,
+            env=self._environment,
             start_new_session=True,
         )
         self._receiver = threading.Thread(target=self._receive, args=(self._child,), daemon=True)

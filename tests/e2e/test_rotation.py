@@ -54,8 +54,9 @@ def on_every_node(nodes: ThreeNodes, revision_before: str) -> None:
     """Wait until a new revision is on every node that can have it (the third one's containerd reads nothing of it)."""
 
     def arrived() -> bool:
-        status = nodes.kubectl.get("registrytrust", "harbor")["status"]
-        return bool(status.get("revision") != revision_before and status["nodes"]["pending"] == 0)
+        status = nodes.kubectl.get("registrytrust", "harbor").get("status", {})
+        there = status.get("nodes", {}).get("pending", 1) == 0 and status["nodes"]["current"] >= 2
+        return bool(status.get("revision", revision_before) != revision_before and there)
 
     wait_until(arrived, "the new revision is on every node", within=30)
 
@@ -66,7 +67,7 @@ def revision(nodes: ThreeNodes) -> str:
 
 def test_ca_and_client_pair_rotate_under_a_pull_loop_without_a_failure(clean: ThreeNodes) -> None:
     clean.sources()
-    clean.trust()
+    clean.trust(caRetention="0s")  # so that what the runtimes see changes with the Secret, at each step
     on_every_node(clean, "")
     old, new = clean.registry.authority, Authority.create("harbor CA, the next")
     old_clients, new_clients = clean.registry.client_authorities, [Authority.create("client CA, the next")]

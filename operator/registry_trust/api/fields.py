@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from registry_trust.core.duration import DURATION
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import MESSAGE_LIMIT, quote
 
@@ -33,6 +34,7 @@ PATTERN_MEANINGS = {
     FILE_NAME: "is not a safe file name; use a-z, 0-9, - and ., with a letter or digit at both ends",
     LABEL_KEY: "is not the key of a label; write [prefix/]name as the Node has it",
     LABEL_VALUE: "is not the value of a label; use letters, digits, -, _ and ., with a letter or digit at both ends",
+    DURATION: "is not a duration; write whole hours, minutes and seconds, e.g. 24h, 1h30m or 0s",
 }
 """What to say where a value does not match; a regular expression is no message.
 

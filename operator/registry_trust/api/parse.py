@@ -12,10 +12,11 @@ from pydantic_core import ErrorDetails
 
 from registry_trust.api.fields import GROUP, PATTERN_MEANINGS, SUBDOMAIN, VERSION, show
 from registry_trust.api.registry_trust import KIND, RegistryTrustSpec
+from registry_trust.core.duration import parse_duration
 from registry_trust.core.errors import InvalidField, RegistryTrustError
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
-from registry_trust.core.trust import Trust
+from registry_trust.core.trust import DEFAULT_CA_RETENTION, Trust
 
 API_VERSION = f"{GROUP}/{VERSION}"
 
@@ -55,6 +56,7 @@ def parse_trust(obj: Mapping[str, object]) -> Trust:
         ca_sources=tuple(source.to_core() for source in spec.ca_certificates or ()),
         client_sources=tuple(pair.to_core() for pair in spec.client_certificates or ()),
         selector=spec.node_selector.to_core() if spec.node_selector is not None else None,
+        ca_retention=parse_duration(spec.ca_retention) if spec.ca_retention is not None else DEFAULT_CA_RETENTION,
         suspend=bool(spec.suspend),
     )
 

@@ -11,6 +11,7 @@ from registry_trust.api.fields import APIModel, list_type, refuse, rule, rules
 from registry_trust.api.node_selector import LabelSelector
 from registry_trust.api.registry_name import Registry
 from registry_trust.api.trust_status import RegistryTrustStatus
+from registry_trust.core.duration import DURATION, parse_duration
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
 from registry_trust.core.trust import DEFAULT_CLIENT_NAME
@@ -23,6 +24,7 @@ SHORT_NAME = "rt"
 MAXIMUM_REGISTRIES = 64
 MAXIMUM_CA_SOURCES = 32
 MAXIMUM_CLIENT_CERTIFICATES = 8
+MAXIMUM_CA_RETENTION = "8760h"
 
 NO_CERTIFICATE = "names no certificate at all; add caCertificates (to trust the registry), clientCertificates, or both"
 UNIQUE_NAMES = (
@@ -57,6 +59,17 @@ def _distinct_names(pairs: list[ClientCertificate]) -> list[ClientCertificate]:
                 "name",
             )
     return pairs
+
+
+RETENTION_TOO_LONG = (
+    f"is longer than {MAXIMUM_CA_RETENTION}, a year; a CA that is trusted for longer belongs into the source itself"
+)
+
+
+def _not_too_long(text: str) -> str:
+    if parse_duration(text) > parse_duration(MAXIMUM_CA_RETENTION):
+        raise refuse(Reason.INVALID_SPEC, f"{quote(text)} {RETENTION_TOO_LONG}")
+    return text
 
 
 class RegistryTrustSpec(APIModel):
@@ -124,6 +137,23 @@ class RegistryTrustSpec(APIModel):
             "node follows at once. This is placement, not secrecy: every node agent can read the whole bundle, "
             "private keys included."
         ),
+    ] = None
+    ca_retention: Annotated[
+        str | None,
+        Field(
+            min_length=2,
+            max_length=20,
+            pattern=DURATION,
+            json_schema_extra=rules(
+                rule(f"duration(self) <= duration('{MAXIMUM_CA_RETENTION}')", RETENTION_TOO_LONG),
+            ),
+            description="How long a CA certificate that its Secret or ConfigMap replaced stays on the nodes beside the "
+            "new one, as hours, minutes and seconds, e.g. 24h (the default) or 1h30m, at most 8760h: a registry that "
+            "gets its new certificate later stays reachable. 0s drops it at once, for a CA that must not be trusted "
+            "any more. What an edit of this object removes (a source, an inline certificate) always goes at once. "
+            "status.certificates[].retainedUntil shows what stays and until when.",
+        ),
+        AfterValidator(lambda text: text if text is None else _not_too_long(text)),
     ] = None
     suspend: Annotated[
         bool | None,

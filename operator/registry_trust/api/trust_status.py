@@ -17,6 +17,7 @@ from registry_trust.api.fields import (
     Timestamp,
     list_type,
 )
+from registry_trust.core.certificate_state import CertificateState
 from registry_trust.core.registry import MAXIMUM_LENGTH
 from registry_trust.core.text import listing
 
@@ -83,6 +84,21 @@ class CertificateFacts(APIModel):
     ]
     not_before: Annotated[Timestamp, Field(description="The moment from which it is valid.")]
     not_after: Annotated[Timestamp, Field(description="The moment at which it expires.")]
+    state: Annotated[
+        CertificateState | None,
+        Field(
+            strict=False,
+            description="Valid, NotYetValid, Expiring (in its last 30 days, or in the last fifth of a shorter "
+            "lifetime), ExpiringSoon (in its last 7 days) or Expired.",
+        ),
+    ] = None
+    retained_until: Annotated[
+        Timestamp | None,
+        Field(
+            description="Set where the source has replaced this CA certificate: it goes at this moment "
+            "(see spec.caRetention). Set caRetention to 0s to let it go now."
+        ),
+    ] = None
 
 
 class RegistryTrustStatus(APIModel):

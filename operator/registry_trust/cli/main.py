@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -87,8 +88,22 @@ def apply(
 @click.option("--listen", default="0.0.0.0:8080", show_default=True, help="HOST:PORT of metrics and health.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="json", show_default=True)
 @click.option("--leader-election/--no-leader-election", default=True, show_default=True)
+@click.option(
+    "--expiry-warning",
+    default="720h",
+    show_default=True,
+    metavar="DURATION",
+    help="How long before its end a certificate is Expiring, at most; a fifth of its lifetime where that is less.",
+)
 def operator_command(
-    *, namespace: str, trust_namespace: str, kubeconfig: str, listen: str, log_format: str, leader_election: bool
+    *,
+    namespace: str,
+    trust_namespace: str,
+    kubeconfig: str,
+    listen: str,
+    log_format: str,
+    leader_election: bool,
+    expiry_warning: str,
 ) -> None:
     """Run the operator: compile every RegistryTrust and its sources into the bundle, and tell the truth in status."""
     import asyncio
@@ -109,6 +124,7 @@ def operator_command(
         kubeconfig=kubeconfig,
         listen=_address(listen),
         leader_election=leader_election,
+        expiry_warning=_duration(expiry_warning, "--expiry-warning"),
     )
 
     async def run() -> None:
@@ -167,6 +183,15 @@ def _labels(texts: tuple[str, ...]) -> dict[str, str]:
             raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--label")
         labels[key] = value
     return labels
+
+
+def _duration(text: str, option: str) -> timedelta:
+    from registry_trust.core.duration import parse_duration
+
+    try:
+        return timedelta(seconds=parse_duration(text))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a duration, such as 720h or 90m", param_hint=option) from None
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
-from registry_trust.compiler.content import Checked, Checker, SourcedCertificate, describe
+from registry_trust.compiler.content import Checked, Checker, SourcedCertificate
 from registry_trust.compiler.removals import Removals, judge
+from registry_trust.compiler.retention import Serving, last_good, retain
+from registry_trust.compiler.served_certificates import served_certificates
 from registry_trust.compiler.sources import Sources
 from registry_trust.core.bundle import SIZE_LIMIT, Bundle, IndexedTrust, TrustContent, TrustState
 from registry_trust.core.bundle_format import encode
@@ -62,12 +63,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The next bundle (the last one itself where nothing changed), what came of each trust, and what is held."""
+    """The next bundle (the last one itself where nothing changed), what came of each trust, and what is held.
+
+    `due` is the Unix time (of the `steady` clock) at which the next removal or the end of a retention matures.
+    """
 
     bundle: Bundle
     outcomes: Mapping[str, Outcome]
     removals: Removals
     changed: bool = field(default=False)
+    due: float | None = None
 
 
 def revision_of(content: TrustContent) -> str:
@@ -82,6 +87,7 @@ def compile_bundle(
     now: float,
     *,
     checker: Checker,
+    steady: float | None = None,
     fleet_size: int = 0,
     confirmed_serial: int = 0,
     removals_frozen: bool = False,
@@ -96,7 +102,8 @@ def compile_bundle(
         trusts: every `RegistryTrust` that exists.
         sources: the complete trust namespace.
         last: the bundle as it was written last (an empty one where there never was any).
-        now: Unix time.
+        now: Unix time; certificates are judged by it, and it takes nothing away.
+        steady: Unix time by a clock that nobody can set; removals and retention end by it. `now` by default.
         checker: remembers the checks of trusts that did not change.
         fleet_size: number of Nodes.
         confirmed_serial: see `removals.judge`.
@@ -106,8 +113,10 @@ def compile_bundle(
     ordered = _in_index_order(trusts, last)
     checker.forget_all_but({item.name for item in ordered})
     checks = {item.name: _check(item, sources, now, checker) for item in ordered}
-    served = {item.name: _serve(item, checks[item.name], last) for item in ordered}
-    removals = judge(last, served, now, confirmed_serial=confirmed_serial, frozen=removals_frozen)
+    elapsed = now if steady is None else steady
+    served = {item.name: _serve(item, checks[item.name], last, elapsed) for item in ordered}
+    contents = {name: serving.content for name, serving in served.items()}
+    removals = judge(last, contents, elapsed, confirmed_serial=confirmed_serial, frozen=removals_frozen)
     blobs = dict(last.blobs)
     for check in checks.values():
         blobs.update(check.blobs)
@@ -118,12 +127,12 @@ def compile_bundle(
     draft = replace(draft, withdrawn=last.withdrawn and not resume)
     changed = not draft.same_content(last) or last.serial == 0
     bundle = replace(draft, serial=last.serial + 1) if changed else last
-    moment = datetime.fromtimestamp(now, UTC)
     outcomes = {
-        item.name: _outcome(item, checks[item.name], bundle, moment, too_large=item.name in too_large)
+        item.name: _outcome(item, checks[item.name], bundle, sources, too_large=item.name in too_large)
         for item in ordered
     }
-    return Compiled(bundle, outcomes, removals, changed)
+    dues = [due for due in (removals.due, *(serving.due for serving in served.values())) if due is not None]
+    return Compiled(bundle, outcomes, removals, changed, min(dues, default=None))
 
 
 def encoded_size(bundle: Bundle) -> int:
@@ -149,18 +158,17 @@ def _check(item: TrustInput, sources: Sources, now: float, checker: Checker) -> 
     return checker.check(item.trust, sources, now)
 
 
-def _serve(item: TrustInput, checked: Checked, last: Bundle) -> TrustContent | None:
+def _serve(item: TrustInput, checked: Checked, last: Bundle, now: float) -> Serving:
     """Return the content to serve: the new one, or the last good one where it is bad or the trust is suspended."""
     before = last.trust(item.name)
-    last_content = before.content if before is not None else None
-    if item.trust is not None and item.trust.suspend:
-        return last_content
-    return checked.content if checked.content is not None else last_content
+    if item.trust is None or item.trust.suspend or checked.content is None:
+        return last_good(before)
+    return retain(checked.content, checked.origins, before, item.trust, now)
 
 
 def _assemble(
     ordered: Sequence[TrustInput],
-    served: Mapping[str, TrustContent | None],
+    served: Mapping[str, Serving],
     removals: Removals,
     blobs: Mapping[str, bytes],
     last: Bundle,
@@ -182,27 +190,24 @@ def _assemble(
     )
 
 
-def _indexed(item: TrustInput, content: TrustContent | None, last: Bundle) -> IndexedTrust:
-    before = last.trust(item.name)
+def _indexed(item: TrustInput, serving: Serving, last: Bundle) -> IndexedTrust:
+    before, content = last.trust(item.name), serving.content
     unchanged = before is not None and before.content == content and before.state is not TrustState.REMOVED
     since = before.since if before is not None and unchanged else last.serial + 1
     state = TrustState.ACTIVE if content is not None else TrustState.HELD
-    return IndexedTrust(item.name, item.uid, since, state, content)
+    return IndexedTrust(item.name, item.uid, since, state, content, origins=serving.origins)
 
 
 def _shrink(
     ordered: Sequence[TrustInput],
-    served: Mapping[str, TrustContent | None],
+    served: Mapping[str, Serving],
     removals: Removals,
     blobs: Mapping[str, bytes],
     last: Bundle,
     fleet_size: int,
-) -> tuple[Bundle, dict[str, TrustContent | None], frozenset[str]]:
+) -> tuple[Bundle, dict[str, Serving], frozenset[str]]:
     """Fit what does fit: what is served already is never evicted, new content is taken in index order."""
-    chosen: dict[str, TrustContent | None] = {}
-    for item in ordered:
-        before = last.trust(item.name)
-        chosen[item.name] = before.content if before is not None else None
+    chosen = {item.name: last_good(last.trust(item.name)) for item in ordered}
     draft = _assemble(ordered, chosen, removals, blobs, last, fleet_size)
     pending = [item.name for item in ordered if chosen[item.name] != served[item.name]]
     progress = True
@@ -215,20 +220,16 @@ def _shrink(
             if encoded_size(candidate) <= SIZE_LIMIT:
                 chosen, draft, progress = attempt, candidate, True
                 pending.remove(name)
-    return draft, chosen, frozenset(pending)
+    return draft, chosen, frozenset(name for name in pending if chosen[name].content != served[name].content)
 
 
-def _outcome(item: TrustInput, checked: Checked, bundle: Bundle, now: datetime, *, too_large: bool) -> Outcome:
+def _outcome(item: TrustInput, checked: Checked, bundle: Bundle, sources: Sources, *, too_large: bool) -> Outcome:
     indexed = bundle.trust(item.name)
     content = indexed.content if indexed is not None else None
     errors = checked.errors
     if too_large:
         errors = (*errors, _too_large(bundle, serving=content is not None))
-    certificates = checked.certificates
-    if content is not None and content != checked.content:
-        certificates = describe(content, bundle.blobs, now)
-    elif content is None:
-        certificates = ()
+    certificates = served_certificates(last_good(indexed), checked, item.trust, sources, bundle.blobs)
     return Outcome(
         name=item.name,
         uid=item.uid,

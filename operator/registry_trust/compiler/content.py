@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from registry_trust.certificates.authorities import read_ca_certificates
 from registry_trust.certificates.facts import CertificateFacts
-from registry_trust.certificates.pairs import read_client_pair
-from registry_trust.compiler.sources import Sources, read_ca, read_pair
+from registry_trust.certificates.pairs import ClientPair, read_client_pair
+from registry_trust.compiler.sources import Sources, read_ca, read_pair, source_of
 from registry_trust.core import registry as registry_names
-from registry_trust.core.bundle import ClientPairRef, TrustContent, reference_of
-from registry_trust.core.errors import RegistryTrustError, UnusableMaterial
+from registry_trust.core.bundle import CAOrigin, ClientPairRef, TrustContent, reference_of
+from registry_trust.core.errors import RegistryTrustError
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
@@ -21,10 +21,14 @@ from registry_trust.core.trust import Trust
 
 @dataclass(frozen=True, slots=True)
 class SourcedCertificate:
-    """A certificate that is being served, and the source that it came from (empty where that is not known)."""
+    """A certificate that is being served, and the source that it came from (empty where that is not known).
+
+    `retained_until` is the Unix time at which a CA certificate goes that its source has replaced.
+    """
 
     facts: CertificateFacts
     source: str
+    retained_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +40,14 @@ class Checked:
     certificates: tuple[SourcedCertificate, ...] = ()
     errors: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
+    origins: tuple[CAOrigin, ...] = ()
 
 
 class Checker:
     """Checks trusts, and remembers each result until the trust, a source or a date makes it another one."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[object, float, Checked]] = {}
+        self._known: dict[str, tuple[object, float, float, Checked]] = {}
 
     def check(self, trust: Trust, sources: Sources, now: float) -> Checked:
         """Return the content of a trust, or why there is none.
@@ -54,10 +59,11 @@ class Checker:
         """
         key = (trust, sources.namespace, sources.versions(trust))
         known = self._known.get(trust.name)
-        if known is not None and known[0] == key and now < known[1]:
-            return known[2]
+        # Only between the moment of the check and the next date: a clock that was wrong may have been put back.
+        if known is not None and known[0] == key and known[1] <= now < known[2]:
+            return known[3]
         checked = check_trust(trust, sources, datetime.fromtimestamp(now, UTC))
-        self._known[trust.name] = (key, _valid_until(checked, now), checked)
+        self._known[trust.name] = (key, now, _valid_until(checked, now), checked)
         return checked
 
     def forget_all_but(self, names: set[str]) -> None:
@@ -73,7 +79,9 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
     blobs: dict[str, bytes] = {}
     certificates: list[SourcedCertificate] = []
     authorities: list[str] = []
+    origins: set[CAOrigin] = set()
     pairs: list[ClientPairRef] = []
+    read_pairs: list[tuple[str, ClientPair]] = []
     for index, source in enumerate(trust.ca_sources):
         try:
             data, field_path, place = read_ca(sources, source, index)
@@ -83,6 +91,7 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
             continue
         for pem, facts in zip(roots.pems, roots.facts, strict=True):
             reference = reference_of(pem)
+            origins.add(CAOrigin(reference, source_of(source)))
             if reference not in authorities:
                 authorities.append(reference)
                 blobs[reference] = pem
@@ -104,6 +113,8 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
         pairs.append(references)
         certificates.extend(SourcedCertificate(facts, places[0]) for facts in pair.facts)
         warnings.extend(pair.warnings)
+        warnings.extend(_unreachable(client.name, pair, read_pairs, f"spec.clientCertificates[{index}]"))
+        read_pairs.append((client.name, pair))
     if errors:
         return Checked(None, errors=tuple(errors), warnings=tuple(warnings))
     content = TrustContent(
@@ -112,32 +123,31 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
         client_certificates=tuple(pairs),
         selector=trust.selector,
     )
-    return Checked(content, blobs, tuple(certificates), (), tuple(warnings))
+    ordered = tuple(sorted(origins, key=lambda origin: (origin.source, origin.reference)))
+    return Checked(content, blobs, tuple(certificates), (), tuple(warnings), ordered)
 
 
-def describe(content: TrustContent, blobs: Mapping[str, bytes], now: datetime) -> tuple[SourcedCertificate, ...]:
-    """Return the facts of certificates that are served although their source is not good any more."""
-    certificates: list[SourcedCertificate] = []
-    for reference in content.ca_certificates:
-        try:
-            roots = read_ca_certificates(blobs[reference], field="", place="the bundle", now=now)
-        except UnusableMaterial:
-            continue  # It was good when it was taken; a date has passed since, and its trust already says so.
-        certificates.extend(SourcedCertificate(facts, "") for facts in roots.facts)
-    for reference_pair in content.client_certificates:
-        try:
-            read = read_client_pair(
-                blobs[reference_pair.certificate],
-                blobs[reference_pair.key],
-                field="",
-                certificate_place="the bundle",
-                key_place="the bundle",
-                now=now,
-            )
-        except UnusableMaterial:
-            continue  # As above.
-        certificates.extend(SourcedCertificate(facts, "") for facts in read.facts)
-    return tuple(certificates)
+def _unreachable(
+    name: str, pair: ClientPair, earlier: Sequence[tuple[str, ClientPair]], field_path: str
+) -> list[Finding]:
+    """Warn of a pair that Go's TLS passes over for an earlier one.
+
+    crypto/tls takes the first certificate in whose chain an issuer is one that the registry asks for, and never tries
+    another (Go 1.26 `getClientCertificate`); a registry that asks for none gets the first of all.
+    """
+    issuers = {facts.issuer for facts in pair.facts}
+    for other_name, other in earlier:
+        if issuers <= {facts.issuer for facts in other.facts}:
+            return [
+                Finding(
+                    Reason.UNREACHABLE_CLIENT_CERTIFICATE,
+                    f"{quote(name)} is never shown to a registry: {quote(other_name)} stands before it and has the "
+                    f"same issuer, {quote(pair.facts[0].issuer)}, and runtimes take the first that fits; remove one, "
+                    "or put the right one first",
+                    field_path,
+                )
+            ]
+    return []
 
 
 def _registry_warnings(trust: Trust) -> list[Finding]:

@@ -212,6 +212,16 @@ class Fleet:
             names = before ^ live_agents
         return {trust for name in names for trust in self._recount_node(name)}
 
+    def serial_lag(self, serial: int) -> int:
+        """Return by how many writes the slowest Ready node with a live agent is behind a bundle's serial."""
+        reported = [
+            report.serial
+            for name, report in self._reports.items()
+            if report.bundle_uid == self._bundle_uid and name in self._nodes
+            if self._nodes[name].ready and self.live(name)
+        ]
+        return max(0, serial - min(reported, default=serial))
+
     def standing(self, trust: str, most: int) -> Standing:
         """Return the counts of one trust, and at most `most` of its nodes that are not current."""
         nodes = self._standings.get(trust, {})

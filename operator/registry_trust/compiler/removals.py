@@ -25,13 +25,15 @@ class Removals:
         tombstones: those that stay in the index, by name.
         carried_out: name and Unix time of the removals within the guard's window that nobody confirmed; a trust that
             was made again under its name does not count.
-        held: names of those that the guard holds.
+        held: names of those that are held, by the guard or because everything is.
+        guarded: names of those that the guard holds.
         due: Unix time at which the next one matures; None without any.
     """
 
     tombstones: Mapping[str, IndexedTrust]
     carried_out: tuple[tuple[str, float], ...]
     held: tuple[str, ...]
+    guarded: tuple[str, ...]
     due: float | None
 
 
@@ -62,6 +64,7 @@ def judge(
     guarded = total >= GUARD_MINIMUM and 2 * len(lost) > total
     stay: dict[str, IndexedTrust] = {}
     held: list[str] = []
+    by_guard: list[str] = []
     due: list[float] = []
     for trust in gone:
         removed_at = trust.removed_at if trust.removed_at is not None else now
@@ -74,9 +77,17 @@ def judge(
         stay[trust.name] = trust
         if frozen or (guarded and not confirmed):
             held.append(trust.name)
+        if guarded and not confirmed:
+            by_guard.append(trust.name)
         if not frozen:
             due.append(matures)
-    return Removals(stay, tuple(sorted(carried_out.items())), tuple(sorted(held)), min(due, default=None))
+    return Removals(
+        tombstones=stay,
+        carried_out=tuple(sorted(carried_out.items())),
+        held=tuple(sorted(held)),
+        guarded=tuple(sorted(by_guard)),
+        due=min(due, default=None),
+    )
 
 
 def _tombstone(trust: IndexedTrust, serial: int, now: float) -> IndexedTrust:

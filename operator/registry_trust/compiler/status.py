@@ -10,14 +10,14 @@ from registry_trust.api.trust_status import MAXIMUM_CERTIFICATES, MAXIMUM_FAILIN
 from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.content import SourcedCertificate
 from registry_trust.compiler.fleet import NodeState, Standing
+from registry_trust.core.certificate_state import ENDING, EXPIRY_WARNING, CertificateState, state_of
 from registry_trust.core.conditions import Condition, ConditionStatus, merge
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import clip, listing
 
-EXPIRY_THRESHOLD = timedelta(days=30)
-EXPIRY_FRACTION = 0.2
-"""A certificate is expiring in the last 30 days, or in the last fifth of its lifetime where that is less."""
+Judged = tuple[SourcedCertificate, CertificateState]
+"""A certificate and its state at the moment of the status."""
 
 
 def timestamp(moment: datetime) -> str:
@@ -26,7 +26,13 @@ def timestamp(moment: datetime) -> str:
 
 
 def make_status(
-    outcome: Outcome, standing: Standing, now: datetime, previous: Mapping[str, Any], held: Sequence[Finding] = ()
+    outcome: Outcome,
+    standing: Standing,
+    now: datetime,
+    previous: Mapping[str, Any],
+    held: Sequence[Finding] = (),
+    *,
+    expiry_warning: timedelta = EXPIRY_WARNING,
 ) -> dict[str, Any]:
     """Return the whole `status` of a trust.
 
@@ -36,9 +42,14 @@ def make_status(
         now: the moment that changed conditions get as their `lastTransitionTime`.
         previous: the status as it is, for the transition times that stay.
         held: what is to be said beside it (warnings of the whole installation).
+        expiry_warning: see `certificate_state.state_of`.
     """
-    conditions = _conditions(outcome, standing, now, held)
-    soonest = sorted(outcome.certificates, key=lambda item: (item.facts.not_after, item.facts.sha256))
+    soonest = [
+        (item, state_of(item.facts.not_before, item.facts.not_after, now, expiry_warning))
+        for item in sorted(outcome.certificates, key=lambda item: (item.facts.not_after, item.facts.sha256))
+    ]
+    lasting = [(item, state) for item, state in soonest if item.retained_until is None]
+    conditions = _conditions(outcome, standing, lasting, held)
     status: dict[str, Any] = {
         "observedGeneration": outcome.generation,
         "conditions": merge(previous.get("conditions") or (), conditions, outcome.generation, timestamp(now)),
@@ -49,9 +60,10 @@ def make_status(
     }
     if outcome.revision:
         status["revision"] = outcome.revision
+    if lasting:
+        status["nextExpiry"] = timestamp(lasting[0][0].facts.not_after)
     if soonest:
-        status["nextExpiry"] = timestamp(soonest[0].facts.not_after)
-        status["certificates"] = [_certificate(item) for item in soonest[:MAXIMUM_CERTIFICATES]]
+        status["certificates"] = [_certificate(item, state) for item, state in soonest[:MAXIMUM_CERTIFICATES]]
     if standing.not_current:
         status["failingNodes"] = [
             _present(name=name, registry=node.registry, reason=node.reason, message=clip(node.message))
@@ -60,16 +72,12 @@ def make_status(
     return status
 
 
-def is_expiring(not_before: datetime, not_after: datetime, now: datetime) -> bool:
-    """Say whether a certificate is within its last 30 days, or within the last fifth of a shorter lifetime."""
-    lifetime = not_after - not_before
-    return now >= not_after - min(EXPIRY_THRESHOLD, lifetime * EXPIRY_FRACTION)
-
-
-def _conditions(outcome: Outcome, standing: Standing, now: datetime, held: Sequence[Finding]) -> list[Condition]:
+def _conditions(
+    outcome: Outcome, standing: Standing, certificates: Sequence[Judged], held: Sequence[Finding]
+) -> list[Condition]:
     accepted = _accepted(outcome, held)
     distributed = _distributed(outcome, standing)
-    conditions = [accepted, distributed, _expiring(outcome.certificates, now)]
+    conditions = [accepted, distributed, _expiring(certificates)]
     if accepted.status is not ConditionStatus.TRUE:
         conditions.append(Condition("Ready", ConditionStatus.FALSE, accepted.reason, accepted.message))
         conditions.append(Condition("Stalled", ConditionStatus.TRUE, accepted.reason, accepted.message))
@@ -143,27 +151,27 @@ def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: C9
     return Condition("Distributed", ConditionStatus.TRUE, Reason.ALL_NODES_CURRENT, message)
 
 
-def _expiring(certificates: Sequence[SourcedCertificate], now: datetime) -> Condition:
-    soon = sorted(
-        (item for item in certificates if is_expiring(item.facts.not_before, item.facts.not_after, now)),
-        key=lambda item: item.facts.not_after,
-    )
-    if not soon:
-        return Condition("Expiring", ConditionStatus.FALSE, Reason.NOT_EXPIRING, "no certificate is near its end")
-    expired = soon[0].facts.not_after <= now
-    shown = [
-        f"{item.facts.subject} ({item.source or 'last good'}) at {timestamp(item.facts.not_after)}" for item in soon
-    ]
-    verb = "ended or will end" if expired else "will end"
-    return Condition(
-        "Expiring",
-        ConditionStatus.TRUE,
-        Reason.EXPIRED if expired else Reason.EXPIRING,
-        f"{len(soon)} of {len(certificates)} certificates {verb}: {listing(shown)}",
-    )
+def _expiring(certificates: Sequence[Judged]) -> Condition:
+    """Return the condition on dates. A CA certificate that is only retained goes anyway, and is no reason for alarm."""
+    ending = [item for item, state in certificates if state in ENDING]
+    if ending:
+        worst = max((state for _, state in certificates if state in ENDING), key=ENDING.index)
+        verb = "ended or will end" if worst is CertificateState.EXPIRED else "will end"
+        message = f"{len(ending)} of {len(certificates)} certificates {verb}: {listing([_ends(i) for i in ending])}"
+        return Condition("Expiring", ConditionStatus.TRUE, worst.value, f"{message}; put new ones into their sources")
+    early = [item for item, state in certificates if state is CertificateState.NOT_YET_VALID]
+    if early:
+        shown = [f"{i.facts.subject} ({i.source or 'last good'}) from {timestamp(i.facts.not_before)}" for i in early]
+        message = f"{len(early)} of {len(certificates)} certificates are not valid yet: {listing(shown)}"
+        return Condition("Expiring", ConditionStatus.FALSE, Reason.NOT_YET_VALID, message)
+    return Condition("Expiring", ConditionStatus.FALSE, Reason.NOT_EXPIRING, "no certificate is near its end")
 
 
-def _certificate(item: SourcedCertificate) -> dict[str, Any]:
+def _ends(item: SourcedCertificate) -> str:
+    return f"{item.facts.subject} ({item.source or 'last good'}) at {timestamp(item.facts.not_after)}"
+
+
+def _certificate(item: SourcedCertificate, state: CertificateState) -> dict[str, Any]:
     facts = item.facts
     return _present(
         kind=facts.kind.value,
@@ -174,6 +182,10 @@ def _certificate(item: SourcedCertificate) -> dict[str, Any]:
         sha256=facts.sha256,
         notBefore=timestamp(facts.not_before),
         notAfter=timestamp(facts.not_after),
+        state=state.value,
+        retainedUntil=""
+        if item.retained_until is None
+        else timestamp(datetime.fromtimestamp(item.retained_until, UTC)),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 COMPILATIONS = Counter("registry_trust_compilations_total", "Compilations of all trusts into a bundle.")
 COMPILE_SECONDS = Histogram("registry_trust_compile_seconds", "Time of one compilation.")
@@ -16,14 +18,68 @@ BUNDLE_SERIAL = Gauge("registry_trust_bundle_serial", "Serial of the bundle that
 BUNDLE_BYTES = Gauge("registry_trust_bundle_bytes", "Bytes of the bundle's data, of 1,000,000 that it may have.")
 STATUS_WRITES = Counter("registry_trust_status_writes_total", "Writes of a trust's status.", ["result"])
 TRUSTS = Gauge("registry_trust_trusts", "Trusts by whether they are accepted.", ["accepted"])
-NODES = Gauge("registry_trust_nodes", "Nodes by state for each trust.", ["trust", "state"])
-EXPIRY = Gauge(
-    "registry_trust_certificate_not_after_timestamp_seconds",
-    "Earliest end of a trust's served certificates, in Unix time.",
-    ["trust", "kind"],
+_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
+WRITTEN_SECONDS = Histogram(
+    "registry_trust_source_to_bundle_seconds",
+    "Time from the event of a changed trust or source to its bundle's write.",
+    buckets=_BUCKETS,
+)
+REPORTED_SECONDS = Histogram(
+    "registry_trust_source_to_nodes_seconds",
+    "Time from the event of a changed trust or source to the report of the last selected node with a live agent.",
+    buckets=_BUCKETS,
+)
+SERIAL_LAG = Gauge(
+    "registry_trust_bundle_serial_lag",
+    "Serial of the bundle, less the lowest one that a reachable node with a live agent has reported.",
 )
 REMOVALS_HELD = Gauge("registry_trust_removals_held", "Removed trusts that the mass-removal guard still serves.")
+LOOP_FAILURES = Counter("registry_trust_loop_failures_total", "Passes of the loop that the API server did not let end.")
 LOOP_SECONDS = Gauge("registry_trust_loop_last_pass_timestamp_seconds", "When the loop ended its last pass.")
+
+
+class TrustsCollector(Collector):
+    """What is shown of each trust: nodes by state, and the ends of its certificates.
+
+    Collected from what `show` was last told, so that a trust or a certificate that is gone is gone here too.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Mapping[str, int]] = {}
+        self._ends: dict[str, tuple[tuple[str, str, float], ...]] = {}
+
+    def show(self, trust: str, nodes: Mapping[str, int], ends: tuple[tuple[str, str, float], ...]) -> None:
+        """Take nodes by state, and kind, SHA-256 and end (Unix time) of the certificates that are to be shown."""
+        self._nodes[trust] = nodes
+        self._ends[trust] = ends
+
+    def forget_all_but(self, trusts: set[str]) -> None:
+        """Drop the trusts that are gone."""
+        for name in self._nodes.keys() - trusts:
+            del self._nodes[name], self._ends[name]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Return the metrics as they are now."""
+        nodes = GaugeMetricFamily("registry_trust_nodes", "Nodes by state for each trust.", labels=["trust", "state"])
+        for trust, counts in list(self._nodes.items()):
+            for state, count in counts.items():
+                nodes.add_metric([trust, state], count)
+        expiry = GaugeMetricFamily(
+            "registry_trust_certificate_not_after_timestamp_seconds",
+            f"End of a served certificate, in Unix time; at most {MOST_CERTIFICATES} of a trust, the first to expire.",
+            labels=["trust", "kind", "sha256"],
+        )
+        for trust, ends in list(self._ends.items()):
+            for kind, digest, end in ends:
+                expiry.add_metric([trust, kind, digest], end)
+        return (nodes, expiry)
+
+
+MOST_CERTIFICATES = 8
+"""Certificates of one trust that have a metric of their own: a bundle of public roots must not be 140 series."""
+
+EACH_TRUST = TrustsCollector()
+REGISTRY.register(EACH_TRUST)
 
 
 class _Quiet(WSGIRequestHandler):

@@ -12,13 +12,18 @@ from typing import Any
 from registry_trust.compiler.compile import Compiled, Outcome, compile_bundle, encoded_size
 from registry_trust.compiler.content import Checker
 from registry_trust.compiler.fleet import Fleet, Served
+from registry_trust.compiler.served_certificates import states
 from registry_trust.controller import metrics
 from registry_trust.controller.agents import live_agents
+from registry_trust.controller.announcements import Announcements
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.bundle_secret import BundleSecret, StoredBundle
 from registry_trust.controller.cluster import Cluster
+from registry_trust.controller.delays import Delays
+from registry_trust.controller.events import Events
 from registry_trust.controller.settings import CRD, OperatorSettings
 from registry_trust.controller.statuses import StatusWriter
+from registry_trust.controller.steady_clock import SteadyClock
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.reasons import Reason
@@ -40,13 +45,19 @@ class Reconciler:
         self._settings = settings
         self._cluster = cluster
         self._secret = BundleSecret(server, settings.namespace, settings.bundle_name)
-        self._statuses = StatusWriter(server, cluster)
+        events = Events(server)
+        self._delays = Delays()
+        self._statuses = StatusWriter(server, cluster, events, self._delays, settings.expiry_warning)
+        self._announcements = Announcements(events, f"{settings.namespace}/{settings.bundle_name}")
         self._fleet = Fleet()
         self._checker = Checker()
         self._stored: StoredBundle | None = None
         self._last = Bundle()
         self._compiled: Compiled | None = None
         self._next_write = 0.0
+        self._judged_at = 0.0
+        self._seen: float | None = None
+        self._clock = SteadyClock(time.time())
         self._unfrozen_since: float | None = None
         self.crd_uid = ""
         self.ready = False
@@ -78,6 +89,7 @@ class Reconciler:
         nodes = frozenset(self._cluster.nodes.values())
         agents = live_agents(self._server, self._settings.namespace, self._settings.agent_name, nodes)
         self._statuses.touch(self._fleet.set_live_agents(agents))
+        metrics.SERIAL_LAG.set(self._fleet.serial_lag(self._last.serial))
         return changed
 
     def take_nodes(self, names: set[str]) -> None:
@@ -89,13 +101,19 @@ class Reconciler:
             fits = node is not None and owned is not None and owned.node_uid == node.uid
             self._statuses.touch(self._fleet.set_node(name, node))
             self._statuses.touch(self._fleet.set_report(name, owned.report if owned is not None and fits else None))
+        self._announcements.drift({name: self._cluster.reports.get(name) for name in names}, time.time())
 
-    def compile(self, now: float) -> float | None:
+    def compile(self, now: float, seen: float | None = None) -> float | None:
         """Compile, and write the bundle if it changed; return the Unix time at which to look again, if any.
+
+        Args:
+            now: Unix time.
+            seen: monotonic time of the first change since the last compilation; None where only time passed.
 
         Raises:
             ApiFailure: the bundle could not be written; statuses then speak of what is served.
         """
+        self._seen = self._seen or seen
         if self._stored is None or not self._cluster.complete:
             return None
         problem = self._stored.problem
@@ -104,6 +122,7 @@ class Reconciler:
             return None
         if now < self._next_write:
             return self._next_write
+        steady = self._clock.now()
         trusts = [found.input for found in self._cluster.trusts.values().values()]
         with metrics.COMPILE_SECONDS.time():
             compiled = compile_bundle(
@@ -112,6 +131,7 @@ class Reconciler:
                 self._last,
                 now,
                 checker=self._checker,
+                steady=steady,
                 fleet_size=_round_up(self._fleet.size),
                 confirmed_serial=self._stored.confirmed_serial,
                 removals_frozen=self._frozen(now),
@@ -121,8 +141,11 @@ class Reconciler:
         metrics.COMPILATIONS.inc()
         if compiled.changed or problem is not None:
             self._write(compiled.bundle)
-        self._take(compiled)
-        due = [moment for moment in (compiled.removals.due, self._thaw(now)) if moment is not None]
+            self._delays.written(compiled.outcomes, compiled.bundle.serial, self._seen, time.monotonic())
+        self._seen = None
+        self._take(compiled, now)
+        matures = compiled.due + now - steady if compiled.due is not None else None
+        due = [moment for moment in (matures, self._thaw(now)) if moment is not None]
         return min(due, default=None)
 
     def write_statuses(self, now: float) -> None:
@@ -148,13 +171,24 @@ class Reconciler:
         _log.info("bundle written", extra={"serial": bundle.serial, "bytes": size, "trusts": len(bundle.trusts)})
         self._next_write = time.time() + min(10.0, self._fleet.size * size / BYTES_PER_SECOND)
 
-    def _take(self, compiled: Compiled) -> None:
+    def _take(self, compiled: Compiled, now: float) -> None:
         self._last = compiled.bundle
         before = self._compiled.outcomes if self._compiled is not None else {}
         self._compiled = compiled
         self._statuses.touch({name for name, outcome in compiled.outcomes.items() if before.get(name) != outcome})
         self._statuses.touch(self._fleet.set_trusts(_served(compiled.outcomes)))
+        self._statuses.touch(self._dated(compiled.outcomes, now))
+        self._announcements.held(compiled, now)
         metrics.REMOVALS_HELD.set(len(compiled.removals.held))
+
+    def _dated(self, outcomes: Mapping[str, Outcome], now: float) -> set[str]:
+        """Return the trusts with a certificate that crossed a date since the last compilation, in either direction."""
+        before, self._judged_at, warning = self._judged_at, now, self._settings.expiry_warning
+        return {
+            name
+            for name, outcome in outcomes.items()
+            if states(outcome.certificates, before, warning) != states(outcome.certificates, now, warning)
+        }
 
     def _recount(self) -> None:
         nodes = self._cluster.nodes.values()
@@ -171,6 +205,7 @@ class Reconciler:
         uid = self._stored.uid if self._stored is not None else ""
         self._fleet.rebuild(nodes.values(), reports, _served(outcomes), agents, uid)
         self._statuses.touch(set(outcomes))
+        self._announcements.know_drift(self._cluster.reports.values())
 
     def _reload(self, version: str) -> bool:
         """Read the Secret again; what is in memory stays in force where the Secret holds no bundle."""

@@ -46,6 +46,8 @@ class OperatorProcess:
         self._last_pass = time.monotonic()
         self._leading = False
         self._due: float | None = None
+        self._seen: float | None = None
+        """Monotonic time of the first event since the last compilation."""
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
@@ -82,6 +84,7 @@ class OperatorProcess:
             self._nodes.add(name)
         else:
             self._compile = True
+            self._seen = self._seen or time.monotonic()
         self._woken.set()
 
     async def _watch(self) -> None:
@@ -146,6 +149,7 @@ class OperatorProcess:
                 failures = 0
             except ApiFailure as error:
                 failures += 1
+                metrics.LOOP_FAILURES.inc()
                 _log.warning("pass not finished", extra={"error": str(error)})
             self._last_pass = time.monotonic()
             metrics.LOOP_SECONDS.set_to_current_time()
@@ -156,7 +160,8 @@ class OperatorProcess:
         self._reconciler.take_nodes(nodes)
         due = self._due
         if compiling:
-            due = self._due = self._reconciler.compile(time.time())
+            seen, self._seen = self._seen, None
+            due = self._due = self._reconciler.compile(time.time(), seen)
         if compiling or statuses:
             self._reconciler.write_statuses(time.time())
         return due

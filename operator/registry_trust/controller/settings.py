@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+
+from registry_trust.core.certificate_state import EXPIRY_WARNING
 
 GROUP = "registrytrust.io"
 VERSION = "v1alpha1"
@@ -25,6 +28,7 @@ class OperatorSettings:
         listen: host and port of metrics and health; port 0 takes a free one.
         resync: seconds between complete LISTs (jittered by a fifth).
         poll: seconds between looks at the bundle's metadata and the DaemonSet.
+        expiry_warning: how long before its end a certificate is expiring, at most.
     """
 
     namespace: str
@@ -38,3 +42,4 @@ class OperatorSettings:
     resync: float = 600.0
     poll: float = 5.0
     leader_election: bool = True
+    expiry_warning: timedelta = EXPIRY_WARNING

@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 import logging
-import uuid
+import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from registry_trust.api.trust_status import MAXIMUM_FAILING_NODES
 from registry_trust.compiler.compile import Compiled, Outcome
 from registry_trust.compiler.fleet import Fleet, NodeState
-from registry_trust.compiler.status import make_status, timestamp
+from registry_trust.compiler.status import make_status
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.cluster import Cluster, key_and_version, read_trust
+from registry_trust.controller.delays import Delays
+from registry_trust.controller.events import About, Events
 from registry_trust.controller.settings import FIELD_MANAGER, GROUP, TRUSTS, VERSION
-from registry_trust.controller.transitions import Notice, notices
+from registry_trust.controller.transitions import notices
 
 _log = logging.getLogger(__name__)
-
-EVENTS = "/api/v1/namespaces/default/events"
-"""Events about cluster-scoped objects live in the namespace `default` (Kubernetes convention)."""
 
 
 class StatusWriter:
     """Writes the statuses of the trusts that were touched since the last time."""
 
-    def __init__(self, server: ApiServer, cluster: Cluster) -> None:
+    def __init__(
+        self, server: ApiServer, cluster: Cluster, events: Events, delays: Delays, expiry_warning: timedelta
+    ) -> None:
         self._server = server
         self._cluster = cluster
+        self._events = events
+        self._delays = delays
+        self._expiry_warning = expiry_warning
         self._touched: set[str] = set()
 
     def touch(self, names: set[str]) -> None:
         """Remember trusts whose status may not be right any more."""
-        self._touched |= names
-
-    def touch_all(self, names: set[str]) -> None:
-        """Remember every trust: time has passed, and dates may have come."""
         self._touched |= names
 
     def pending(self) -> bool:
@@ -53,8 +53,9 @@ class StatusWriter:
             if outcome is None or found is None or found.input.generation != outcome.generation:
                 continue  # Gone, or newer than what was compiled: its next pass writes it.
             standing = fleet.standing(name, MAXIMUM_FAILING_NODES)
-            status = make_status(outcome, standing, now, found.status)
+            status = make_status(outcome, standing, now, found.status, expiry_warning=self._expiry_warning)
             _measure(outcome, standing.counts)
+            self._delays.stand(outcome, distributed=_is_distributed(status), now=time.monotonic())
             if status == found.status:
                 continue
             try:
@@ -66,7 +67,11 @@ class StatusWriter:
                     self._touched.add(name)
                 continue
             metrics.STATUS_WRITES.labels("success").inc()
-            self._tell(outcome, found.status, status, now)
+            about = About("RegistryTrust", name, outcome.uid)
+            for notice in notices(found.status, status):
+                self._events.tell(about, notice, now)
+        metrics.EACH_TRUST.forget_all_but(set(compiled.outcomes))
+        self._delays.forget_all_but(set(compiled.outcomes))
         metrics.TRUSTS.labels("true").set(sum(o.accepted for o in compiled.outcomes.values()))
         metrics.TRUSTS.labels("false").set(sum(not o.accepted for o in compiled.outcomes.values()))
 
@@ -81,45 +86,16 @@ class StatusWriter:
         key, version = key_and_version(written)
         self._cluster.trusts.put(key, version, read_trust(written))
 
-    def _tell(self, outcome: Outcome, before: Mapping[str, Any], after: Mapping[str, Any], now: datetime) -> None:
-        for notice in notices(before, after):
-            level = logging.WARNING if notice.kind == "Warning" else logging.INFO
-            _log.log(level, notice.reason, extra={"trust": outcome.name, "note": notice.note})
-            try:
-                self._server.create(EVENTS, _event(outcome, notice, now))
-            except ApiFailure as error:
-                _log.info("event not written", extra={"trust": outcome.name, "error": str(error)})
 
-
-def _event(outcome: Outcome, notice: Notice, now: datetime) -> dict[str, Any]:
-    # A core/v1 Event with its times: kubectl sorts what it describes by them, and events.k8s.io forbids to set them.
-    moment = timestamp(now)
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": f"{outcome.name[:200].rstrip('.-')}.{uuid.uuid4().hex[:16]}", "namespace": "default"},
-        "firstTimestamp": moment,
-        "lastTimestamp": moment,
-        "count": 1,
-        "type": notice.kind,
-        "reason": notice.reason,
-        "message": notice.note,
-        "source": {"component": "registry-trust"},
-        "involvedObject": {
-            "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": "RegistryTrust",
-            "name": outcome.name,
-            "uid": outcome.uid,
-        },
-    }
+def _is_distributed(status: Mapping[str, Any]) -> bool:
+    return any(each["type"] == "Distributed" and each["status"] == "True" for each in status["conditions"])
 
 
 def _measure(outcome: Outcome, counts: Mapping[NodeState, int]) -> None:
-    for state in NodeState:
-        metrics.NODES.labels(outcome.name, state.value).set(counts[state])
-    ends: dict[str, float] = {}
-    for certificate in outcome.certificates:
-        kind, end = certificate.facts.kind.value, certificate.facts.not_after.timestamp()
-        ends[kind] = min(end, ends.get(kind, end))
-    for kind, end in ends.items():
-        metrics.EXPIRY.labels(outcome.name, kind).set(end)
+    soonest = sorted((c.facts for c in outcome.certificates if c.retained_until is None), key=lambda f: f.not_after)
+    ends = {(f.kind.value, f.sha256[:16]): f.not_after.timestamp() for f in soonest[: metrics.MOST_CERTIFICATES]}
+    metrics.EACH_TRUST.show(
+        outcome.name,
+        {state.value: counts[state] for state in NodeState},
+        tuple((kind, digest, end) for (kind, digest), end in ends.items()),
+    )

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from registry_trust.core.certificate_state import CertificateState
 from registry_trust.core.reasons import Reason
-from registry_trust.core.text import clip
+from registry_trust.core.text import clip, listing
 
 NOTE_LIMIT = 1000
 """Bytes of an Event's note (the API server's limit is 1,024)."""
 
+MANY = 6
+"""From this number of changed CA certificates on, their SHA-256 are shown by their beginnings, so that all fit."""
+
+Row = Mapping[str, Any]
+"""One entry of a list in a status."""
+
 _ON_THE_WAY = frozenset({Reason.NODES_PENDING.value, Reason.NOT_ACCEPTED.value})
 """Reasons of Distributed that pass by themselves, or that Accepted tells already: no Event for them."""
+
+_NOT_FAILING = frozenset({Reason.NODE_PENDING.value, Reason.NODE_UNREACHABLE.value, Reason.AGENT_SILENT.value})
+"""Reasons in `failingNodes` of nodes that are only late, away, or without an agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,16 @@ class Notice:
 
 def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]:
     """Return the Events for the way from one status to the next; none where nothing turned."""
+    old, new = _certificates(before, after)
+    return [
+        *_conditions(before, after),
+        *_nodes(before, after),
+        *_dates(old, new),
+        *(_authorities(old, new) if before.get("revision") else ()),
+    ]
+
+
+def _conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]:
     old, new = _by_type(before), _by_type(after)
     found: list[Notice] = []
     for kind, bad in (("Accepted", "Rejected"), ("Distributed", "NotDistributed")):
@@ -38,31 +58,161 @@ def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]
         told = now.get("status") == "False" and now.get("reason") not in _ON_THE_WAY
         if told and (turned or was.get("reason") != now.get("reason")):
             found.append(Notice("Warning", bad, kind, f"{now.get('reason')}: {_note(now)}"))
-    was, now = old.get("Expiring", {}), new.get("Expiring", {})
-    if now.get("status") == "True" and (was.get("status"), was.get("reason")) != ("True", now.get("reason")):
-        found.append(Notice("Warning", str(now.get("reason")), "Expiring", _note(now)))
-    found.extend(_roots(before, after))
     return found
 
 
-def _roots(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]:
-    """Return the Event that a change of trusted CA certificates always leaves, with their SHA-256."""
-    old = {str(c["sha256"]) for c in before.get("certificates") or () if c.get("kind") == "CA"}
-    new = {str(c["sha256"]) for c in after.get("certificates") or () if c.get("kind") == "CA"}
-    if old == new or not before.get("revision"):
+def _nodes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]:
+    """Return the Events for nodes that began to fail and that were cured.
+
+    Only where each status names all that fail: a whole fleet that fails is one Event of Distributed.
+    """
+    old, new = _failing(before), _failing(after)
+    if old is None or new is None:
         return []
+    found: list[Notice] = []
+    worse = [f"{name}: {_problem(row)}" for name, row in new.items() if _problem(old.get(name)) != _problem(row)]
+    if worse:
+        found.append(Notice("Warning", "NodeFailing", "Distribute", clip(listing(worse), NOTE_LIMIT)))
+    cured = sorted(old.keys() - new.keys())
+    if cured:
+        note = f"{listing(cured, 10)} {'does' if len(cured) == 1 else 'do'} not fail any more"
+        found.append(Notice("Normal", "NodeRecovered", "Distribute", clip(note, NOTE_LIMIT)))
+    return found
+
+
+def _failing(status: Mapping[str, Any]) -> dict[str, Row] | None:
+    """Return the failing nodes by name; None where there are more than the status names."""
+    rows = {str(row["name"]): row for row in status.get("failingNodes") or () if row.get("reason") not in _NOT_FAILING}
+    return rows if len(rows) == (status.get("nodes") or {}).get("failed", 0) else None
+
+
+def _problem(row: Row | None) -> str:
+    if row is None:
+        return ""
+    registry = f"{row['registry']}: " if row.get("registry") else ""
+    return f"{row.get('reason', '')}: {registry}{row.get('message', '')}"
+
+
+def _dates(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Notice]:
+    """Return one Event for each date that certificates crossed, with all that crossed it."""
+    found: list[Notice] = []
+    for state in CertificateState:
+        crossed = [
+            row
+            for key, row in new.items()
+            if row.get("state") == state.value
+            and "retainedUntil" not in row
+            and old.get(key, {}).get("state") != state.value
+        ]
+        if state is CertificateState.VALID:
+            # Good news only where it was awaited: a new certificate is valid as a matter of course.
+            awaited = CertificateState.NOT_YET_VALID.value
+            crossed = [row for row in crossed if old.get(_key(row), {}).get("state") == awaited]
+        if crossed:
+            kind = "Normal" if state is CertificateState.VALID else "Warning"
+            note = listing([_dated(row, state) for row in crossed])
+            found.append(Notice(kind, state.value, "Date", clip(note, NOTE_LIMIT)))
+    return found
+
+
+def _dated(row: Row, state: CertificateState) -> str:
+    match state:
+        case CertificateState.NOT_YET_VALID:
+            words = f"is not valid before {row['notBefore']}"
+        case CertificateState.VALID:
+            words = "is valid now"
+        case CertificateState.EXPIRED:
+            words = f"expired at {row['notAfter']}; put a new one into its source"
+        case _:
+            words = f"expires at {row['notAfter']}"
+    return f"{_named(row)} {words}"
+
+
+def _authorities(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Notice]:
+    """Return the Events that a change of trusted CA certificates always leaves, with their SHA-256."""
+    was = {str(row["sha256"]): row for row in old.values() if row.get("kind") == "CA"}
+    now = {str(row["sha256"]): row for row in new.values() if row.get("kind") == "CA"}
+    found: list[Notice] = []
+    length = 64 if len(was.keys() ^ now.keys()) < MANY else 16
     parts = [
-        f"{word} {', '.join(digest[:16] for digest in sorted(digests))}"
-        for word, digests in (("added", new - old), ("removed", old - new))
+        f"{word} {', '.join(digest[:length] for digest in sorted(digests))}"
+        for word, digests in (("added", now.keys() - was.keys()), ("removed", was.keys() - now.keys()))
         if digests
     ]
-    note = clip("CA certificates by SHA-256: " + "; ".join(parts), NOTE_LIMIT)
-    return [Notice("Normal", "TrustRootsChanged", "Compile", note)]
+    if parts:
+        note = clip("CA certificates by SHA-256: " + "; ".join(parts), NOTE_LIMIT)
+        found.append(Notice("Normal", "TrustRootsChanged", "Compile", note))
+    retained = [row for digest, row in now.items() if _is_retained(row) and not _is_retained(was.get(digest, {}))]
+    if retained:
+        note = listing([f"{_named(row)} stays until {row['retainedUntil']}" for row in retained])
+        note += "; its source has replaced it (spec.caRetention)"
+        found.append(Notice("Normal", Reason.CA_RETAINED, "Compile", clip(note, NOTE_LIMIT)))
+    dropped = [row for digest, row in was.items() if _is_retained(row) and digest not in now]
+    if dropped:
+        note = listing([f"{_named(row)} is not trusted any more" for row in dropped])
+        found.append(Notice("Normal", Reason.CA_DROPPED, "Compile", clip(note, NOTE_LIMIT)))
+    found.extend(_replaced(was, now))
+    return found
 
 
-def _by_type(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {str(condition["type"]): condition for condition in status.get("conditions") or ()}
+def _replaced(was: Mapping[str, Row], now: Mapping[str, Row]) -> list[Notice]:
+    """Return the Event for a source whose CA certificates were all replaced at once, with nothing in between."""
+    sources: dict[str, tuple[set[str], set[str]]] = {}
+    for place, rows in enumerate((was, now)):
+        for digest, row in rows.items():
+            if row.get("source"):
+                sources.setdefault(str(row["source"]), (set(), set()))[place].add(digest)
+    bare = sorted(
+        source for source, (old, new) in sources.items() if old and new and not old & new and not old & now.keys()
+    )
+    if not bare:
+        return []
+    note = (
+        f"{listing(bare)}: every CA certificate was replaced at once, with no time in which old and new are both "
+        "trusted; registries whose certificate comes from the old one can't be reached until they get a new one "
+        "(spec.caRetention keeps the old one for a while)"
+    )
+    return [Notice("Warning", Reason.ROOT_REPLACED, "Compile", clip(note, NOTE_LIMIT))]
 
 
-def _note(condition: Mapping[str, Any]) -> str:
+def _is_retained(row: Row) -> bool:
+    return "retainedUntil" in row
+
+
+def _certificates(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Row], dict[str, Row]]:
+    """Return the certificates of both statuses, as far as both show them.
+
+    A status lists the first to expire; of a longer list, only what both reach can be compared.
+    """
+    ends = [
+        _order(rows[-1])
+        for status in (before, after)
+        if (rows := status.get("certificates") or ()) and len(rows) < status.get("certificateCount", 0)
+    ]
+    old, new = (
+        {_key(row): row for row in status.get("certificates") or () if not ends or _order(row) <= min(ends)}
+        for status in (before, after)
+    )
+    return old, new
+
+
+def _order(row: Row) -> tuple[str, str]:
+    return str(row["notAfter"]), str(row["sha256"])
+
+
+def _key(row: Row) -> str:
+    return f"{row.get('kind')}/{row['sha256']}"
+
+
+def _named(row: Row) -> str:
+    source = f" ({row['source']})" if row.get("source") else ""
+    return f"{row.get('kind')} certificate {row.get('subject') or row['sha256']}{source}"
+
+
+def _by_type(status: Mapping[str, Any]) -> dict[str, Row]:
+    rows: Iterable[Row] = status.get("conditions") or ()
+    return {str(condition["type"]): condition for condition in rows}
+
+
+def _note(condition: Row) -> str:
     return clip(str(condition.get("message", "")), NOTE_LIMIT - 64)

@@ -1,0 +1,71 @@
+"""Announcements: what an admin is told once although no trust's status shows it: removals held, drift repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from registry_trust.compiler.compile import Compiled
+from registry_trust.controller.cluster import OwnedReport
+from registry_trust.controller.events import About, Events
+from registry_trust.controller.settings import CONFIRM_ANNOTATION
+from registry_trust.controller.transitions import NOTE_LIMIT, Notice
+from registry_trust.core.reasons import Reason
+from registry_trust.core.text import clip
+
+MOST = 10
+"""Events of one kind at one time: a fleet in trouble must not become a flood."""
+
+
+class Announcements:
+    """Remembers what was told, so that each is told on its transition alone."""
+
+    def __init__(self, events: Events, bundle: str) -> None:
+        """Take the namespace and name of the bundle's Secret as `namespace/name`."""
+        self._events = events
+        self._namespace, _, self._secret = bundle.partition("/")
+        self._held: frozenset[str] = frozenset()
+        self._drift: dict[str, str] = {}
+
+    def held(self, compiled: Compiled, now: float) -> None:
+        """Tell of each removal that the guard began to hold, and how to confirm or to undo it."""
+        held = frozenset(compiled.removals.guarded)
+        fresh = sorted(held - self._held)
+        self._held = held
+        note = (
+            f"{len(held)} trusts are gone within a short time, so that their files stay on the nodes for some minutes "
+            f"more. To undo it, apply them again. To remove the files now: kubectl annotate --overwrite -n "
+            f"{self._namespace} secret {self._secret} {CONFIRM_ANNOTATION}={compiled.bundle.serial}"
+        )
+        for name in fresh[:MOST]:
+            trust = compiled.bundle.trust(name)
+            about = About("RegistryTrust", name, trust.uid if trust is not None else "")
+            notice = Notice("Warning", Reason.REMOVAL_HELD, "Remove", clip(note, NOTE_LIMIT))
+            self._events.tell(about, notice, datetime.fromtimestamp(now, UTC))
+
+    def know_drift(self, reports: Mapping[str, OwnedReport]) -> None:
+        """Take what the nodes say of drift as known: after a start or a complete LIST nothing has just happened."""
+        self._drift = {name: text for name, owned in reports.items() if (text := _drift(owned))}
+
+    def drift(self, reports: Mapping[str, OwnedReport | None], now: float) -> None:
+        """Tell of each node that has repaired more than it had said before; by name, its report as it is now."""
+        told = 0
+        for name, owned in reports.items():
+            text = _drift(owned)
+            if text == self._drift.get(name, ""):
+                continue
+            self._drift.pop(name, None)
+            if text and owned is not None:
+                self._drift[name] = text
+                told += 1
+                if told <= MOST:
+                    about = About("Node", name, owned.node_uid, "v1")
+                    notice = Notice("Warning", Reason.DRIFT_REPAIRED, "Repair", clip(text, NOTE_LIMIT))
+                    self._events.tell(about, notice, datetime.fromtimestamp(now, UTC))
+
+
+def _drift(owned: OwnedReport | None) -> str:
+    """Return what a report says of repairs, without the reason: its steps are 1, 2, 5, 10, 20 and so on."""
+    mark = f"{Reason.DRIFT_REPAIRED}: "
+    said = owned.report.notices if owned is not None else ()
+    return next((text.removeprefix(mark) for text in said if text.startswith(mark)), "")

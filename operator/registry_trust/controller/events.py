@@ -1,0 +1,63 @@
+"""Events: one write each, in Kubernetes' own shape, and a line in the log beside it."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from registry_trust.compiler.status import timestamp
+from registry_trust.controller.api_server import ApiFailure, ApiServer
+from registry_trust.controller.settings import GROUP, VERSION
+from registry_trust.controller.transitions import Notice
+
+_log = logging.getLogger(__name__)
+
+EVENTS = "/api/v1/namespaces/default/events"
+"""Events about cluster-scoped objects live in the namespace `default` (Kubernetes convention)."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The cluster-scoped object that an Event is about; it may be gone already."""
+
+    kind: str
+    name: str
+    uid: str
+    api_version: str = f"{GROUP}/{VERSION}"
+
+
+class Events:
+    """Tells of transitions; an Event that can't be written is only logged, and never tried again."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+
+    def tell(self, about: About, notice: Notice, now: datetime) -> None:
+        """Write one Event."""
+        level = logging.WARNING if notice.kind == "Warning" else logging.INFO
+        _log.log(level, notice.reason, extra={about.kind.lower(): about.name, "note": notice.note})
+        try:
+            self._server.create(EVENTS, _event(about, notice, now))
+        except ApiFailure as error:
+            _log.info("event not written", extra={about.kind.lower(): about.name, "error": str(error)})
+
+
+def _event(about: About, notice: Notice, now: datetime) -> dict[str, Any]:
+    # A core/v1 Event with its times: kubectl sorts what it describes by them, and events.k8s.io forbids to set them.
+    moment = timestamp(now)
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{about.name[:200].rstrip('.-')}.{uuid.uuid4().hex[:16]}", "namespace": "default"},
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
+        "count": 1,
+        "type": notice.kind,
+        "reason": notice.reason,
+        "message": notice.note,
+        "source": {"component": "registry-trust"},
+        "involvedObject": {"apiVersion": about.api_version, "kind": about.kind, "name": about.name, "uid": about.uid},
+    }

@@ -1,0 +1,167 @@
+"""Explanations of what can be wrong with certificates and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from registry_trust.core.explanations.explanation import REFUSED, Explanation, Place
+from registry_trust.core.reasons import Reason
+
+_WARNED = (Place.WARNING,)
+_EITHER = (*REFUSED, Place.WARNING)
+
+_CA = "spec.caCertificates[0].secretKeyRef: Secret registry-trust/harbor-ca key ca.crt: "
+_CERTIFICATE = "spec.clientCertificates[0].secretRef: Secret registry-trust/harbor-client key tls.crt: "
+_KEY = "spec.clientCertificates[0].secretRef: Secret registry-trust/harbor-client key tls.key: "
+
+TEXT: Mapping[Reason, Explanation] = {
+    Reason.INVALID_PEM: Explanation(
+        "The text is not PEM that every runtime reads. Much that looks fine is dropped by Go without a word (a byte "
+        "order mark, headers, two markers on one line): that is refused here, before a node gets it.",
+        f"{_CA}starts with a UTF-8 byte order mark, for which runtimes drop the first certificate without a word; "
+        "remove it: sed -i '1s/^\\xEF\\xBB\\xBF//' ca.crt",
+        "The message names block and line, and the command that repairs it where there is one.",
+        REFUSED,
+    ),
+    Reason.CERTIFICATE_PARSE: Explanation(
+        "A block is labelled as a certificate, and its content is none that runtimes can read. As a warning: its "
+        "serial number is 0, which some programs refuse.",
+        f"{_CA}is no certificate that runtimes can read: …; copy it again, or have it issued anew "
+        "(openssl x509 -in ca.crt -noout -text shows it)",
+        "Copy it again from where it came from; if OpenSSL can't show it either, have it issued anew.",
+        _EITHER,
+    ),
+    Reason.UNSUPPORTED_ALGORITHM: Explanation(
+        "The certificate's key is of a kind or size that runtimes (Go's TLS) do not take. As a warning: a CA's RSA key "
+        "is so large that it fails where the registry sends that certificate along.",
+        f'{_CA}"CN=Old CA" has a key of DSA, which runtimes refuse; have it issued anew with RSA of 2048 bits or more, '
+        "P-256, P-384, P-521 or Ed25519",
+        "Have it issued anew with a usual key.",
+        _EITHER,
+    ),
+    Reason.UNSUPPORTED_EXTENSION: Explanation(
+        "The certificate has a critical extension that runtimes don't know. A CA certificate is refused, since every "
+        "chain through it would be; for a client certificate it is a warning, since the registry decides.",
+        f"{_CA}\"CN=Corp CA\" has a critical extension that runtimes don't know or don't all honour (1.2.3.4), so they "
+        "refuse every chain through it; have it issued anew without",
+        "Have it issued anew without the extension, or with the extension not marked as critical.",
+        _EITHER,
+    ),
+    Reason.WEAK_KEY: Explanation(
+        "An RSA key is shorter than 2048 bits. Runtimes still take it.",
+        f'{_CA}"CN=Corp CA" has an RSA key of 1024 bits; have it issued anew with 2048 bits or more',
+        "Plan a new certificate with a longer key.",
+        _WARNED,
+    ),
+    Reason.NOT_YET_VALID: Explanation(
+        "The certificate is valid from a moment in the future on. It is distributed all the same, and works from then.",
+        f'{_CA}"CN=Next CA" is not valid before 2027-01-01T00:00:00Z; check the date, and the clocks of the nodes',
+        "Nothing, if it is meant for later; else compare the clocks of the CA, the operator's node and the nodes.",
+        (Place.CONDITION, Place.WARNING, Place.EVENT),
+    ),
+}
+
+AUTHORITIES: Mapping[Reason, Explanation] = {
+    Reason.PRIVATE_KEY_IN_CA: Explanation(
+        "A private key stands among the CA certificates. It was not read any further, nor shown anywhere.",
+        f"{_CA}is a private key among the CA certificates; remove it, and replace that key if others can read this "
+        "place",
+        "Remove it. Take the key for known to others if it stood in a ConfigMap or in the trust itself.",
+        REFUSED,
+    ),
+    Reason.NOT_CA: Explanation(
+        "The certificate is no CA, so it can't vouch for a registry. One that signed itself and names the registry is "
+        "accepted with a warning: it works for exactly this server certificate, and must be replaced together with it.",
+        f'{_CA}"CN=harbor.corp.example" is no CA certificate: it was issued by "CN=Corp CA"; put that CA\'s '
+        "certificate here",
+        "Put the certificate of the CA that issued the registry's there; the message has the command that shows it.",
+        _EITHER,
+    ),
+    Reason.INTERMEDIATE_AS_ROOT: Explanation(
+        "The certificate is an intermediate CA, and its own issuer is not in the same source. Runtimes take it for a "
+        "root, and that works while the registry's certificate comes from this very intermediate.",
+        f'{_CA}"CN=Issuing CA" is an intermediate CA, issued by "CN=Root", and is trusted as a root: it works until '
+        "the registry's certificate comes from another intermediate; use the root where you can",
+        "Use the root. If only this intermediate is meant to be trusted, leave it so.",
+        _WARNED,
+    ),
+    Reason.NAME_CONSTRAINT: Explanation(
+        "The CA may not issue for one of the trust's registries, by its own name constraints.",
+        f'{_CA}"CN=Lab CA" has name constraints that exclude harbor.corp.example:5000; use the CA that may issue for '
+        "it",
+        "Use the CA that issued the registry's certificate; if this is it, its certificates are refused by runtimes.",
+        _WARNED,
+    ),
+    Reason.KEY_USAGE: Explanation(
+        "The certificate's extended key usage says that it is for something else: a CA's excludes server certificates, "
+        "or a client's excludes client authentication. Or a CA certificate is used as a client's.",
+        f'{_CERTIFICATE}"CN=node" is not for clientAuth by its extendedKeyUsage, so most registries refuse it; have it '
+        "made anew",
+        "Have it issued for the right use: `serverAuth` or none for a CA, `clientAuth` for a client "
+        "(cert-manager: `usages: [client auth]`).",
+        _WARNED,
+    ),
+}
+
+PAIRS: Mapping[Reason, Explanation] = {
+    Reason.PAIR_INCOMPLETE: Explanation(
+        "Half of a pair is there: a certificate without its key, or a key without its certificate. Runtimes fail every "
+        "pull from a registry with half a pair, so nothing of it is written.",
+        'spec.clientCertificates[0].secretRef: Secret registry-trust/harbor-client has no key "tls.key"; a certificate '
+        "without a key is not a client certificate: if it is the CA of the registry, it belongs in caCertificates; "
+        "otherwise add the key",
+        "Add the other half, or move a CA certificate to `caCertificates`.",
+        REFUSED,
+    ),
+    Reason.SWAPPED: Explanation(
+        "The certificate stands where the key belongs, or the key where the certificate belongs.",
+        f"{_KEY}holds a certificate where the private key belongs; exchange the two",
+        "Exchange the two, or name the right keys in `certificateKey` and `privateKeyKey`.",
+        REFUSED,
+    ),
+    Reason.KEY_AMBIGUOUS: Explanation(
+        "There is more than one thing where one is expected: two private keys, a key among the certificates, or a "
+        "certificate beside the key. Runtimes would choose by chance of order.",
+        f"{_KEY}holds 2 private keys; leave only the one that belongs to the certificate",
+        "Leave only the one that belongs there; the message has the command.",
+        REFUSED,
+    ),
+    Reason.KEY_MISMATCH: Explanation(
+        "The private key does not belong to the first certificate. Every pull would fail with "
+        "`tls: private key does not match public key`. Both are compared by the SHA-256 of their public keys.",
+        f'{_CERTIFICATE}"CN=node" has another public key (SHA-256 5d1c…) than the private key (90ab…); put the two '
+        "that were made together",
+        "Put the two that were made together; with a chain, the client's own certificate first.",
+        REFUSED,
+    ),
+    Reason.UNREACHABLE_CLIENT_CERTIFICATE: Explanation(
+        "Go's TLS, and so every runtime, sends the first client certificate whose issuer the registry asks for, and "
+        "tries no other. This one stands behind another of the same issuer, so it is never sent.",
+        'spec.clientCertificates[1]: "ci" is never shown to a registry: "node" stands '
+        'before it and has the same issuer, "CN=Clients", and runtimes take the first that fits; remove one, or put '
+        "the right one first",
+        "Remove one of the two, or put the one that the registry accepts first.",
+        _WARNED,
+    ),
+    Reason.KEY_ENCRYPTED: Explanation(
+        "The private key is protected by a passphrase, for which a runtime can't ask.",
+        f"{_KEY}is an encrypted private key, and runtimes can't ask for its passphrase; decrypt it: openssl pkey -in "
+        "client.key -out plain.key",
+        "Decrypt it, and protect the Secret instead (encryption at rest, narrow rights).",
+        REFUSED,
+    ),
+    Reason.KEY_UNSUPPORTED: Explanation(
+        "The private key is of a kind or in a format that runtimes can't use (DSA, Ed448, OpenSSH's own format).",
+        f"{_KEY}is a key in OpenSSH's own format, which runtimes can't read; convert a copy: cp client.key plain.key "
+        "&& ssh-keygen -p -N '' -m PEM -f plain.key",
+        "Convert it, or make a new key and have a certificate issued for it.",
+        REFUSED,
+    ),
+    Reason.KEY_PARSE: Explanation(
+        "There is no private key, or none that can be read: cut off, damaged, or labelled as another format.",
+        f"{_KEY}is no private key that can be read, or its numbers don't fit together; copy it again, or make a new "
+        "key and have a certificate issued for it",
+        "Copy it again; `openssl pkey -in client.key -check -noout` tells more.",
+        REFUSED,
+    ),
+}

@@ -1,0 +1,194 @@
+"""Explanations of what can be in the way on a node, and of what can be wrong with the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from registry_trust.core.explanations.explanation import ON_NODE, ON_TARGET, REFUSED, Explanation, Place
+from registry_trust.core.reasons import Reason
+
+_NOTICED = (Place.NOTICE, Place.LOG)
+_COUNTED = (Place.FAILING_NODE,)
+
+NODES: Mapping[Reason, Explanation] = {
+    Reason.ROOT_NOT_READ: Explanation(
+        "The node's runtime does not read the directory that the agent can write to, so that right files would change "
+        "nothing: `config_path` of containerd is empty or names another place, or stands in a section that this "
+        "version ignores, or the place that it names is not mounted into the agent.",
+        "/etc/containerd/certs.d: containerd 1.7.27 reads no certificate directory while config_path is empty; add:",
+        "Add the lines in the message to the file that it names and restart containerd once; or mount the place that "
+        "the runtime reads (chart value `agent.extraRoots`). The agent notices both by itself.",
+        ON_TARGET,
+    ),
+    Reason.RUNTIME_UNKNOWN: Explanation(
+        "The agent could not find out what the runtime reads: its configuration is not mounted, can't be parsed, can't "
+        "work as it is, or the runtime is an unknown one. What is not known never counts as Ready.",
+        "/etc/containerd/certs.d: the folder with containerd's configuration is not mounted into the agent "
+        "(--runtime-config, by default /etc/containerd; distributions have other places); so it is not known what "
+        "containerd reads",
+        "Mount the configuration (chart value `agent.extraRuntimeConfig`, docs/install.md), or name the place yourself "
+        "(`agent.targets`): a target that is named counts as read.",
+        ON_TARGET,
+    ),
+    Reason.NO_TARGET: Explanation(
+        "There is no directory on this node that the agent could write to.",
+        "/etc/containerd/certs.d: there is nothing to write to on this node: mount the root that its runtime reads, or "
+        "name a target",
+        "Set the chart values `agent.roots` and `agent.runtimeConfig`, or `agent.targets`, for this kind of node.",
+        ON_TARGET,
+    ),
+    Reason.CONTESTED_ROOT: Explanation(
+        "The directory belongs to somebody else who deletes what they don't know (OpenShift's node-ca in "
+        "`/etc/docker/certs.d`), or two targets are one directory with two layouts.",
+        "OpenShift's node-ca deletes what it does not know in /etc/docker/certs.d; name /etc/containers/certs.d "
+        "(layout containers) instead. Nothing is written here",
+        "Take the directory out of `agent.roots` and `agent.targets`, or name it once.",
+        (Place.TARGET, Place.FAILING_NODE, Place.LOG),
+    ),
+    Reason.FOREIGN_FILE: Explanation(
+        "Something that registry-trust did not write stands where it would have to write, or inside its own folder. It "
+        "is left as it is: nobody else's file is ever changed.",
+        "/etc/docker/certs.d/harbor.corp.example:5000 is a directory that registry-trust did not write; it is left "
+        "alone. Move it away, and the entry is written at once",
+        "Look at what is there, put its certificates into the trust, and move it away: no restart, no retry by hand. "
+        "`mv /etc/docker/certs.d/harbor.corp.example:5000 /var/tmp/`",
+        (*ON_NODE, Place.TARGET, Place.NOTICE),
+    ),
+    Reason.WOULD_SHADOW: Explanation(
+        "Writing the entry would make the runtime stop reading something that it reads for this registry now: another "
+        "spelling of the name, `_default`, or a directory that comes later in its order. Nothing was written.",
+        "writing /etc/containerd/certs.d/harbor.corp.example_5000_ would hide "
+        "/etc/containerd/certs.d/harbor.corp.example:5000, which the runtime reads now and registry-trust did not "
+        "write; nothing was written. Move what it says into the trust, or move it away",
+        "Move its content into the trust (a `hosts.toml` with mirrors has no equal there: then leave the registry to "
+        "it), and move the directory away.",
+        ON_NODE,
+    ),
+    Reason.SHADOWED: Explanation(
+        "The entry is in place or would be, and the runtime never sees it: a directory that it looks in first has "
+        "something for this registry.",
+        "/etc/containers/certs.rootful.d/harbor.corp.example:5000 is not written by registry-trust and is read in "
+        "place of /etc/containers/certs.d/harbor.corp.example:5000; move it away",
+        "Move the directory that the message names away.",
+        ON_NODE,
+    ),
+    Reason.CONTESTED: Explanation(
+        "Somebody keeps undoing what the agent writes, or a second process holds the directory's lock. The entry is "
+        "repaired more and more slowly, so that the two don't fight at full speed.",
+        "/etc/docker/certs.d/harbor.corp.example:5000 was changed or removed by somebody else more than 5 times within "
+        "10 minutes; it is repaired more and more slowly. Find out who manages that directory (another DaemonSet, a "
+        "machine configuration) and stop it",
+        "Find the other writer (another DaemonSet, a machine configuration, a second agent) and let one of the two go.",
+        (*ON_NODE, Place.TARGET),
+    ),
+    Reason.WRITE_FAILED: Explanation(
+        "The node refused a file operation. The old files are in place, whole; it is tried again by itself, with "
+        "growing pauses. The message has the operation, the path, the system's error and what to do.",
+        "write /etc/docker/certs.d/.registry-trust/harbor.corp.example:5000/.new-51f0…/ca.crt: ENOSPC (No space left "
+        "on device); free space or inodes on that file system",
+        "Cure what the error names: space, a read-only file system, an SELinux type (`agent.seLinuxOptions`).",
+        (*ON_NODE, Place.TARGET, Place.NOTICE),
+    ),
+    Reason.CLIENT_CERTIFICATE_CONFLICT: Explanation(
+        "Two trusts give this node a client certificate of the same name for the same registry, with different "
+        "content. The earlier trust's is used, and this one's is not on the node.",
+        'the client certificate "client" of trust harbor, which is older, is used for harbor.corp.example:5000; give '
+        "the one of trust harbor-ci another name in clientCertificates[].name",
+        "Give it a name of its own in `clientCertificates[].name`; then the node has both. Which of two a runtime "
+        "sends is up to the registry's hints: docs/rotation.md.",
+        ON_NODE,
+    ),
+    Reason.DRIFT_REPAIRED: Explanation(
+        "Somebody changed or removed files of registry-trust on this node, and the agent put them back at once. The "
+        "number grows in steps, so that it is no stream of reports.",
+        "DriftRepaired: 5 or more repairs since the agent started; somebody else changes its files",
+        "Find out who does it; the agent's log names each entry. After a one-time clean-up there is nothing to do.",
+        (Place.NOTICE, Place.NODE_EVENT, Place.LOG),
+    ),
+    Reason.NODE_PENDING: Explanation(
+        "An agent runs on the node and has not reported the present revision yet.",
+        "worker-2: the agent has not reported this revision yet",
+        "Wait a moment. If it stays, see the agent's log on that node: it may not reach the API server.",
+        _COUNTED,
+    ),
+    Reason.NODE_UNREACHABLE: Explanation(
+        "The Node is not Ready, so nobody knows what it has now. It is not waited for.",
+        "worker-17: the Node is not Ready; it gets this revision when it is back",
+        "Nothing here: the agent brings the node up to date when it is back.",
+        _COUNTED,
+    ),
+    Reason.AGENT_SILENT: Explanation(
+        "The Node is Ready and no agent is ready on it, so it does not get changes. It is counted and not waited for.",
+        "worker-9: no agent runs on this node; see the DaemonSet registry-trust-agent and its tolerations",
+        "`kubectl -n registry-trust get pods -o wide --field-selector spec.nodeName=NODE`: no pod means a selector or "
+        "toleration; a pod that does not start says why in its Events.",
+        _COUNTED,
+    ),
+}
+
+BUNDLE: Mapping[Reason, Explanation] = {
+    Reason.BUNDLE_TOO_LARGE: Explanation(
+        "All trusts together are more than one Secret can hold (1,000,000 bytes). What is served stays; this change of "
+        "this trust did not fit.",
+        "spec: this trust's certificates do not fit: the bundle holds 998,120 of 1000000 bytes; the content before "
+        "this change is still served; use fewer CA certificates, or the same ones in several trusts (each is stored "
+        "once)",
+        "Use fewer CA certificates. The same certificate in many trusts is stored once and costs nothing more.",
+        REFUSED,
+    ),
+    Reason.REMOVAL_HELD: Explanation(
+        "More than half of the trusts disappeared within ten minutes. In case that was a mistake, their files stay on "
+        "the nodes ten minutes longer.",
+        "5 trusts are gone within a short time, so that their files stay on the nodes for some minutes more. To undo "
+        "it, apply them again. To remove the files now: kubectl annotate --overwrite -n registry-trust secret "
+        "registry-trust-bundle registrytrust.io/confirm-removal=58",
+        "Apply the trusts again to keep the files; use the command in the message to remove them now; or wait. "
+        "`kubectl get events -n default --field-selector reason=RemovalHeld` shows it, since the trusts are gone.",
+        (Place.EVENT, Place.LOG),
+    ),
+    Reason.BUNDLE_MISSING: Explanation(
+        "The node has received no bundle, or the bundle was emptied or deleted. Nothing is removed for that: files "
+        "stay as they are, and rows say `Held` until there is one again.",
+        "kept as it is: no usable bundle was received yet",
+        "See that the operator runs (`kubectl -n registry-trust get deployment registry-trust-operator`), that the "
+        "Secret `registry-trust-bundle` exists, and that the agent reaches the API server (its log). The operator "
+        "fills an empty Secret by itself; a deleted one comes back with the chart or `deploy/`.",
+        (Place.NOTICE, Place.ROW, Place.LOG),
+    ),
+    Reason.BUNDLE_UNREADABLE: Explanation(
+        "The bundle's Secret was changed by something other than the operator. Nodes keep what they have, and the "
+        "operator writes it anew.",
+        "BundleUnreadable: the bundle's index.json can't be understood (JSONDecodeError)",
+        "Nothing, if it passes. Else find out who writes the Secret: `kubectl -n registry-trust get secret "
+        "registry-trust-bundle --show-managed-fields -o yaml` (mind that it holds private keys).",
+        _NOTICED,
+    ),
+    Reason.UNSUPPORTED_BUNDLE: Explanation(
+        "The bundle was written by a newer version than the one that reads it. An older agent keeps its files, an "
+        "older operator writes nothing.",
+        "UnsupportedBundle: the bundle needs a reader of schema 2 and this one reads 1; upgrade registry-trust here",
+        "Upgrade what says so.",
+        _NOTICED,
+    ),
+    Reason.CONTENT_HELD: Explanation(
+        "A trust exists, and the operator has no good content for it, nor any last good one. Nodes that have files of "
+        "it keep them rather than lose them.",
+        "kept as it is: the operator does not know the content of trust harbor; see that trust's status",
+        "Cure what `Accepted` of that trust says.",
+        (Place.ROW, Place.FAILING_NODE),
+    ),
+    Reason.ROLLBACK_REFUSED: Explanation(
+        "The node was offered an older bundle than the one that it has: most often an API server that lags behind. It "
+        "is refused for ten minutes.",
+        "RollbackRefused: serial 41 is older than the applied 57; files stay as they are. It is taken if nothing newer "
+        "comes within 10 minutes",
+        "Nothing, unless etcd was restored from a backup: then see that the sources are as they should be.",
+        _NOTICED,
+    ),
+    Reason.ROLLED_BACK: Explanation(
+        "For ten minutes nothing newer came, so the older bundle was taken: the cluster's state was set back.",
+        "RolledBack: serial 41 was taken although 57 had been applied; was etcd restored from a backup?",
+        "Check that trusts and sources are those that you want; certificates may be older ones now.",
+        _NOTICED,
+    ),
+}

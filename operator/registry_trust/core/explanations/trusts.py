@@ -1,0 +1,118 @@
+"""Explanations of what can be wrong with the text of a trust, and with the objects that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from registry_trust.core.explanations.explanation import REFUSED, Explanation, Place
+from registry_trust.core.reasons import Reason
+
+TRUSTS: Mapping[Reason, Explanation] = {
+    Reason.INVALID_SPEC: Explanation(
+        "A field is missing, unknown, or has a value that the API does not allow. The API server itself refuses most "
+        "of this; here it comes from an older CRD, or from `registry-trust render`.",
+        "spec.caCertificates[0]: must have exactly one of secretKeyRef, configMapKeyRef and inline",
+        "Correct the field that the message names; `kubectl explain registrytrust.spec` describes each.",
+        REFUSED,
+    ),
+    Reason.INVALID_SELECTOR: Explanation(
+        "`nodeSelector` can't be used: it is empty, or one of its labels or expressions is not valid.",
+        "spec.nodeSelector: is empty; leave nodeSelector out to select every node, or name labels in matchLabels or "
+        "matchExpressions",
+        "Leave it out for every node, or name labels as a Deployment's `selector` would.",
+        REFUSED,
+    ),
+    Reason.INVALID_HOST: Explanation(
+        "A registry is not the `host` or `host:port` that an image reference can name. Runtimes compare the "
+        "directory's name with the reference byte for byte, so that a near miss is never read.",
+        'spec.registries[0]: "https://harbor.corp.example" has a scheme; remove "https://"',
+        "Copy what stands before the first `/` of an image's name: no scheme, path, wildcard or upper case.",
+        REFUSED,
+    ),
+    Reason.INVALID_PORT: Explanation(
+        "A registry's port is not a number from 1 to 65535 in plain digits. As a warning: the name ends in `:443`, and "
+        "then it serves only image references that spell `:443`, because the two are different directories.",
+        'spec.registries[0]: "harbor.corp.example:443" is another directory than "harbor.corp.example": it serves only '
+        "image references that spell :443",
+        "Write the port as image references do; name both spellings where images are named both ways.",
+        (*REFUSED, Place.WARNING),
+    ),
+    Reason.RESERVED_HOST: Explanation(
+        "The name means something else: Docker Hub, for which dockerd reads no certificate directory, or a name that "
+        "containerd, Spegel or registry-trust use in `certs.d` themselves.",
+        'spec.registries[0]: "docker.io" is Docker Hub, for which dockerd reads no certificate directory; name the '
+        "mirror that you trust instead",
+        "Name the registry or mirror that has the certificate.",
+        REFUSED,
+    ),
+    Reason.DUPLICATE_REGISTRY: Explanation(
+        "One trust names a registry twice. Several trusts may name the same one: they add up.",
+        'spec.registries[2]: "harbor.corp.example" stands at registries[0] already; remove one of the two',
+        "Remove one of the two.",
+        REFUSED,
+    ),
+    Reason.RUNTIME_IGNORES_TLS: Explanation(
+        "The files are written, and a runtime does not verify this registry anyway: it skips TLS verification for "
+        "`localhost`, 127.0.0.0/8 and `[::1]` by itself, or dockerd has the registry under `insecure-registries` and "
+        "then reads no certificate directory for it (so that no client certificate is sent).",
+        "/etc/docker/daemon.json lists it under insecure-registries, and dockerd then reads no certificate directory "
+        "for it; remove it there and reload dockerd (systemctl reload docker)",
+        "Give the registry a name of its own, or take it out of `insecure-registries`.",
+        (Place.WARNING, Place.ROW),
+    ),
+}
+
+SOURCES: Mapping[Reason, Explanation] = {
+    Reason.SECRET_NOT_FOUND: Explanation(
+        "There is no Secret of that name in the trust namespace. Secrets elsewhere are never read.",
+        'spec.caCertificates[0].secretKeyRef: there is no Secret "harbor-ca" in namespace registry-trust, the only one '
+        "that is read; create it there, or correct the name",
+        "Create or copy it there; the operator sees it at once. The namespace is the chart's `trustNamespace`.",
+        REFUSED,
+    ),
+    Reason.SECRET_KEY_NOT_FOUND: Explanation(
+        "The Secret exists and lacks the key that the trust names; the message lists those that it has.",
+        'spec.caCertificates[0].secretKeyRef: Secret registry-trust/harbor-ca has no key "ca.crt"; it has "ca.pem"; '
+        "cert-manager fills ca.crt only where the issuer gives one",
+        "Name a key that is there. For a cert-manager issuer without `ca.crt`, put its CA into a Secret or ConfigMap "
+        "of its own.",
+        REFUSED,
+    ),
+    Reason.SECRET_TYPE_FORBIDDEN: Explanation(
+        "The Secret is of a type that is never a source: a service account's token, a pull secret, a Helm release.",
+        'spec.clientCertificates[0].secretRef: Secret registry-trust/pull has type "kubernetes.io/dockerconfigjson", '
+        "which never holds certificates for registries; use one of type Opaque or kubernetes.io/tls",
+        "Put the certificate into a Secret of type `Opaque` or `kubernetes.io/tls`.",
+        REFUSED,
+    ),
+    Reason.CONFIG_MAP_NOT_FOUND: Explanation(
+        "There is no ConfigMap of that name in the trust namespace.",
+        'spec.caCertificates[0].configMapKeyRef: there is no ConfigMap "corp-roots" in namespace registry-trust, the '
+        "only one that is read; create it there, or correct the name",
+        "Create or copy it there; trust-manager can write one into every namespace.",
+        REFUSED,
+    ),
+    Reason.CONFIG_MAP_KEY_NOT_FOUND: Explanation(
+        "The ConfigMap exists and lacks the key that the trust names.",
+        'spec.caCertificates[0].configMapKeyRef: ConfigMap registry-trust/corp-roots has no key "ca.crt"; it has no '
+        "keys at all",
+        "Name a key that is there.",
+        REFUSED,
+    ),
+    Reason.EMPTY_DATA: Explanation(
+        "The key is there and holds nothing, or only what a template leaves where there was nothing (`null`, `{}`).",
+        "spec.caCertificates[0].secretKeyRef: Secret registry-trust/harbor-ca key ca.crt: is empty; put the CA "
+        "certificate of the registry there, as PEM",
+        "Fill it, or look at the program that should have.",
+        REFUSED,
+    ),
+    Reason.TOO_LARGE: Explanation(
+        "The data is larger than anything that a registry needs: 330,000 bytes or 300 blocks for one source of CA "
+        "certificates, 36,500 bytes for a client chain, 13,000 for a key, 27,000 for one certificate. Nothing of it "
+        "was parsed.",
+        "spec.caCertificates[0].configMapKeyRef: ConfigMap registry-trust/all key ca.crt: 412,005 bytes, at most "
+        "330,000 are read; give only the CA certificates that the registry needs, or split them among several sources",
+        "Give only what the registry needs.",
+        REFUSED,
+    ),
+}
