@@ -34,7 +34,7 @@ help: ## list the targets
 	@touch $@
 
 venv: .venv/.ready ## install the package and its tools into .venv, once
-demo: .venv/.runtime .venv/.go ## show the main job on this machine: no root, no container engine
+demo: .venv/.runtime ## show the main job on this machine: no root, no container engine
 	@$(BIN)/python -m tests.demo
 test: lint types .venv/.go ## run every test (end-to-end ones need root on Linux); TESTS=path for some
 	@$(BIN)/python -m pytest $(TESTS)

@@ -64,11 +64,10 @@ def standing(agents: int = 3, **counts: int) -> Standing:
     reasons = {NodeState.FAILED: Reason.FOREIGN_FILE, NodeState.PENDING: Reason.NODE_PENDING}
     behind = tuple(
         (f"{state.value}-{number}", NodeStanding(state, reasons.get(state, Reason.NODE_UNREACHABLE), message="why"))
-        for state in NodeState
-        if state is not NodeState.CURRENT
+        for state in set(NodeState) - {NodeState.CURRENT}
         for number in range(numbers[state])
     )
-    return Standing(numbers, behind, agents)
+    return Standing(numbers, tuple(sorted(behind)), agents)  # "failed" comes first by its name, as by its urgency
 
 
 def body(

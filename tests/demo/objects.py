@@ -29,7 +29,7 @@ def the_trust(registry: str) -> dict[str, Any]:
         registries=[registry],
         caCertificates=[_CA_SOURCE],
         clientCertificates=[{"secretRef": {"name": CLIENT_SECRET}}],
-        caRetention="0s",  # the default keeps a CA that its Secret replaced for a day; the story shows each step on disk
+        caRetention="0s",  # by default a replaced CA stays for a day; the story shows each step on disk
     )
 
 

@@ -62,9 +62,9 @@ class Writer(Protocol):
 
 
 def by_store(path: Path, layout: Layout) -> Writer:
-    """Write with the real store; superseded generations stay for two seconds instead of a minute."""
+    """Write with the real store; superseded generations stay for a second instead of a minute."""
     root = Root(path, Written(layout.value))
-    root.store = Store(str(path), grace=2.0)
+    root.store = Store(str(path), grace=1.0)
 
     def write(content: Content) -> None:
         authorities, pairs = content
@@ -135,13 +135,22 @@ class Scenario:
     mismatches: bool = False
     worse: Callable[[Path, Layout], Writer] = file_by_file
     """A writer with which the scenario must fail."""
+    pause: float = 0.0
+    """Seconds that a loader rests after each reading."""
 
 
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
         Scenario(
-            "CA only", authorities_alone, tuple(Layout), Expectation(2, 0, agree=True), 5_000, 500_000, worse=in_place
+            "CA only",
+            authorities_alone,
+            tuple(Layout),
+            Expectation(2, 0, agree=True),
+            5_000,
+            500_000,
+            worse=in_place,
+            pause=0.001,  # without it three loaders leave two cores no time to write
         ),
         Scenario(
             "containerd pair",
@@ -234,7 +243,8 @@ def rotate(
         # A program for each, so that none waits for the scheduler of the other.
         programs = {layout: stack.enter_context(Loaders(system_roots=False)) for layout in roots}
         spins = [
-            programs[layout].spin_read(layout, root, REGISTRY, expect=scenario.expect) for layout, root in roots.items()
+            programs[layout].spin_read(layout, root, REGISTRY, expect=scenario.expect, pause=scenario.pause)
+            for layout, root in roots.items()
         ]
         done = 0
         while done < updates:

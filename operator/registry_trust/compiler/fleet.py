@@ -96,7 +96,8 @@ def judge(node: Node, report: NodeReport | None, trust: Served, bundle_uid: str,
             failure = _failure(report, trust)
             if failure is None:
                 return NodeStanding(NodeState.CURRENT)
-            if live:
+            # What a node said before it went away must not block a trust for ever.
+            if live and node.ready:
                 return failure
     if not node.ready:
         return NodeStanding(
