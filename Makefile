@@ -13,7 +13,7 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
   --no-annotate --no-emit-index-url --no-emit-find-links --unsafe-package none
 
-.PHONY: help venv demo test lint types format generate verify image cluster cluster-down bench requirements clean
+.PHONY: help venv demo test lint types format generate verify image cluster cluster-down bench torture requirements clean
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
@@ -57,6 +57,8 @@ cluster-down: .venv/.ready ## remove every trace of `make cluster`, also after a
 	@$(BIN)/python -m tests.cluster down
 bench: .venv/.ready .venv/.go ## measure delays and memory
 	@$(BIN)/python -m tests.bench
+torture: .venv/.ready .venv/.go ## torture the store, its readers and the validation in full; writes docs/torture.md
+	@$(BIN)/python -m tests.torture --report docs
 requirements: .venv/.ready ## lock the newest allowed packages, with hashes for every platform
 	@$(PIP) install --quiet 'uv>=0.11'
 	@$(LOCK) --group build -o requirements/build.txt

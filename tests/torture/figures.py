@@ -67,13 +67,12 @@ def as_json(parts: Sequence[Figures], size: str) -> str:
 
 def as_markdown(parts: Sequence[Figures], size: str) -> str:
     """Return the report for people."""
+    system = f"Linux {platform.release().split('-')[0]} with Python {platform.python_version()}"
     lines = [
         "# What the store survives",
         "",
-        "Written by `make torture` (`tests/torture/` has what each part does); [torture.json](torture.json) has the "
-        "same for programs.",
-        f"This is the {size} size, on Linux {platform.release().split('-')[0]} with Python "
-        f"{platform.python_version()} and {os.cpu_count()} processors, in a file system in memory.",
+        "Written by `make torture`; `tests/torture/` has what each part does, [torture.json](torture.json) has the same",
+        f"for programs. This is the {size} size, on {system} and {os.cpu_count()} processors, in a file system in memory.",
         "",
         "| part | tried | goal | failed | seconds | of these |",
         "|---|---|---|---|---|---|",

@@ -77,7 +77,11 @@ def states(recording: Recording) -> Iterator[tuple[Choice, bool]]:
         if isinstance(event, Sync):
             # What was possible after this was possible before it.
             pending = [change for change in pending if change.node != event.node]
-            durable = [change for change in recording.events[: moment + 1] if _is_change(change, pending)]
+            durable = [
+                change
+                for change in recording.events[: moment + 1]
+                if isinstance(change, Names | Data | Mode) and all(change is not other for other in pending)
+            ]
         elif isinstance(event, Reported):
             done = True
             yield from ((_ordered(recording, durable, kept), done) for kept in _subsets(pending, moment))
@@ -87,10 +91,6 @@ def states(recording: Recording) -> Iterator[tuple[Choice, bool]]:
                 for version in _versions(event):
                     yield (*_ordered(recording, durable, kept), version), done
             pending.append(event)
-
-
-def _is_change(event: object, pending: Sequence[Change]) -> bool:
-    return isinstance(event, Names | Data | Mode) and all(event is not change for change in pending)
 
 
 def _versions(change: Change) -> tuple[Change, ...]:
@@ -174,7 +174,9 @@ def lay_out(tree: Mapping[int, Node], number: int, path: Path) -> None:
     path.chmod(node.mode)
 
 
-def _judge(tree: Mapping[int, Node], recording: Recording, template: Template, path: Path, *, done: bool) -> tuple[str, str]:
+def _judge(
+    tree: Mapping[int, Node], recording: Recording, template: Template, path: Path, *, done: bool
+) -> tuple[str, str]:
     lay_out(tree, recording.root, path)
     template.neighbours = neighbours(path)  # The same ones, laid out anew: with other times.
     root = Root(path, template.case.layout)

@@ -193,7 +193,7 @@ def recorded(path: Path) -> Iterator[Recording]:
     """Record everything that the store does to a root inside the body."""
     recording = Recording()
     recording.root = recording.take(path)
-    original = directories.os, directories.linux_calls
+    original = vars(directories)["os"], vars(directories)["linux_calls"]
     vars(directories).update(
         os=_Recorded(original[0], recording), linux_calls=_Recorded(original[1], recording)
     )

@@ -153,7 +153,10 @@ def at_rest(root: Root, scenario: Scenario, *, done: bool = False) -> str:
         scenario: what was going on in it.
         done: the pass had reported success, so that only the new content will do.
     """
-    read, other = root.read(), root.read(OTHER)
+    try:
+        read, other = root.read(), root.read(OTHER)
+    except (OSError, ValueError) as error:
+        return f"a runtime can't read the entry: {error!r}"
     if read not in ((scenario.new,) if done else (scenario.old, scenario.new)):
         return f"a runtime reads {_names(read)}, neither the old nor the new files"
     kept = files_of(CA_1)

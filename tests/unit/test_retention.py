@@ -286,9 +286,7 @@ def test_a_client_pair_behind_one_of_the_same_issuer_is_unreachable(
 ) -> None:
     clients = tuple(ClientSource(f"p{place}", name=f"c{place}") for place in range(len(issuers)))
 
-    result = compile_bundle(
-        [trust(client_sources=clients)], client_sources(*issuers), Bundle(), NOW, checker=Checker()
-    )
+    result = compile_bundle([trust(client_sources=clients)], client_sources(*issuers), Bundle(), NOW, checker=Checker())
 
     outcome = result.outcomes["harbor"]
     warned = [w.field for w in outcome.warnings if w.reason is Reason.UNREACHABLE_CLIENT_CERTIFICATE]
