@@ -65,6 +65,7 @@ def swap(root: Path, victim: Path) -> None:
         ):
             with suppress(OSError):
                 os.unlink(decoy, dir_fd=top)
+            shutil.rmtree(root / decoy, ignore_errors=True)  # where the way back was barred
             with suppress(OSError):
                 os.symlink(aim, decoy, dir_fd=top)
                 for _ in range(20):
@@ -146,7 +147,7 @@ def spy(root: Path) -> None:
     attempts = successes = 0
     kept: list[int] = []
     while not _input_ended():
-        for path in _candidates(root):
+        for path in [*_candidates(root)] * 50:
             attempts += 1
             successes += _reads_key(path)
         # A directory that was open while everybody might enter it must not stay a way in.
@@ -162,9 +163,8 @@ def spy(root: Path) -> None:
 
 def _candidates(root: Path) -> Iterator[Path]:
     yield root / REGISTRY / "client.key"
-    yield root / f".{REGISTRY}" / "client.key"
-    for folder, _, files in os.walk(root, followlinks=True):
-        yield from (Path(folder) / name for name in files)
+    for folder, _, files in os.walk(root / STORE):
+        yield from (Path(folder) / name for name in files if name != "state.json")
 
 
 def _names(descriptor: int) -> list[str]:
@@ -181,6 +181,8 @@ def _reads_key(path: Path | str, directory: int | None = None) -> bool:
         return False
     try:
         return b" key\n" in os.read(descriptor, 65536)
+    except IsADirectoryError:
+        return False  # It was a link to a file when it was listed.
     finally:
         os.close(descriptor)
 

@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from registry_trust.agent import drift as drift_module
+from registry_trust.agent import linux_calls
 from registry_trust.agent.drift import Drift
 from tests.integration.roots import CA_1, CA_2, Root, add_neighbours, missing_for_mounts, wanted
 
@@ -114,7 +115,7 @@ def test_where_the_kernel_gives_no_watch_it_says_what_to_raise_and_that_it_polls
     def refuse(*_):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(drift_module.calls, function, refuse)
+    monkeypatch.setattr(linux_calls, function, refuse)
     watcher = Drift()
     watcher.watch([str(root.path)])
 
@@ -126,7 +127,7 @@ def test_where_the_kernel_gives_no_watch_it_says_what_to_raise_and_that_it_polls
 
 
 def test_an_overflow_of_the_kernels_queue_counts_as_a_change(drift):
-    data = drift_module._EVENT.pack(-1, drift_module.calls.IN_Q_OVERFLOW, 0, 0)
+    data = drift_module._EVENT.pack(-1, linux_calls.IN_Q_OVERFLOW, 0, 0)
 
     assert drift._take(data)
 

@@ -5,10 +5,15 @@ The full run: `python -m tests.integration.rotating`.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from tests.cluster.loaders import SpinError
-from tests.integration.rotating import MISMATCH, SCENARIOS, Figures, rotate
+from tests.cluster.loaders import Layout, Loaders, SpinError
+from tests.integration.roots import REGISTRY
+from tests.integration.rotating import MISMATCH, SCENARIOS, Figures, authorities_alone, by_store, rotate
 
 SHARE = 0.02
 
@@ -37,6 +42,37 @@ def test_a_worse_writer_is_found_out_within_ten_seconds(scenario, tmp_path):
 
     assert figures.broken(scenario) != []
     assert figures.bad < figures.reads, "not one reading was good: the writer is wrong, not worse"
+
+
+OTHER_AGENT = """
+import sys
+from pathlib import Path
+from tests.cluster.loaders import Layout
+from tests.integration.rotating import authorities_alone, by_store
+write = by_store(Path(sys.argv[1]), Layout.DOCKER)
+contents = authorities_alone()
+for number in range(60):
+    write(contents[(number * int(sys.argv[2])) % len(contents)])
+"""
+
+
+def test_while_two_agents_write_to_one_root_a_loader_reads_whole_generations_only(tmp_path):
+    by_store(tmp_path, Layout.DOCKER)(authorities_alone()[0])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    with Loaders(system_roots=False) as loaders:
+        spin = loaders.spin_read(Layout.DOCKER, tmp_path, REGISTRY, expect=SCENARIOS["CA only"].expect, pause=0.001)
+        command = [sys.executable, "-c", OTHER_AGENT, str(tmp_path)]
+        agents = [subprocess.Popen([*command, factor], env=environment) for factor in ("5", "7")]
+        try:
+            assert [agent.wait(timeout=120) for agent in agents] == [0, 0]
+        finally:
+            for agent in agents:
+                agent.kill()
+                agent.wait()
+        seen = spin.stop()
+
+    assert seen.failures == 0, seen.errors
+    assert seen.rounds > 100
 
 
 def figures_with(**more) -> Figures:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import stat
 import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from registry_trust.agent import linux_calls
-from registry_trust.core.desired import Desired
-from registry_trust.core.layout import PRIVATE_FILE, STORE, Layout
+from registry_trust.agent.directories import Directory
+from registry_trust.agent.failures import failure
+from registry_trust.agent.store import StepOutcome
+from registry_trust.core.errors import StoreFailure
+from registry_trust.core.layout import Layout
 from registry_trust.core.reasons import Reason
 from tests.integration.interruptions import Calls, interrupted, killed_at, refused_at
 from tests.integration.roots import (
@@ -24,125 +24,36 @@ from tests.integration.roots import (
     CA_2,
     LAYOUTS,
     NOTHING,
-    OTHER,
-    PAIR_1,
-    PAIR_2,
     Root,
-    add_neighbours,
     both,
-    copy,
     files_of,
     missing_for_mounts,
     names_below,
-    neighbours,
     unfinished_names,
     wanted,
 )
+from tests.torture.scenarios import SCENARIOS, Case, Template, after_restart, at_rest, quick_folder, target
 
 MOST_POINTS = 100
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A pass from one content to another; None reads as: the registry is not there."""
-
-    name: str
-    before: Desired | None
-    after: Desired
-    old: dict[str, bytes] | None
-    new: dict[str, bytes] | None
-    points: int = field(default=10)
-    edit: bool = False
-
-    def __str__(self) -> str:
-        return self.name
-
-
-SCENARIOS = [
-    Scenario("first-ca", None, wanted(CA_1), None, files_of(CA_1), 25),
-    Scenario("first-pair", None, wanted(CA_1, pairs=(PAIR_1,)), None, files_of(CA_1, pairs=(PAIR_1,)), 30),
-    Scenario("rotate-ca", wanted(CA_1), wanted(CA_2), files_of(CA_1), files_of(CA_2), 15),
-    Scenario(
-        "rotate-pair",
-        wanted(CA_1, pairs=(PAIR_1,)),
-        wanted(CA_1, pairs=(PAIR_2,)),
-        files_of(CA_1, pairs=(PAIR_1,)),
-        files_of(CA_1, pairs=(PAIR_2,)),
-        20,
-    ),
-    Scenario(
-        "add-pair", wanted(CA_1), wanted(CA_1, pairs=(PAIR_1,)), files_of(CA_1), files_of(CA_1, pairs=(PAIR_1,)), 20
-    ),
-    Scenario(
-        "drop-pair", wanted(CA_1, pairs=(PAIR_1,)), wanted(CA_1), files_of(CA_1, pairs=(PAIR_1,)), files_of(CA_1), 15
-    ),
-    Scenario("remove", wanted(CA_1, pairs=(PAIR_1,)), NOTHING, files_of(CA_1, pairs=(PAIR_1,)), None, 12),
-    Scenario("repair", wanted(CA_1), wanted(CA_1), {"ca.crt": b"edited"}, files_of(CA_1), 15, edit=True),
-]
-
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EPERM]
 
 
 @pytest.fixture
-def place(tmp_path):
-    """A folder in memory where there is one: what survives a killed process does not depend on the disk."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
-
-
-def prepared(scenario: Scenario, layout: Layout, path: Path) -> Root:
-    """Return a root with other people's files, another registry of ours and the scenario's content before."""
-    root = Root(path, layout)
-    add_neighbours(root.path)
-    if scenario.before is not None:
-        root.bring_well(both(scenario.before, wanted(CA_1, registry=OTHER)))
-    if scenario.edit:
-        (root.generation() / "ca.crt").write_bytes(b"edited")
-    return root
-
-
-def target(scenario: Scenario) -> Desired:
-    return both(scenario.after, wanted(CA_1, registry=OTHER))
-
-
-def expect_old_or_new(root: Root, scenario: Scenario) -> None:
-    assert root.read() in (scenario.old, scenario.new)
-    for found in (root.path / STORE).rglob("*") if (root.path / STORE).exists() else ():
-        if found.suffix == ".key":
-            assert stat.S_IMODE(found.lstat().st_mode) == PRIVATE_FILE
-
-
-def expect_converged(root: Root, scenario: Scenario, foreign: dict[str, tuple]) -> None:
-    root.restart().bring_well(target(scenario))
-    root.bring_well(target(scenario), immediately=True)
-    assert root.read() == scenario.new
-    assert root.read(OTHER) == files_of(CA_1)
-    assert unfinished_names(root.path) == []
-    assert neighbours(root.path) == foreign
-    entries = {OTHER} | ({root.entry().name} if scenario.new is not None else set())
-    assert {path.name for path in (root.path / STORE).iterdir()} == entries | {"state.json"}
-    if scenario.new is not None:
-        generations = [path for path in root.folder().iterdir() if path.is_dir()]
-        # The edited file is somebody else's now: it stays, and so does the generation around it.
-        assert len(generations) == (2 if scenario.edit else 1)
-    assert root.bring(target(scenario)) == ()
+def place():
+    with quick_folder() as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.value)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_killed_at_any_step_the_old_or_the_new_files_are_there_and_a_restart_converges(scenario, layout, place):
     """A crash of the process, not of the machine: what the kernel took stays."""
-    template = prepared(scenario, layout, place / "template")
-    foreign = neighbours(template.path)
+    template = Template(Case(scenario, layout), place / "template")
     for point in range(1, MOST_POINTS):
-        root = Root(copy(template.path, place / f"point-{point}"), layout)
-        reached = killed_at(point, lambda root=root: root.bring(target(scenario), immediately=True))
-        expect_old_or_new(root, scenario)
-        expect_converged(root, scenario, foreign)
+        root = template.copied_to(place / f"point-{point}")
+        reached = killed_at(point, partial(root.bring, target(scenario), immediately=True))
+        assert at_rest(root, scenario) == ""
+        assert after_restart(root, template) == ""
         shutil.rmtree(root.path)
         if not reached:
             break
@@ -152,16 +63,17 @@ def test_killed_at_any_step_the_old_or_the_new_files_are_there_and_a_restart_con
 @pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_refused_at_any_step_the_last_good_files_stay_and_the_error_says_where_and_why(scenario, number, place):
-    template = prepared(scenario, Layout.DOCKER, place / "template")
-    foreign = neighbours(template.path)
+    template = Template(Case(scenario, Layout.DOCKER), place / "template")
     said = 0
     for point in range(1, MOST_POINTS):
-        root = Root(copy(template.path, place / f"point-{point}"))
-        outcomes = []
-        reached = refused_at(
-            point, number, lambda root=root, outcomes=outcomes: outcomes.extend(root.bring(target(scenario)))
-        )
-        expect_old_or_new(root, scenario)
+        root = template.copied_to(place / f"point-{point}")
+        outcomes: list[StepOutcome] = []
+
+        def bring(root: Root = root, outcomes: list[StepOutcome] = outcomes) -> None:
+            outcomes.extend(root.bring(target(scenario)))
+
+        reached = refused_at(point, number, bring)
+        assert at_rest(root, scenario) == ""
         for outcome in outcomes:
             if outcome.error is not None:
                 said += 1
@@ -170,7 +82,7 @@ def test_refused_at_any_step_the_last_good_files_stay_and_the_error_says_where_a
                 assert str(root.path) in outcome.error.message
         if reached:
             assert len([name for name in unfinished_names(root.path) if ".new-" in name]) <= 1
-        expect_converged(root, scenario, foreign)
+        assert after_restart(root, template) == ""
         shutil.rmtree(root.path)
         if not reached:
             break
@@ -194,6 +106,42 @@ def test_an_error_of_one_registry_never_stops_the_others(tmp_path):
         "b.example",
         "c.example",
     } - set(failed)
+
+
+def test_a_switch_that_was_not_made_durable_is_not_reported_until_it_is(tmp_path, monkeypatch):
+    root = Root(tmp_path / "certs.d")
+    root.bring_well(wanted(CA_1))
+    sync, refused = Directory.sync, [True]
+
+    def refuse(directory):
+        if refused and directory.path == str(root.path):
+            raise failure("make durable", directory.path, OSError(errno.EIO, os.strerror(errno.EIO)))
+        sync(directory)
+
+    monkeypatch.setattr(Directory, "sync", refuse)
+    (outcome,) = root.bring(wanted(CA_2))
+    assert "EIO" in outcome.error.message
+    for _ in range(3):
+        assert root.read() == files_of(CA_2), "the link was switched: only its durability is not known"
+        with pytest.raises(StoreFailure, match=r"make durable .*: EIO"):
+            root.bring(wanted(CA_2))
+
+    refused.clear()
+    assert root.bring(wanted(CA_2)) == ()
+
+
+def test_a_root_that_cant_be_made_durable_at_the_start_keeps_its_garbage_and_serves(tmp_path, monkeypatch):
+    root = Root(tmp_path / "certs.d")
+    root.bring_well(wanted(CA_1))
+    root.bring_well(wanted(CA_2))
+
+    def refuse(directory):
+        raise failure("make durable", directory.path, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+
+    monkeypatch.setattr(Directory, "sync", refuse)
+    assert root.restart().bring(wanted(CA_2), immediately=True) == ()
+
+    assert len([path for path in root.folder().iterdir() if path.is_dir()]) == 2
 
 
 def test_failing_again_and_again_takes_no_more_space(tmp_path, monkeypatch):
@@ -244,12 +192,56 @@ assert neighbours(root.path) == foreign
 
 @pytest.mark.parametrize("options", ["size=128k", "nr_inodes=40"], ids=["of-bytes", "of-inodes"])
 def test_on_a_file_system_that_is_full_the_last_good_files_stay_until_there_is_room(options, tmp_path):
+    in_a_mount_of_its_own(FULL_DISK, options, tmp_path)
+
+
+READ_ONLY = """
+import logging, subprocess, sys
+from pathlib import Path
+from registry_trust.core.report import RowState, TargetState
+from tests.integration.roots import Root
+from tests.torture.errors import Agent
+from tests.torture.scenarios import SCENARIOS, at_rest, prepared
+logging.disable(logging.CRITICAL)
+(rotation,) = [scenario for scenario in SCENARIOS if scenario.name == "rotate-pair"]
+def remount(how):
+    subprocess.run(["mount", "-o", f"remount,{how}", sys.argv[1]], check=True)
+root = prepared(rotation, Root(Path(sys.argv[1])).layout, Path(sys.argv[1]))
+remount("ro")
+agent = Agent(root, rotation)
+began = agent.now
+while agent.now < began + 300:
+    result = agent.turn()
+    (row,) = [row for row in result.rows if row.state is RowState.FAILED]
+    assert ": EROFS (" in row.message and str(root.path) in row.message and "read-write" in row.message, row
+    assert root.read() == rotation.old
+assert agent.turns < 60, agent.turns
+remount("rw")
+cured = agent.now
+while any(row.state is RowState.FAILED for row in agent.turn().rows):
+    assert agent.now - cured < 61
+assert all(row.state is not TargetState.FAILED for row in agent.turn().targets)
+assert at_rest(root, rotation, done=True) == ""
+remount("ro")
+settled = Agent(root, rotation)  # a new process on a disk that broke while everything was in place
+result = settled.turn()
+assert {row.state for row in result.rows} == {RowState.CURRENT}, result
+assert {row.state for row in result.targets} == {TargetState.READ}, result
+"""
+
+
+def test_on_a_file_system_that_became_read_only_the_last_good_files_stay_until_it_is_writable(tmp_path):
+    in_a_mount_of_its_own(READ_ONLY, "size=4m", tmp_path)
+
+
+def in_a_mount_of_its_own(program, options, path):
+    """Run a program in a mount namespace of its own, in which `path` is a tmpfs with these options."""
     if missing := missing_for_mounts():
         pytest.skip(missing)
     mount = f'mount -t tmpfs -o {options} tmpfs "$1" && exec "$2" -c "$3" "$1"'
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", mount, "sh", str(tmp_path), sys.executable, FULL_DISK],
+        ["unshare", "--mount", "sh", "-c", mount, "sh", str(path), sys.executable, program],
         env=environment,
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from registry_trust.agent import directories
+from registry_trust.agent import directories, linux_calls
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE
 from registry_trust.core.plan import ObservedRoot
@@ -192,7 +192,7 @@ def test_without_exchange_and_noreplace_the_store_works_all_the_same(root, monke
     def unsupported(*_):
         raise OSError(22, "EINVAL")
 
-    monkeypatch.setattr(directories.linux_calls, "renameat2", unsupported)
+    monkeypatch.setattr(linux_calls, "renameat2", unsupported)
     for desired in (wanted(CA_1), wanted(CA_2, pairs=(PAIR_1,)), wanted(CA_1)):
         root.bring_well(desired)
     assert root.read() == files_of(CA_1)

@@ -67,9 +67,7 @@ def enumerate_points(templates: dict[str, Template], folder: Path) -> dict[str, 
 def _kill(call: traced.Call, templates: list[Template], place: Path, figures: Figures) -> None:
     place.mkdir()
     roots = [template.copied_to(place / str(number)) for number, template in enumerate(templates)]
-    actions = [
-        partial(act, root, template.case.scenario) for root, template in zip(roots, templates, strict=True)
-    ]
+    actions = [partial(act, root, template.case.scenario) for root, template in zip(roots, templates, strict=True)]
     statuses = traced.run(actions, traced.kill_at(call), place / "trace")
     for status, root, template in zip(statuses, roots, templates, strict=True):
         where = f"{template.case}, killed at {call.name} {call.number}"

@@ -71,8 +71,8 @@ def as_markdown(parts: Sequence[Figures], size: str) -> str:
     lines = [
         "# What the store survives",
         "",
-        "Written by `make torture`; `tests/torture/` has what each part does, [torture.json](torture.json) has the same",
-        f"for programs. This is the {size} size, on {system} and {os.cpu_count()} processors, in a file system in memory.",
+        "Written by `make torture`; `tests/torture/` has what each part does, [torture.json](torture.json) has the",
+        f"same for programs. This is the {size} size, on {system} and {os.cpu_count()} processors, in memory.",
         "",
         "| part | tried | goal | failed | seconds | of these |",
         "|---|---|---|---|---|---|",

@@ -31,9 +31,7 @@ Choice = tuple[Change, ...]
 """The changes that reached the disk, in their order."""
 
 
-def power_loss(
-    folder: Path, *, sample: int = 1, cases: Sequence[Case] = CASES, ignore_sync: bool = False
-) -> Figures:
+def power_loss(folder: Path, *, sample: int = 1, cases: Sequence[Case] = CASES, ignore_sync: bool = False) -> Figures:
     """Try the states that a power loss may leave of every case.
 
     Args:

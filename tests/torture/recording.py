@@ -194,9 +194,7 @@ def recorded(path: Path) -> Iterator[Recording]:
     recording = Recording()
     recording.root = recording.take(path)
     original = vars(directories)["os"], vars(directories)["linux_calls"]
-    vars(directories).update(
-        os=_Recorded(original[0], recording), linux_calls=_Recorded(original[1], recording)
-    )
+    vars(directories).update(os=_Recorded(original[0], recording), linux_calls=_Recorded(original[1], recording))
     try:
         yield recording
     finally:

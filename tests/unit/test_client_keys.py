@@ -293,7 +293,7 @@ def test_a_private_key_shows_itself_to_nobody():
     with pytest.raises(TypeError, match="can't be pickled"):
         pickle.dumps(key)
     with pytest.raises(AttributeError, match="can't be changed"):
-        key._pem = b""  # type: ignore[misc]
+        key._pem = b""
 
 
 def test_private_keys_are_equal_by_value():

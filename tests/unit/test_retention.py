@@ -87,15 +87,15 @@ def test_a_ca_that_its_source_replaced_stays_for_a_day_and_then_goes() -> None:
 
     operator.step(later=1)
     assert operator.trusted() == {NEW}
-    assert operator.result.due is None
+    assert not operator.result.due
     assert set(operator.bundle.blobs) == {NEW}
 
 
 def test_since_moves_when_the_ca_is_replaced_and_when_it_goes_and_not_between() -> None:
     operator = Operator(ca=FIRST.pem)
     since = [operator.result.outcomes["harbor"].since]
-    for later, pems in ((0, {"ca": SECOND.pem}), (10, {}), (DAY, {}), (10, {})):
-        since.append(operator.step(later=later, **pems).outcomes["harbor"].since)
+    since.append(operator.step(ca=SECOND.pem).outcomes["harbor"].since)
+    since.extend(operator.step(later=later).outcomes["harbor"].since for later in (10, DAY, 10))
 
     assert since == [1, 2, 2, 3, 3]
 

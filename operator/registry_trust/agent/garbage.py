@@ -36,9 +36,11 @@ class Calendar:
         findings: list[Finding] = []
         due: list[float] = []
         for entry in store.names():
-            if entry.startswith(".") or not store.holds_directory(entry):
+            if entry.startswith("."):
                 continue
             try:
+                if not store.holds_directory(entry):
+                    continue
                 with store.open(entry) as folder:
                     ownership = read_ownership(folder, entry, installation)
                     if ownership is None:

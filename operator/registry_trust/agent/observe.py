@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
 
@@ -48,36 +49,59 @@ def observe_root(root: Directory, store: Directory | None, installation: str) ->
         installation: whose entries are ours; empty where nothing is.
     """
     findings: list[Finding] = []
-    owned: dict[str, Ownership] = {}
     own: dict[str, OwnEntry] = {}
     faults: dict[str, str] = {}
-    for entry, folder in _folders(store) if store is not None else ():
-        ownership = read_any_ownership(folder, entry)
-        if ownership is None or not installation or ownership.installation != installation:
-            findings.append(_not_ours(folder, ownership))
-            continue
-        owned[entry] = ownership
-        linked = ownership.generation_of(root.link_text(entry))
-        findings.extend(_strangers(folder, ownership, linked))
-        if linked or ownership.current:
-            fault = entry_fault(folder, ownership, linked)
-            if fault:
-                faults[entry] = fault
-            own[entry] = OwnEntry(
-                registry=ownership.registry,
-                generation=linked,
-                digest=digest_of(linked or ownership.current),
-                trusts=ownership.trusts,
-                intact=not fault,
-            )
+    unreadable: dict[str, str] = {}
     if store is not None:
-        findings.extend(_unknown_in_store(store))
+        for entry in _entries(store):
+            try:
+                seen = _look_at(root, store, entry, installation)
+            except StoreFailure as error:
+                unreadable[entry] = error.message  # One registry's bad sector stops no other registry.
+                continue
+            findings.extend(seen.findings)
+            if seen.own is not None:
+                own[entry] = seen.own
+                if seen.fault:
+                    faults[entry] = seen.fault
+        findings.extend(_unknown_in_store(store, unreadable))
     foreign = {
         name: describe(root, name)
         for name in root.names()
-        if name != STORE and not (name in own and own[name].generation)
+        if name != STORE and not (name in own and own[name].generation) and name not in unreadable
     }
-    return Observation(ObservedRoot(own, foreign), tuple(findings), faults)
+    return Observation(ObservedRoot(own, foreign, unreadable), tuple(findings), faults)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one entry's folder in the store shows; `own` is None where the entry is not ours or was removed."""
+
+    own: OwnEntry | None
+    findings: tuple[Finding, ...]
+    fault: str = ""
+
+
+def _look_at(root: Directory, store: Directory, entry: str, installation: str) -> _Seen:
+    if not store.holds_directory(entry):
+        return _Seen(None, ())
+    with store.open(entry) as folder:
+        ownership = read_any_ownership(folder, entry)
+        if ownership is None or not installation or ownership.installation != installation:
+            return _Seen(None, (_not_ours(folder, ownership),))
+        linked = ownership.generation_of(root.link_text(entry))
+        findings = tuple(_strangers(folder, ownership, linked))
+        if not linked and not ownership.current:
+            return _Seen(None, findings)
+        fault = entry_fault(folder, ownership, linked)
+        own = OwnEntry(
+            registry=ownership.registry,
+            generation=linked,
+            digest=digest_of(linked or ownership.current),
+            trusts=ownership.trusts,
+            intact=not fault,
+        )
+        return _Seen(own, findings, fault)
 
 
 def entry_fault(folder: Directory, ownership: Ownership, linked: str) -> str:
@@ -96,13 +120,20 @@ def entry_fault(folder: Directory, ownership: Ownership, linked: str) -> str:
 
 def installations(store: Directory) -> set[str]:
     """Return the installations that wrote the manifests in a store folder."""
-    found = [read_any_ownership(folder, entry) for entry, folder in _folders(store)]
+    found: list[Ownership | None] = []
+    for entry in _entries(store):
+        if store.holds_directory(entry):
+            with store.open(entry) as folder:
+                found.append(read_any_ownership(folder, entry))
     return {ownership.installation for ownership in found if ownership is not None}
 
 
 def describe(root: Directory, name: str) -> ForeignEntry:
     """Classify something that somebody else put into a root, in the words of a message."""
-    status = root.look(name)
+    try:
+        status = root.look(name)
+    except StoreFailure as error:
+        return ForeignEntry(f"something that can't be looked at ({_code(error)})")
     if status is None:
         return ForeignEntry("something (it is gone again)", reads=False, hides=False)
     if stat.S_ISDIR(status.st_mode):
@@ -120,12 +151,15 @@ def _describe_directory(root: Directory, name: str) -> ForeignEntry:
             names = sorted(entry.name for entry in islice(entries, _MOST_NAMES))
             reads = any(_is_read(directory, file) for file in names)
     except StoreFailure as error:
-        if not isinstance(error.__cause__, PermissionError):
-            raise
-        return ForeignEntry("a directory that can't be listed")
+        return ForeignEntry(f"a directory that can't be listed ({_code(error)})")
     if not names:
         return ForeignEntry("an empty directory", reads=False)
     return ForeignEntry(f"a directory (with {listing([escape(file) for file in names])})", reads=reads)
+
+
+def _code(error: StoreFailure) -> str:
+    number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
+    return errno.errorcode.get(number or 0, "no reason given")
 
 
 def _is_read(directory: Directory, name: str) -> bool:
@@ -149,12 +183,9 @@ def _describe_link(root: Directory, name: str) -> ForeignEntry:
     return ForeignEntry(description)
 
 
-def _folders(store: Directory) -> Iterator[tuple[str, Directory]]:
-    for name in store.names():
-        if name.startswith(".") or not store.holds_directory(name):
-            continue
-        with store.open(name) as folder:
-            yield name, folder
+def _entries(store: Directory) -> list[str]:
+    """Return the names that may be entries' folders."""
+    return [name for name in store.names() if not name.startswith(".") and name != STATE_FILE]
 
 
 def _not_ours(folder: Directory, ownership: Ownership | None) -> Finding:
@@ -179,11 +210,12 @@ def _strangers(folder: Directory, ownership: Ownership, linked: str) -> list[Fin
     return [_stranger(paths)] if paths else []
 
 
-def _unknown_in_store(store: Directory) -> list[Finding]:
+def _unknown_in_store(store: Directory, unreadable: Collection[str]) -> list[Finding]:
     paths = [
         store.path_of(name)
         for name in store.names()
-        if name != STATE_FILE and not temporary_kind(name) and (name.startswith(".") or not store.holds_directory(name))
+        if name != STATE_FILE and name not in unreadable and not temporary_kind(name)
+        if name.startswith(".") or not store.holds_directory(name)
     ]
     return [_stranger(paths)] if paths else []
 

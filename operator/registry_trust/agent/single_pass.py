@@ -79,7 +79,7 @@ def apply_once(
     failures = [outcome.error.message for outcome in outcomes if outcome.error is not None]
     failures += [row.message for row in rows if row.state is RowState.FAILED]
     if not dissolved:
-        failures += [finding.message for finding in findings]
+        failures += [*observed.unreadable.values(), *(finding.message for finding in findings)]
     return PassOutcome(rows, outcomes, findings, tuple(failures))
 
 

@@ -72,7 +72,7 @@ class Store:
         self._garbage = garbage.Calendar(grace, monotonic)
         self._root: Directory | None = None
         self._store: Directory | None = None
-        self._cleared = False
+        self._cleared = self._durable = self._failed = False
         self._findings: tuple[Finding, ...] = ()
         self._faults: dict[str, str] = {}
         self._watched: tuple[str, ...] = (directory,)
@@ -185,7 +185,7 @@ class Store:
             Seconds until the next one is due; None where nothing is waiting.
         """
         root = self._held()
-        if self._store is None or not self._cleared:
+        if self._store is None or not self._durable:
             return None
         return self._garbage.collect(root, self._store, self._installation(self._store), immediately=immediately)
 
@@ -232,7 +232,9 @@ class Store:
                 else:
                     point_nowhere(root, self._store, step.entry, installation)
         except StoreFailure as error:
-            self._cleared = False  # Something unfinished may be left where cleaning up failed, too.
+            # Something unfinished may be left, and a link may not be durable.
+            self._cleared = self._durable = False
+            self._failed = True
             return StepOutcome(step, error)
         return StepOutcome(step)
 
@@ -276,9 +278,23 @@ class Store:
         return found.pop() if len(found) == 1 else ""
 
     def _clear(self, root: Directory) -> None:
-        """Clear leftovers; where that fails the pass goes on, garbage stays, and the next pass tries again."""
+        """Clear leftovers; where that fails the pass goes on, and the next one tries again.
+
+        Links that a dead process switched are durable before anything that they replaced goes; leftovers that can't be
+        cleared in one entry keep no garbage in others.
+
+        Raises:
+            StoreFailure: a step of this process failed, and what it did still can't be made durable: an entry that
+                looks right now must not be reported.
+        """
+        try:
+            root.sync()
+        except StoreFailure:
+            if self._failed:
+                raise
+            return
+        self._durable, self._failed = True, False
         with suppress(StoreFailure):
-            root.sync()  # Links that a dead process switched are durable before anything that they replaced goes.
             if self._store is not None:
                 self._store.set_mode(PUBLIC_DIRECTORY)
                 leftovers.clear_store(root, self._store, self._installation(self._store))

@@ -61,10 +61,15 @@ class ForeignEntry:
 
 @dataclass(frozen=True, slots=True)
 class ObservedRoot:
-    """What a root holds: our entries by name (also those whose link is gone), and everybody else's."""
+    """What a root holds: our entries by name (also those whose link is gone), and everybody else's.
+
+    `unreadable` are entries in the store at which the system refuses to look, with its words: whose they are and what
+    is in them is not known, so they are left as they are.
+    """
 
     own: Mapping[str, OwnEntry] = field(default_factory=dict)
     foreign: Mapping[str, ForeignEntry] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     def linked(self, name: str) -> bool:
         """Say whether `name` is one of our entries and in place."""
@@ -127,6 +132,9 @@ def make_plan(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot
     for registry, item in desired.registries.items():
         entry = entry_name(target.layout, registry)
         wanted.add(entry)
+        if entry in observed.unreadable:
+            rows.append(_failed(registry, Reason.WRITE_FAILED, observed.unreadable[entry]))
+            continue
         own = observed.own.get(entry)
         if own is not None and desired.held.intersection(own.trusts):
             rows.append(_held(registry, own, desired.held))
@@ -148,6 +156,11 @@ def make_plan(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot
             rows.append(_held(own.registry, own, desired.held))
         else:
             steps.append(Remove(entry))
+    rows.extend(
+        _failed(entry, Reason.WRITE_FAILED, message)
+        for entry, message in observed.unreadable.items()
+        if entry not in wanted
+    )
     return Plan(target, tuple(steps), tuple(rows))
 
 

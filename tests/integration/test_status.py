@@ -1,0 +1,138 @@
+"""Status against a real API server: retention across an operator's restart, Events that kubectl shows, metrics."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import urllib.request
+from typing import Any
+
+import pytest
+
+from registry_trust.core.bundle import Bundle, reference_of
+from registry_trust.core.bundle_format import decode
+from tests.cluster.binaries import binary
+from tests.cluster.pki import Authority
+from tests.cluster.waiting import wait_until
+from tests.installation import BUNDLE, NAMESPACE, Installation
+
+OLD, NEW = Authority.create("the old CA"), Authority.create("the new CA")
+CA = [{"secretKeyRef": {"name": "ca", "key": "ca.crt"}}]
+
+
+def authorities(installation: Installation, name: str) -> set[str]:
+    secret = installation.plane.kubectl.get("secret", BUNDLE, "-n", NAMESPACE)
+    bundle: Bundle = decode({key: base64.b64decode(value) for key, value in secret.get("data", {}).items()})
+    trust = bundle.trust(name)
+    return set(trust.content.ca_certificates) if trust is not None and trust.content is not None else set()
+
+
+def events(installation: Installation, name: str) -> dict[str, dict[str, Any]]:
+    found = installation.plane.kubectl.get("events", "-n", "default")["items"]
+    return {each["reason"]: each for each in found if each["involvedObject"]["name"] == name}
+
+
+def wait_for_events(installation: Installation, name: str, *reasons: str) -> dict[str, dict[str, Any]]:
+    def all_there() -> dict[str, dict[str, Any]] | None:
+        found = events(installation, name)
+        return found if found.keys() >= set(reasons) else None
+
+    return wait_until(all_there, f"Events {reasons} of {name}", within=20)
+
+
+def page(port: int) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        content: bytes = answer.read()
+        return content
+
+
+@pytest.mark.parametrize("duration", ["1d", "9000h", "-1h", ""])
+def test_the_api_server_refuses_what_is_no_retention(installation: Installation, duration: str):
+    with pytest.raises(AssertionError, match="caRetention"):
+        installation.trust("refused", registries=["r.example"], caCertificates=CA, caRetention=duration)
+
+
+def test_removals_that_are_held_are_told_with_how_to_confirm(installation: Installation):
+    installation.secret("ca", {"ca.crt": OLD.pem})
+    names = [f"held-{number}" for number in range(6)]
+    for name in names:
+        installation.trust(name, registries=[f"{name}.example"], caCertificates=CA)
+    for name in names:
+        installation.wait_for(name, "Accepted")
+
+    installation.plane.kubectl("delete", "registrytrusts", "--all")
+
+    told = wait_for_events(installation, "held-3", "RemovalHeld")
+    command = told["RemovalHeld"]["message"].partition("now: ")[2]
+    assert command.startswith(f"kubectl annotate --overwrite -n {NAMESPACE} secret {BUNDLE} ")
+    installation.plane.kubectl(*command.split()[1:])
+    wait_until(lambda: not authorities(installation, "held-3"), "the command of the Event confirms it", within=90)
+
+
+def test_the_metrics_of_operator_and_agent_satisfy_promtool(installation: Installation):
+    installation.secret("ca", {"ca.crt": OLD.pem})
+    installation.trust("measured", registries=["measured.example"], caCertificates=CA)
+    installation.add_node("metered")
+    agent = installation.start_agent("metered")
+    installation.wait_for("measured", "Ready")
+    shown = wait_until(
+        lambda: (
+            (text := page(installation.operator_port))
+            and b'registry_trust_nodes{state="current",trust="measured"} 1.0' in text
+            and text
+        ),
+        "the operator's metrics show the node",
+        within=20,
+    )
+
+    for metric in ("source_to_bundle_seconds_count", "source_to_nodes_seconds_count", "bundle_serial_lag"):
+        assert f"registry_trust_{metric}".encode() in shown
+    assert b'registry_trust_certificate_not_after_timestamp_seconds{kind="CA",sha256="' in shown
+    for text in (shown, page(agent.port)):
+        command = [str(binary("promtool")), "check", "metrics"]
+        done = subprocess.run(command, input=text, capture_output=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
+
+
+def test_drift_that_an_agent_repaired_is_told_once_of_its_node(installation: Installation):
+    installation.secret("ca", {"ca.crt": OLD.pem})
+    installation.trust("drifting", registries=["drifting.example"], caCertificates=CA)
+    installation.add_node("drifter")
+    agent = installation.start_agent("drifter")
+    file = agent.root() / "drifting.example" / "ca.crt"
+    wait_until(lambda: file.is_file() and file.read_bytes() == OLD.pem, "the files are there", within=20)
+
+    file.unlink()
+
+    wait_until(lambda: file.is_file() and file.read_bytes() == OLD.pem, "the agent repaired them", within=20)
+    told = wait_for_events(installation, "drifter", "DriftRepaired")["DriftRepaired"]
+    assert told["involvedObject"]["kind"] == "Node"
+    assert told["message"].startswith("1 or more repairs")
+
+
+def test_a_replaced_ca_stays_across_a_restart_until_its_retention_ends(installation: Installation):
+    installation.secret("ca", {"ca.crt": OLD.pem})
+    installation.trust("rotating", registries=["rotating.example"], caCertificates=CA)
+    installation.wait_for("rotating", "Accepted")
+    old, new = reference_of(OLD.pem), reference_of(NEW.pem)
+
+    installation.secret("ca", {"ca.crt": NEW.pem})
+    wait_until(lambda: authorities(installation, "rotating") == {old, new}, "both are trusted", within=20)
+    told = wait_for_events(installation, "rotating", "Accepted", "CARetained", "TrustRootsChanged")
+    assert "CN=the old CA" in told["CARetained"]["message"]
+    rows = {row["subject"]: row for row in installation.status("rotating")["certificates"]}
+    assert "retainedUntil" not in rows["CN=the new CA"]
+    until = rows["CN=the old CA"]["retainedUntil"]
+
+    assert installation.operator is not None
+    installation.operator.stop()
+    installation.start_operator()
+    installation.trust("another", registries=["another.example"], caCertificates=CA)
+    installation.wait_for("another", "Accepted", within=60)
+    assert authorities(installation, "rotating") == {old, new}
+    rows = {row["subject"]: row for row in installation.status("rotating")["certificates"]}
+    assert rows["CN=the old CA"]["retainedUntil"] == until
+
+    installation.trust("rotating", registries=["rotating.example"], caCertificates=CA, caRetention="0s")
+    wait_until(lambda: authorities(installation, "rotating") == {new}, "0s drops it now", within=20)
+    wait_for_events(installation, "rotating", "CADropped")

@@ -1,0 +1,213 @@
+"""Secrets, ConfigMaps and whole trusts as input: verdict and whole message (rows 41, 104-112, 117, 119, 128)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from registry_trust.compiler.compile import Compiled, TrustInput, compile_bundle
+from registry_trust.compiler.content import Checker
+from registry_trust.compiler.sources import SourceKind, SourceObject, Sources, read_ca, read_pair
+from registry_trust.core import registry as registry_names
+from registry_trust.core import text
+from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState
+from registry_trust.core.desired import desired_state
+from registry_trust.core.errors import SourceUnavailable, UnusableMaterial
+from registry_trust.core.reasons import Reason
+from registry_trust.core.trust import ClientSource, ConfigMapKeyRef, SecretKeyRef, Trust
+from tests.unit import pki
+from tests.unit.ca_tables import read as read_authorities
+from tests.unit.pki import client, root
+
+SECRET, CONFIG_MAP = SourceKind.SECRET, SourceKind.CONFIG_MAP
+CA, PAIR = SecretKeyRef("harbor-ca", "ca.crt"), ClientSource("harbor-client")
+KEY = pki.pkcs8(client().key)
+
+
+def holding(*objects: SourceObject) -> Sources:
+    return Sources("registry-trust", {(found.kind, found.name): found for found in objects})
+
+
+def secret(name: str, secret_type: str = "Opaque", version: str = "1", **data: bytes) -> SourceObject:
+    named = {key.replace("_", "."): value for key, value in data.items()}
+    return SourceObject(SECRET, name, version, named, secret_type)
+
+
+FIELD = "spec.caCertificates[0].secretKeyRef: "
+TYPES = (
+    "kubernetes.io/service-account-token",
+    "helm.sh/release.v1",
+    "bootstrap.kubernetes.io/token",
+    "kubernetes.io/dockerconfigjson",
+    "kubernetes.io/basic-auth",
+    "kubernetes.io/ssh-auth",
+)
+
+
+@pytest.mark.parametrize(
+    ("sources", "source", "message"),
+    [
+        pytest.param(
+            holding(),
+            CA,
+            f'SecretNotFound: {FIELD}there is no Secret "harbor-ca" in namespace registry-trust, the only one that is '
+            "read; create it there, or correct the name",
+            id="row 104: a Secret that does not exist",
+        ),
+        pytest.param(
+            holding(SourceObject(CONFIG_MAP, "harbor-ca", "1", {"ca.crt": b""})),
+            CA,
+            f'SecretNotFound: {FIELD}there is no Secret "harbor-ca" in namespace registry-trust, the only one that is '
+            "read; create it there, or correct the name",
+            id="row 104: a ConfigMap where a Secret is named",
+        ),
+        pytest.param(
+            holding(),
+            ConfigMapKeyRef("corp-roots", "ca.crt"),
+            'ConfigMapNotFound: spec.caCertificates[0].configMapKeyRef: there is no ConfigMap "corp-roots" in '
+            "namespace registry-trust, the only one that is read; create it there, or correct the name",
+            id="row 104: a ConfigMap that does not exist",
+        ),
+        pytest.param(
+            holding(secret("harbor-ca", root_pem=b"", tls_key=b"")),
+            CA,
+            f'SecretKeyNotFound: {FIELD}Secret registry-trust/harbor-ca has no key "ca.crt"; it has "root.pem", '
+            '"tls.key"; cert-manager fills ca.crt only where the issuer gives one',
+            id="row 105: a key that does not exist, and the names of those that do",
+        ),
+        pytest.param(
+            holding(secret("harbor-ca")),
+            replace(CA, key="root.pem"),
+            f'SecretKeyNotFound: {FIELD}Secret registry-trust/harbor-ca has no key "root.pem"; it has no keys at all',
+            id="row 105: a Secret without keys",
+        ),
+        pytest.param(
+            holding(secret("harbor-ca", "kubernetes.io/tls", tls_crt=b"", tls_key=b"")),
+            CA,
+            f'SecretKeyNotFound: {FIELD}Secret registry-trust/harbor-ca has no key "ca.crt"; it has "tls.crt", '
+            '"tls.key"; cert-manager fills ca.crt only where the issuer gives one',
+            id="row 109: a kubernetes.io/tls Secret without ca.crt",
+        ),
+        *(
+            pytest.param(
+                holding(secret("harbor-ca", forbidden, ca_crt=b"canary")),
+                CA,
+                f'SecretTypeForbidden: {FIELD}Secret registry-trust/harbor-ca has type "{forbidden}", which never '
+                "holds certificates for registries; use one of type Opaque or kubernetes.io/tls",
+                id=f"row 108: a Secret of type {forbidden}",
+            )
+            for forbidden in TYPES
+        ),
+    ],
+)
+def test_a_source_that_is_not_there_or_not_one_is_refused(sources, source, message):
+    with pytest.raises(SourceUnavailable) as caught:
+        read_ca(sources, source, 0)
+
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(
+            {"tls_crt": client().pem},
+            'Secret registry-trust/harbor-client has no key "tls.key"; a certificate without a key is not a client '
+            "certificate: if it is the CA of the registry, it belongs in caCertificates; otherwise add the key",
+            id="row 105: a pair without its key",
+        ),
+        pytest.param(
+            {"tls_crt": b" ", "tls_key": KEY},
+            'Secret registry-trust/harbor-client has no key "tls.crt"; add the certificate that belongs to this key',
+            id="row 105: a pair without its certificate",
+        ),
+    ],
+)
+def test_half_a_pair_is_called_so(data, message):
+    with pytest.raises(SourceUnavailable) as caught:
+        read_pair(holding(secret("harbor-client", **data)), PAIR, 0)
+
+    assert str(caught.value) == f"PairIncomplete: spec.clientCertificates[0].secretRef: {message}"
+
+
+def test_row_110_a_certificate_of_tls_crt_is_read_as_any_other_and_says_what_is_wrong_with_it():
+    leaf = pki.issue("harbor.corp.example", pki.curve_key(8), issuer=root(), ca=False, names=("harbor.corp.example",))
+    sources = holding(secret("harbor-ca", "kubernetes.io/tls", tls_crt=leaf.pem, tls_key=KEY))
+    data, _, place = read_ca(sources, replace(CA, key="tls.crt"), 0)
+
+    assert place == "Secret registry-trust/harbor-ca key tls.crt"
+    with pytest.raises(UnusableMaterial) as caught:
+        read_authorities(data)
+    assert caught.value.reason is Reason.NOT_CA
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(b"\xff\xfe\x00" * 100, Reason.INVALID_PEM, id="row 112: bytes that are no text"),
+        pytest.param(b"A" * (1 << 20), Reason.TOO_LARGE, id="row 112: 1 MiB, the most that the API server takes"),
+    ],
+)
+def test_bytes_of_any_kind_are_refused_for_what_they_are(data, reason):
+    with pytest.raises(UnusableMaterial) as caught:
+        read_authorities(data)
+
+    assert caught.value.reason is reason
+
+
+# ---- whole trusts ----------------------------------------------------------------------------------------------------
+
+
+def trust(number: int = 0, **changes: object) -> TrustInput:
+    made = Trust(f"trust-{number:03}", f"uid-{number}", "2026-01-01T00:00:00Z", 1, ("harbor.example",), (CA,))
+    spec = replace(made, **changes)  # type: ignore[arg-type]
+    return TrustInput(spec.name, spec.uid, spec.created, spec.generation, spec)
+
+
+def compiled(*trusts: TrustInput, sources: Sources, last: Bundle | None = None) -> Compiled:
+    return compile_bundle(list(trusts), sources, last or Bundle(), time.time(), checker=Checker())
+
+
+def test_row_111_a_secret_that_was_made_anew_with_the_same_bytes_changes_nothing():
+    first = compiled(trust(), sources=holding(secret("harbor-ca", ca_crt=valid().pem)))
+    anew = holding(secret("harbor-ca", version="77", ca_crt=valid().pem))
+
+    second = compiled(trust(), sources=anew, last=first.bundle)
+
+    assert first.outcomes["trust-000"].accepted
+    assert not second.changed
+    assert second.outcomes["trust-000"].accepted
+
+
+def test_row_119_a_hundred_trusts_of_one_registry_are_all_accepted_and_add_up():
+    sources = holding(*(secret(f"ca-{n}", ca_crt=valid(n).pem) for n in range(100)))
+    trusts = [trust(n, ca_sources=(SecretKeyRef(f"ca-{n}", "ca.crt"),)) for n in range(100)]
+
+    result = compiled(*trusts, sources=sources)
+
+    assert all(result.outcomes[one.name].accepted for one in trusts)
+    [registry] = desired_state(result.bundle, {}).registries.values()
+    assert len(registry.material.ca_certificates) == 100
+
+
+def test_row_117_a_registry_with_port_443_and_without_are_two_registries():
+    content = TrustContent(("harbor.example", "harbor.example:443"), ("ca",), (), None)
+    bundle = Bundle(1, (IndexedTrust("a", "u", 1, TrustState.ACTIVE, content),), {"ca": b"ca"})
+
+    assert desired_state(bundle, {}).registries.keys() == {"harbor.example", "harbor.example:443"}
+
+
+def test_row_128_a_message_is_cut_and_a_list_in_it_counts_what_it_leaves_out():
+    assert text.listing([str(n) for n in range(40)]) == "0, 1, 2 and 37 more"
+    assert text.clip("x" * 33_000) == "x" * (text.MESSAGE_LIMIT - 3) + "..."
+
+
+def test_row_41_a_name_in_ascii_form_that_does_not_decode_is_accepted_because_no_runtime_decodes_it():
+    assert registry_names.check("xn--a.example") == "xn--a.example"
+
+
+def valid(number: int = 0) -> pki.Issued:
+    """A CA certificate that is valid now: the compiler is given the real time."""
+    return pki.issue(f"Valid {number}", pki.curve_key(600 + number), ca=True, not_after=pki.NOW + 20 * pki.YEAR)
