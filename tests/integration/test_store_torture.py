@@ -5,7 +5,9 @@ In full: `make torture`.
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,12 @@ from registry_trust.agent.links import point
 from registry_trust.agent.manifest import StoreState
 from registry_trust.agent.ownership import write_state
 from registry_trust.core import plan
-from registry_trust.core.layout import render
+from registry_trust.core.layout import Layout, render
 from registry_trust.core.report import RegistryRow, RowState
+from tests.integration.interruptions import Calls, interrupted
 from tests.torture import traced
 from tests.torture.crash import crash, enumerate_points
-from tests.torture.errors import errors
+from tests.torture.errors import Agent, errors
 from tests.torture.neighbourhood import neighbourhood
 from tests.torture.power import power_loss
 from tests.torture.scenarios import CASES, UNINSTALL, Case, Template, quick_folder
@@ -131,6 +134,24 @@ def test_refused_at_a_sample_of_all_calls_the_last_good_files_stay_and_a_cure_is
     assert numbers["calls in all"] >= 600
     assert count >= 90
     assert "torn" not in numbers
+
+
+@pytest.mark.parametrize("call", ["open", "write", "rename", "unlink"])
+@pytest.mark.parametrize("case", [case for case in CASES if case.layout is Layout.CONTAINERD], ids=str)
+def test_an_error_that_stays_is_no_hot_loop_although_each_failed_try_wakes_the_loop(case, call, place):
+    def refuse(name):
+        if name == call:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    agent = Agent(Template(case, place / "root").root, case.scenario)
+    busy = 0
+    with interrupted(Calls(refuse, 1, lasting=True)) as calls:
+        for turn in range(150):  # half a minute, woken five times a second
+            agent.now, known = 1000 + turn / 5, len(calls.names)
+            agent.turn()
+            busy += bool(set(calls.names[known:]) - {"fsync", call})  # neither is an event that wakes anybody
+
+    assert busy <= 30
 
 
 def test_an_agent_that_swallowed_its_errors_is_caught(place, monkeypatch):

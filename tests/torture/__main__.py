@@ -45,7 +45,7 @@ def main() -> int:
         lambda folder: crash(folder, sample=10 if small else 1),
         lambda folder: power_loss(folder, sample=20 if small else 1),
         lambda folder: errors(folder, sample=80 if small else 2, lasting_sample=40 if small else 1),
-        lambda _: neighbourhood(50 if small else 1_500),
+        lambda _: neighbourhood(50 if small else 1_000),
     ):
         parts.append(in_folder(part))
         done = parts[-1]

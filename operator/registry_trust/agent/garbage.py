@@ -16,6 +16,9 @@ from registry_trust.core.findings import Finding
 from registry_trust.core.layout import PUBLIC_DIRECTORY
 from registry_trust.core.reasons import Reason
 
+RETRY = 60.0
+"""Seconds from an error in an entry's garbage to the next try."""
+
 
 class Calendar:
     """When this process saw each generation superseded; a restart begins anew, which only keeps files longer."""
@@ -24,12 +27,14 @@ class Calendar:
         self._grace = grace
         self._monotonic = monotonic
         self._seen: dict[tuple[str, str], float] = {}
+        self._failed: dict[str, tuple[float, Finding]] = {}
         self.findings: tuple[Finding, ...] = ()
 
     def collect(self, root: Directory, store: Directory, installation: str, *, immediately: bool) -> float | None:
         """Remove what is due in every entry of ours; return the seconds until the next is due.
 
-        One entry's error never stops the others; it stands in `findings`.
+        One entry's error never stops the others; it stands in `findings`, and that entry is left alone for a while:
+        even a failed write is a change, and wakes those who watch the folder.
         """
         now = self._monotonic()
         seen: dict[tuple[str, str], float] = {}
@@ -38,6 +43,13 @@ class Calendar:
         for entry in store.names():
             if entry.startswith("."):
                 continue
+            if entry in self._failed and now < self._failed[entry][0]:
+                retry, finding = self._failed[entry]
+                findings.append(finding)
+                due.append(retry - self._grace)
+                seen.update({key: since for key, since in self._seen.items() if key[0] == entry})
+                continue
+            self._failed.pop(entry, None)
             try:
                 if not store.holds_directory(entry):
                     continue
@@ -57,6 +69,8 @@ class Calendar:
                     store.sync()
             except StoreFailure as error:
                 findings.append(Finding(error.reason, error.message))
+                self._failed[entry] = (now + RETRY, findings[-1])
+                due.append(now + RETRY - self._grace)
         self._seen, self.findings = seen, tuple(findings)
         return max(0.0, min(due) + self._grace - now) if due else None
 

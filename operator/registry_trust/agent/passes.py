@@ -107,21 +107,20 @@ class Passes:
         self._open_steps = set()
         with self._open() as (stack, opened):
             for target in targets:
-                failure = opened.failed.get(target.path)
-                if failure is None:
-                    try:
-                        by_target.append((target, self._bring(target, desired, opened, now)))
-                        store = self._stores[target.path]
-                        wait = store.collect_garbage(immediately=desired.withdrawn)
-                        if not (desired.withdrawn and store.dissolve()):
-                            store.remember(applied.uid, applied.serial)
-                        waits += [] if wait is None else [max(wait, _SHORTEST)]
-                        findings += [str(finding) for finding in store.findings()]
-                    except StoreFailure as error:
-                        failure = error
+                try:
+                    if target.path in opened.failed:
+                        raise opened.failed[target.path]
+                    store = self._stores[target.path]
+                    by_target.append((target, self._bring(target, desired, opened, now)))
+                    wait = store.collect_garbage(immediately=desired.withdrawn)
+                    waits += [] if wait is None else [max(wait, _SHORTEST)]
+                    findings += [str(finding) for finding in store.findings()]
+                    failure = self._remember(target.path, applied, now, withdrawn=desired.withdrawn)
+                except StoreFailure as error:
+                    failure = error
+                    self.failures.record((target.path, ""), "", failure.reason, failure.message, now)
                 if failure is not None:
                     self._open_steps.add((target.path, ""))
-                    self.failures.record((target.path, ""), "", failure.reason, failure.message, now)
                     rows[target.path] = _failed_target(rows[target.path], failure)
             self._states(opened)
             stack.close()
@@ -198,6 +197,25 @@ class Passes:
             rows[registry] = _failed(registry, *failed)
             return False
         return not (isinstance(step, Switch) and self._is_repair(key, step) and self.repairs.wait(key, now) > 0)
+
+    def _remember(self, path: str, applied: Applied, now: float, *, withdrawn: bool) -> StoreFailure | None:
+        """Note the bundle in the store, or take an empty store away; return why that failed, now or not long ago.
+
+        Paced, because even a failed write is a change that wakes the loop: a full disk must not make it spin.
+        """
+        key, wanted = (path, ""), f"{applied.uid} {applied.serial} {withdrawn}"
+        failed = self.failures.waiting(key, wanted, now)
+        if failed is not None:
+            return StoreFailure(Reason(failed[0]), failed[1])
+        store = self._stores[path]
+        try:
+            if not (withdrawn and store.dissolve()):
+                store.remember(applied.uid, applied.serial)
+        except StoreFailure as error:
+            self.failures.record(key, wanted, error.reason, error.message, now)
+            return error
+        self.failures.clear(key)
+        return None
 
     def _is_repair(self, key: Key, step: Switch) -> bool:
         return step.repair or self._applied.get(key) == step.digest
