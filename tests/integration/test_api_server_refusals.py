@@ -129,7 +129,7 @@ REFUSED = {
         trust(caCertificates=[{"secretKeyRef": {"name": "a", "key": "b", "namespace": "c"}}]),
         'strict decoding error: unknown field "spec.caCertificates[0].secretKeyRef.namespace"',
     ),
-    "a field of a later version": (trust(caRetention="24h"), 'unknown field "spec.caRetention"'),
+    "a field of a later version": (trust(existingFilesPolicy="Refuse"), 'unknown field "spec.existingFilesPolicy"'),
     "a source that is none": (
         trust(caCertificates=[{}]),
         "spec.caCertificates[0]: Invalid value: must have exactly one of secretKeyRef, configMapKeyRef and inline",
