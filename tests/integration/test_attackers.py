@@ -11,12 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from registry_trust.core.plan import Target, make_plan
+from registry_trust.core.report import RowState
 from tests.integration.attackers import (
+    CONTENTS,
     attack_by_spying,
     attack_by_swapping,
     by_path,
     readable_for_a_moment,
 )
+from tests.integration.roots import CA_2, PAIR_1, Root, files_of
 
 CHANGES = 2_500
 
@@ -37,6 +41,18 @@ def test_while_directories_are_swapped_for_links_nothing_outside_the_root_change
     assert figures.successes == 0
     assert figures.changes >= CHANGES
     assert figures.attempts > CHANGES, "the attacker was too slow to prove anything"
+
+
+def test_after_the_attack_a_pass_makes_everything_whole_or_says_what_is_in_the_way(tmp_path):
+    attack_by_swapping(tmp_path, CHANGES // 10)
+    root = Root(tmp_path / "certs.d")
+    plan = make_plan(Target(str(root.path), root.layout), CONTENTS[1], {str(root.path): root.observe()})
+
+    outcomes = root.bring(CONTENTS[1])
+
+    # A swap may have taken the manifest away: then the entry is nobody's, and is left alone.
+    said = [row for row in plan.rows if row.state is RowState.FAILED] + [each.error for each in outcomes if each.error]
+    assert said or root.read() == files_of(CA_2, pairs=(PAIR_1,))
 
 
 def test_the_swapping_attacker_finds_a_writer_that_goes_by_path(tmp_path):
