@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry_trust.agent import linux_calls
+from registry_trust.agent.store import linux_calls
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE
 from tests.integration.interruptions import Calls, interrupted

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from registry_trust.agent import directories
+from registry_trust.agent.store import directories
 
 CHANGING = frozenset({"mkdir", "open", "write", "fchmod", "fsync", "symlink", "rename", "unlink", "rmdir", "renameat2"})
 """What `agent.directories` changes a file system with; an `open` counts where it makes a file."""

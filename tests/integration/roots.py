@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from registry_trust.agent.store import StepOutcome, Store
+from registry_trust.agent.store.store import StepOutcome, Store
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.layout import STORE, ClientPair, Layout, Material, lookup_names
 from registry_trust.core.plan import ObservedRoot, Plan, Remove, Target, make_plan

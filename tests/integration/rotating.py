@@ -17,7 +17,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Protocol
 
-from registry_trust.agent.store import Store
+from registry_trust.agent.store.store import Store
 from registry_trust.core.layout import ClientPair, lookup_names
 from registry_trust.core.layout import Layout as Written
 from tests.cluster.loaders import Expectation, Layout, Loaders, Spin, SpinError

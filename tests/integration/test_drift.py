@@ -11,9 +11,9 @@ import sys
 
 import pytest
 
-from registry_trust.agent import drift as drift_module
-from registry_trust.agent import linux_calls
-from registry_trust.agent.drift import Drift
+from registry_trust.agent.store import drift as drift_module
+from registry_trust.agent.store import linux_calls
+from registry_trust.agent.store.drift import Drift
 from tests.integration.roots import CA_1, CA_2, Root, add_neighbours, missing_for_mounts, wanted
 
 
@@ -146,7 +146,7 @@ def test_a_plain_folder_is_never_detached_because_each_pass_opens_its_path_anew(
 DETACHING = """
 import shutil, sys
 from pathlib import Path
-from registry_trust.agent.store import Store
+from registry_trust.agent.store.store import Store
 place, change = Path(sys.argv[1]), sys.argv[2]
 store = Store(str(place / "mounted"))
 with store.lock():

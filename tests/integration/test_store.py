@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from registry_trust.agent.store import Store
+from registry_trust.agent.store.store import Store
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE
 from registry_trust.core.reasons import Reason

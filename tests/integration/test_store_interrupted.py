@@ -11,10 +11,10 @@ from functools import partial
 
 import pytest
 
-from registry_trust.agent import linux_calls
-from registry_trust.agent.directories import Directory
-from registry_trust.agent.failures import failure
-from registry_trust.agent.store import StepOutcome
+from registry_trust.agent.store import linux_calls
+from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.failures import failure
+from registry_trust.agent.store.store import StepOutcome
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import Layout
 from registry_trust.core.reasons import Reason

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from registry_trust.agent.store import Store
+from registry_trust.agent.store.store import Store
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.plan import ObservedRoot
 from registry_trust.core.reasons import Reason

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from registry_trust.agent import directories, linux_calls
+from registry_trust.agent.store import directories, linux_calls
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE
 from registry_trust.core.plan import ObservedRoot

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from registry_trust.agent.directories import Directory
-from registry_trust.agent.entries import switch
-from registry_trust.agent.links import point
-from registry_trust.agent.manifest import StoreState
-from registry_trust.agent.ownership import write_state
+from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.entries import switch
+from registry_trust.agent.store.links import point
+from registry_trust.agent.store.manifest import StoreState
+from registry_trust.agent.store.ownership import write_state
 from registry_trust.core import plan
 from registry_trust.core.layout import Layout, render
 from registry_trust.core.report import RegistryRow, RowState
@@ -76,8 +76,8 @@ def test_a_writer_that_writes_the_readers_file_in_place_is_caught_by_the_kills(p
                 generation.create(file.name, file.data, file.mode)
         return ""
 
-    monkeypatch.setattr("registry_trust.agent.store.switch", in_place)
-    monkeypatch.setattr("registry_trust.agent.store.Store.verify", lambda store, entry: None)
+    monkeypatch.setattr("registry_trust.agent.store.store.switch", in_place)
+    monkeypatch.setattr("registry_trust.agent.store.store.Store.verify", lambda store, entry: None)
     monkeypatch.setattr("tests.torture.crash.CASES", ROTATIONS[:1])
 
     assert crash(place).numbers["torn at rest"] > 0
@@ -114,7 +114,7 @@ def test_the_model_of_a_power_loss_finds_what_a_missing_fsync_does(case, place):
 
 
 def test_a_link_that_is_reported_before_it_is_durable_is_caught_by_the_model(place, monkeypatch):
-    monkeypatch.setattr("registry_trust.agent.entries.point", point_without_sync)
+    monkeypatch.setattr("registry_trust.agent.store.entries.point", point_without_sync)
 
     assert power_loss(place, cases=ROTATIONS[:1]).failed > 0
 
@@ -182,7 +182,7 @@ def test_a_plan_that_hides_what_is_read_is_caught(monkeypatch):
 
 
 def test_a_pass_that_writes_every_time_is_caught(monkeypatch):
-    monkeypatch.setattr("registry_trust.agent.store.Store.remember", remember_every_time)
+    monkeypatch.setattr("registry_trust.agent.store.store.Store.remember", remember_every_time)
 
     assert "made" in neighbourhood(5, shortest=False).failures[0]
 

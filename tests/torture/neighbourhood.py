@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from registry_trust.agent.options import Mount
 from registry_trust.agent.passes import Passes, PassResult
 from registry_trust.agent.rollback import Applied
-from registry_trust.agent.store import Store
+from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE, Layout, Material, entry_name, lookup_names

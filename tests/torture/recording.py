@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from registry_trust.agent import directories, linux_calls
+from registry_trust.agent.store import directories, linux_calls
 
 
 @dataclass(frozen=True, slots=True)

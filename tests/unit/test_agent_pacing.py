@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from registry_trust.agent.api_client import RequestFailed, retry_after
 from registry_trust.agent.backoff import after_refusal, full_jitter, report_spread
+from registry_trust.agent.delivery.api_client import RequestFailed, retry_after
+from registry_trust.agent.delivery.watch import HEALTHY, Progress
 from registry_trust.agent.pacing import SLOWEST, TOLERATED, WINDOW, Failures, Repairs
-from registry_trust.agent.watch import HEALTHY, Progress
 
 KEY = ("/etc/docker/certs.d", "harbor.example:5000")
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from registry_trust.agent.configuration_files import UnreadableConfiguration
-from registry_trust.agent.containerd_config import (
+from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
+from registry_trust.agent.runtime.containerd_config import (
     DEFAULT_PATH,
     ContainerdConfiguration,
     effective_path,

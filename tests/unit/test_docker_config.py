@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from registry_trust.agent.configuration_files import UnreadableConfiguration
-from registry_trust.agent.docker_config import ignored, read_configuration
+from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
+from registry_trust.agent.runtime.docker_config import ignored, read_configuration
 
 PATH = "/etc/docker/daemon.json"
 

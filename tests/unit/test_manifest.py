@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from registry_trust.agent.manifest import (
+from registry_trust.agent.store.manifest import (
     FileRecord,
     Ownership,
     StoreState,

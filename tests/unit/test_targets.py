@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from registry_trust.agent.containerd_config import ContainerdConfiguration
 from registry_trust.agent.options import ExplicitTarget
-from registry_trust.agent.targets import CONTAINERS_CHAIN, Choice, Facts, MountedRoot, choose
+from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration
+from registry_trust.agent.runtime.targets import CONTAINERS_CHAIN, Choice, Facts, MountedRoot, choose
 from registry_trust.core.layout import Layout
 from registry_trust.core.plan import Target
 

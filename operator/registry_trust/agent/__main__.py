@@ -11,19 +11,19 @@ from collections.abc import Sequence
 
 from registry_trust import __version__
 from registry_trust.agent import health, logs, memory, options
-from registry_trust.agent.api_client import APIServer
-from registry_trust.agent.inbox import Inbox
-from registry_trust.agent.loop import Loop
-from registry_trust.agent.reporter import Reporter
-from registry_trust.agent.runtimes import Runtimes
-from registry_trust.agent.subscriptions import (
+from registry_trust.agent.delivery.api_client import APIServer
+from registry_trust.agent.delivery.inbox import Inbox
+from registry_trust.agent.delivery.reporter import Reporter
+from registry_trust.agent.delivery.subscriptions import (
     BundleSubscription,
     NodeSubscription,
     RuntimeReader,
     bundle_subject,
     node_subject,
 )
-from registry_trust.agent.watch import Watch
+from registry_trust.agent.delivery.watch import Watch
+from registry_trust.agent.loop import Loop
+from registry_trust.agent.runtime.runtimes import Runtimes
 
 EXIT_UNUSABLE = 2
 """Exit code where the options can't be used, as argparse's own."""

@@ -11,16 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from registry_trust import __version__
-from registry_trust.agent import docker_config, rollback
-from registry_trust.agent.drift import Drift
+from registry_trust.agent import rollback
+from registry_trust.agent.delivery.inbox import Heard, Inbox, NodeSeen, ReceivedBundle
+from registry_trust.agent.delivery.reporter import Reporter
 from registry_trust.agent.health import Health
-from registry_trust.agent.inbox import Heard, Inbox, NodeSeen, ReceivedBundle
 from registry_trust.agent.options import Options
 from registry_trust.agent.passes import Passes
-from registry_trust.agent.reporter import Reporter
 from registry_trust.agent.rollback import PATIENCE, Applied
-from registry_trust.agent.runtimes import RuntimeFacts, Runtimes
-from registry_trust.agent.targets import Choice, choose
+from registry_trust.agent.runtime import docker_config
+from registry_trust.agent.runtime.runtimes import RuntimeFacts, Runtimes
+from registry_trust.agent.runtime.targets import Choice, choose
+from registry_trust.agent.store.drift import Drift
 from registry_trust.core.desired import desired_state
 from registry_trust.core.layout import Layout
 from registry_trust.core.reasons import Reason

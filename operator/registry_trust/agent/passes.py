@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from registry_trust.agent.options import Mount
 from registry_trust.agent.pacing import Failures, Key, Repairs
 from registry_trust.agent.rollback import Applied
-from registry_trust.agent.store import Store
+from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.plan import ObservedRoot, Plan, Remove, Step, Switch, Target, make_plan, merge_rows

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry_trust.agent.failures import failing
-from registry_trust.agent.store import StepOutcome, Store
+from registry_trust.agent.store.failures import failing
+from registry_trust.agent.store.store import StepOutcome, Store
 from registry_trust.core.desired import Desired
 from registry_trust.core.findings import Finding
 from registry_trust.core.layout import Layout

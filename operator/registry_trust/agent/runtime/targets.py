@@ -6,9 +6,9 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from registry_trust.agent import containerd_config as containerd
-from registry_trust.agent.containerd_config import ContainerdConfiguration
 from registry_trust.agent.options import ExplicitTarget
+from registry_trust.agent.runtime import containerd_config as containerd
+from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration
 from registry_trust.core.layout import Layout
 from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason

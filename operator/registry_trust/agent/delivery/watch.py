@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry_trust.agent.api_client import APIServer, RequestFailed, Stream
 from registry_trust.agent.backoff import Random, after_refusal, full_jitter
+from registry_trust.agent.delivery.api_client import APIServer, RequestFailed, Stream
 
 SILENCE = 150.0
 """Seconds without a byte after which a stream counts as dead: the server sends a bookmark every 60 (with margin)."""

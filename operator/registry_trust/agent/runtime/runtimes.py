@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry_trust.agent import containerd_config, docker_config
-from registry_trust.agent.configuration_files import ConfigurationFiles, Signature, UnreadableConfiguration
-from registry_trust.agent.containerd_config import ContainerdConfiguration
-from registry_trust.agent.docker_config import DockerConfiguration
 from registry_trust.agent.options import Mount, Options
-from registry_trust.agent.targets import OPENSHIFT_LABEL, Facts, MountedRoot
+from registry_trust.agent.runtime import containerd_config, docker_config
+from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, Signature, UnreadableConfiguration
+from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration
+from registry_trust.agent.runtime.docker_config import DockerConfiguration
+from registry_trust.agent.runtime.targets import OPENSHIFT_LABEL, Facts, MountedRoot
 from registry_trust.core.text import escape
 
 CONTAINERD_FOLDER = "/etc/containerd"

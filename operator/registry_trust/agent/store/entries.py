@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from registry_trust.agent.directories import Directory
-from registry_trust.agent.garbage import require_owner
-from registry_trust.agent.generations import build, remove, temporary_name
-from registry_trust.agent.leftovers import clear_folder
-from registry_trust.agent.links import foreign, point, require_ours, take_away
-from registry_trust.agent.manifest import OWNER_FILE, Ownership, next_number, record
-from registry_trust.agent.ownership import read_ownership, write_ownership
+from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.garbage import require_owner
+from registry_trust.agent.store.generations import build, remove, temporary_name
+from registry_trust.agent.store.leftovers import clear_folder
+from registry_trust.agent.store.links import foreign, point, require_ours, take_away
+from registry_trust.agent.store.manifest import OWNER_FILE, Ownership, next_number, record
+from registry_trust.agent.store.ownership import read_ownership, write_ownership
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import (
     PRIVATE_DIRECTORY,

@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Sequence
 
-from registry_trust.agent.directories import Directory
-from registry_trust.agent.manifest import FileRecord, Generation, is_file_name
+from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.manifest import FileRecord, Generation, is_file_name
 from registry_trust.core.layout import PRIVATE_DIRECTORY, PRIVATE_FILE, PUBLIC_DIRECTORY, File, directory_mode
 from registry_trust.core.text import quote
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from registry_trust.agent.directories import Directory
-from registry_trust.agent.failures import shown
-from registry_trust.agent.generations import temporary_name
-from registry_trust.agent.manifest import (
+from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.failures import shown
+from registry_trust.agent.store.generations import temporary_name
+from registry_trust.agent.store.manifest import (
     OWNER_FILE,
     SIZE_LIMIT,
     STATE_FILE,

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from registry_trust.agent.api_client import APIServer, RequestFailed
 from registry_trust.agent.backoff import Random, after_refusal, report_spread
+from registry_trust.agent.delivery.api_client import APIServer, RequestFailed
 from registry_trust.core.report import NodeReport, encode_report
 
 API_VERSION = "registrytrust.io/v1alpha1"

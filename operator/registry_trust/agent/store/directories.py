@@ -9,8 +9,8 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
-from registry_trust.agent import linux_calls
-from registry_trust.agent.failures import failing
+from registry_trust.agent.store import linux_calls
+from registry_trust.agent.store.failures import failing
 from registry_trust.core.errors import StoreFailure
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

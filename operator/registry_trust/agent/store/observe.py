@@ -9,17 +9,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
 
-from registry_trust.agent.directories import Directory
-from registry_trust.agent.failures import failing, shown
-from registry_trust.agent.generations import attributes_difference, difference, strangers
-from registry_trust.agent.manifest import (
+from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.failures import failing, shown
+from registry_trust.agent.store.generations import attributes_difference, difference, strangers
+from registry_trust.agent.store.manifest import (
     OWNER_FILE,
     STATE_FILE,
     Ownership,
     digest_of,
     temporary_kind,
 )
-from registry_trust.agent.ownership import read_any_ownership
+from registry_trust.agent.store.ownership import read_any_ownership
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.findings import Finding
 from registry_trust.core.layout import PRIVATE_DIRECTORY, PUBLIC_DIRECTORY, STORE

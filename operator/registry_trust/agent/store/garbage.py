@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from registry_trust.agent.directories import Directory
-from registry_trust.agent.failures import shown
-from registry_trust.agent.generations import remove
-from registry_trust.agent.manifest import OWNER_FILE, Ownership
-from registry_trust.agent.ownership import read_ownership, write_ownership
+from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.failures import shown
+from registry_trust.agent.store.generations import remove
+from registry_trust.agent.store.manifest import OWNER_FILE, Ownership
+from registry_trust.agent.store.ownership import read_ownership, write_ownership
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.findings import Finding
 from registry_trust.core.layout import PUBLIC_DIRECTORY

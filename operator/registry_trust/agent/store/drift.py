@@ -7,8 +7,8 @@ import os
 import struct
 from collections.abc import Iterable
 
-from registry_trust.agent import linux_calls as calls
-from registry_trust.agent.failures import shown
+from registry_trust.agent.store import linux_calls as calls
+from registry_trust.agent.store.failures import shown
 
 _MASK = (
     calls.IN_MODIFY

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from registry_trust.agent import garbage, leftovers, mounts
-from registry_trust.agent.directories import Directory
-from registry_trust.agent.entries import point_nowhere, record_trusts, switch
-from registry_trust.agent.failures import shown
-from registry_trust.agent.generations import difference
-from registry_trust.agent.links import foreign
-from registry_trust.agent.lock import exclusive
-from registry_trust.agent.manifest import STATE_FILE, StoreState
-from registry_trust.agent.observe import Observation, installations, observe_root
-from registry_trust.agent.ownership import read_ownership, read_state, write_state
+from registry_trust.agent.store import garbage, leftovers, mounts
+from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.entries import point_nowhere, record_trusts, switch
+from registry_trust.agent.store.failures import shown
+from registry_trust.agent.store.generations import difference
+from registry_trust.agent.store.links import foreign
+from registry_trust.agent.store.lock import exclusive
+from registry_trust.agent.store.manifest import STATE_FILE, StoreState
+from registry_trust.agent.store.observe import Observation, installations, observe_root
+from registry_trust.agent.store.ownership import read_ownership, read_state, write_state
 from registry_trust.core.errors import RegistryTrustError, StoreFailure
 from registry_trust.core.findings import Finding
 from registry_trust.core.layout import PUBLIC_DIRECTORY, STORE, Layout

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from registry_trust.agent.directories import Directory, Exchange
-from registry_trust.agent.failures import shown
-from registry_trust.agent.generations import temporary_name
-from registry_trust.agent.manifest import Ownership, is_link_of, link_to
+from registry_trust.agent.store.directories import Directory, Exchange
+from registry_trust.agent.store.failures import shown
+from registry_trust.agent.store.generations import temporary_name
+from registry_trust.agent.store.manifest import Ownership, is_link_of, link_to
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.reasons import Reason
 

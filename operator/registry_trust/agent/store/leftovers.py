@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from registry_trust.agent.directories import Directory
-from registry_trust.agent.generations import is_only_link, remove_unfinished
-from registry_trust.agent.links import put_back
-from registry_trust.agent.manifest import OWNER_FILE, Ownership, temporary_kind
-from registry_trust.agent.ownership import read_ownership
+from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.generations import is_only_link, remove_unfinished
+from registry_trust.agent.store.links import put_back
+from registry_trust.agent.store.manifest import OWNER_FILE, Ownership, temporary_kind
+from registry_trust.agent.store.ownership import read_ownership
 from registry_trust.core.errors import StoreFailure
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from registry_trust.agent.directories import Directory
-from registry_trust.agent.failures import failing, shown
+from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.failures import failing, shown
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.reasons import Reason
 

@@ -10,10 +10,10 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from registry_trust.agent.api_client import APIServer, RequestFailed
 from registry_trust.agent.backoff import full_jitter
-from registry_trust.agent.inbox import Inbox, NodeSeen, ReceivedBundle
-from registry_trust.agent.watch import Subject
+from registry_trust.agent.delivery.api_client import APIServer, RequestFailed
+from registry_trust.agent.delivery.inbox import Inbox, NodeSeen, ReceivedBundle
+from registry_trust.agent.delivery.watch import Subject
 from registry_trust.core import bundle_format
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.reasons import Reason

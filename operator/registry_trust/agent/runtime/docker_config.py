@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from registry_trust.agent.configuration_files import UnreadableConfiguration
-from registry_trust.agent.containerd_config import Read
+from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
+from registry_trust.agent.runtime.containerd_config import Read
 from registry_trust.core import registry as registry_names
 
 ROOT = "/etc/docker/certs.d"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from registry_trust.agent.configuration_files import UnreadableConfiguration
+from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
 
 Read = Callable[[str], bytes | None]
 Glob = Callable[[str], list[str]]
