@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from pathlib import Path
 
 from tests.cluster.pki import Authority
@@ -66,3 +68,52 @@ def test_three_kinds_of_neighbours_are_left_alone_and_reported_with_their_paths(
 
     # What was in the way is gone: the files are written at once.
     wait_until(lambda: clean.pull(SINGLE) == "", "the first node pulls", within=60)
+
+
+def test_with_replace_neighbours_give_way_runtimes_pull_and_everything_comes_back(clean: ThreeNodes) -> None:
+    host, port = clean.registry.name.split(":")
+    wrong = Authority.create("a CA that signed nothing here").pem
+    theirs = {
+        SINGLE: clean.node(SINGLE).path("/etc/containerd/certs.d") / f"{host}_{port}_",
+        STOCK: clean.node(STOCK).path(LITERAL) / f"{host}_{port}_",
+        ELSEWHERE: clean.node(ELSEWHERE).path("/etc/docker/certs.d") / clean.registry.name,
+    }
+    for folder in theirs.values():
+        folder.mkdir(parents=True)
+        (folder / "ca.crt").write_bytes(wrong)
+    os.chown(theirs[STOCK], 1000, 1000)  # The agent has no capability, and needs none for that.
+    theirs[STOCK].chmod(0o555)
+    before = {node: fingerprint(folder.parent) for node, folder in theirs.items()}
+    clean.sources()
+    try:
+        assert "x509" in clean.pull(SINGLE)
+        clean.trust()
+        clean.wait_for("harbor", "Ready", "False", reason="NodesFailing")
+        assert [row["reason"] for row in clean.report(SINGLE)["registries"]] == ["ForeignFile"]
+
+        clean.trust(existingFilesPolicy="Replace")
+
+        def said() -> dict[str, str]:
+            rows = [(node, row) for node in theirs for row in clean.report(node).get("registries", [])]
+            return {node: row["message"] for node, row in rows if row.get("reason") == "ExistingFilesReplaced"}
+
+        found = wait_until(lambda: r if len(r := said()) == len(theirs) else None, "three nodes replaced", within=60)
+        for node, folder in theirs.items():
+            assert f".registry-trust-replaced.{folder.name}, and is put back" in found[node]
+        image = clean.image()
+        assert clean.pull(SINGLE, image) == "", clean.situation()
+        assert clean.pull(STOCK, image) == "", clean.situation()
+        assert clean.node(ELSEWHERE).docker_pull(image) == ""
+
+        clean.remove_trusts()
+
+        assert "x509" in clean.pull(SINGLE)
+        after = {node: fingerprint(folder.parent) for node, folder in theirs.items()}
+        for node, rows in before.items():
+            assert [row for row in after[node] if not row[0].startswith(".registry-trust")] == [
+                row for row in rows if not row[0].startswith(".registry-trust")
+            ]
+            assert not [row for row in after[node] if row[0].startswith(".registry-trust-replaced")]
+    finally:
+        for folder in theirs.values():
+            shutil.rmtree(folder, ignore_errors=True)

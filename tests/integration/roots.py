@@ -13,7 +13,7 @@ from pathlib import Path
 
 from registry_trust.agent.store.store import StepOutcome, Store
 from registry_trust.core.desired import Desired, DesiredRegistry
-from registry_trust.core.layout import STORE, ClientPair, Layout, Material, lookup_names
+from registry_trust.core.layout import STORE, ClientPair, Layout, Material, entry_name, lookup_names, replaced_name
 from registry_trust.core.plan import ObservedRoot, Plan, Remove, Target, make_plan
 
 REGISTRY = "harbor.corp.example:5000"
@@ -27,8 +27,14 @@ PAIR_2 = ClientPair("client", b"the second certificate\n", b"the second key\n" *
 NOTHING = Desired({})
 
 
-def wanted(*cas: bytes, pairs: tuple[ClientPair, ...] = (), registry: str = REGISTRY, trusts=("a",)) -> Desired:
-    return Desired({registry: DesiredRegistry(registry, tuple(trusts), Material(cas, pairs))})
+def wanted(
+    *cas: bytes,
+    pairs: tuple[ClientPair, ...] = (),
+    registry: str = REGISTRY,
+    trusts=("a",),
+    replace: bool = False,
+) -> Desired:
+    return Desired({registry: DesiredRegistry(registry, tuple(trusts), Material(cas, pairs), replace)})
 
 
 def both(first: Desired, second: Desired) -> Desired:
@@ -88,6 +94,10 @@ class Root:
 
     def entry(self, registry: str = REGISTRY) -> Path:
         return self.path / lookup_names(self.layout, registry)[0]
+
+    def kept(self, registry: str = REGISTRY) -> Path:
+        """Where something is that our entry replaced."""
+        return self.path / replaced_name(self.entry(registry).name)
 
     def folder(self, registry: str = REGISTRY) -> Path:
         return self.path / STORE / self.entry(registry).name
@@ -158,11 +168,31 @@ def add_neighbours(path: Path) -> None:
     (path / "relative.example").symlink_to("mirror.example")
 
 
+THEIRS = b"their CA\n"
+"""What `add_theirs` puts where our entry is to be."""
+
+
+def add_theirs(root: Root) -> None:
+    """Put a directory of somebody else where our entry is to be."""
+    root.entry().mkdir(mode=0o750)
+    (root.entry() / "ca.crt").write_bytes(THEIRS)
+    (root.entry() / "ca.crt").chmod(0o640)
+
+
 def neighbours(path: Path) -> dict[str, tuple]:
-    """Return the fingerprint of all that `add_neighbours` made."""
+    """Return the fingerprint of all that `add_neighbours` and `add_theirs` made; of the latter wherever it is now."""
     found = fingerprint(path)
     tops = ("mirror.example", "lonely.example", "README", "elsewhere.example", "relative.example")
-    return {name: value for name, value in found.items() if name.split("/")[0] in tops}
+    mine = {name: value for name, value in found.items() if name.split("/")[0] in tops}
+    for entry in {entry_name(layout, REGISTRY) for layout in Layout}:
+        for place in (entry, replaced_name(entry)):
+            if (path / place).is_dir() and not (path / place).is_symlink():
+                mine |= {
+                    f"theirs{name.removeprefix(place)}": value
+                    for name, value in found.items()
+                    if name.split("/")[0] == place
+                }
+    return mine
 
 
 def missing_for_mounts() -> str:

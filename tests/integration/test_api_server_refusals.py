@@ -129,7 +129,10 @@ REFUSED = {
         trust(caCertificates=[{"secretKeyRef": {"name": "a", "key": "b", "namespace": "c"}}]),
         'strict decoding error: unknown field "spec.caCertificates[0].secretKeyRef.namespace"',
     ),
-    "a field of a later version": (trust(existingFilesPolicy="Refuse"), 'unknown field "spec.existingFilesPolicy"'),
+    "a policy that there is not": (
+        trust(existingFilesPolicy="Delete"),
+        'spec.existingFilesPolicy: Unsupported value: "Delete": supported values: "Refuse", "Replace"',
+    ),
     "a source that is none": (
         trust(caCertificates=[{}]),
         "spec.caCertificates[0]: Invalid value: must have exactly one of secretKeyRef, configMapKeyRef and inline",

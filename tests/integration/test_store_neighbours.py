@@ -14,6 +14,7 @@ from registry_trust.core.layout import STORE
 from registry_trust.core.plan import ObservedRoot
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState
+from tests.integration.interruptions import Calls, interrupted
 from tests.integration.roots import (
     CA_1,
     CA_2,
@@ -50,6 +51,19 @@ def test_the_files_of_others_never_change_in_bytes_mode_owner_or_time(root):
     for desired in (wanted(CA_1), wanted(CA_2, pairs=(PAIR_1,)), wanted(CA_2), NOTHING):
         root.bring_well(desired, immediately=True)
         assert neighbours(root.path) == before
+
+
+def test_a_removed_entry_beside_which_others_left_something_is_at_rest(root):
+    """Its manifest stays, and lists nothing any more: else each pass would remove the same again."""
+    root.bring_well(wanted(CA_1))
+    (root.folder() / "notes").mkdir()
+
+    root.bring_well(NOTHING, immediately=True)
+
+    assert json.loads((root.folder() / "owner.json").read_text())["generations"] == {}
+    with interrupted(Calls()) as calls:
+        root.bring_well(NOTHING, immediately=True)
+    assert calls.names == []
 
 
 def as_a_directory(path):

@@ -119,9 +119,9 @@ def test_a_link_that_is_reported_before_it_is_durable_is_caught_by_the_model(pla
     assert power_loss(place, cases=ROTATIONS[:1]).failed > 0
 
 
-def point_without_sync(root, folder, ownership):
+def point_without_sync(root, folder, ownership, *, replace):
     """Point, after which the root's names are never made durable."""
-    point(root, folder, ownership)
+    point(root, folder, ownership, replace=replace)
     root.sync = lambda: None
 
 
@@ -176,9 +176,18 @@ def test_nothing_of_others_is_changed_or_hidden_whatever_happens_in_whatever_ord
 
 
 def test_a_plan_that_hides_what_is_read_is_caught(monkeypatch):
-    monkeypatch.setattr(plan, "_conflict", lambda *_: None)
+    monkeypatch.setattr(plan, "_conflict", lambda *_, **__: None)
 
     assert neighbourhood(100, shortest=False).failed > 0
+
+
+def test_a_store_that_puts_nothing_back_is_caught(monkeypatch, place):
+    monkeypatch.setattr("registry_trust.agent.store.links.is_kept", lambda *_: False)
+    given_back = [case for case in CASES if case.scenario.name == "give-back"]
+    monkeypatch.setattr("tests.torture.crash.CASES", given_back[:1])
+
+    assert neighbourhood(150, shortest=False).failed > 0
+    assert crash(place, sample=20).failed > 0
 
 
 def test_a_pass_that_writes_every_time_is_caught(monkeypatch):

@@ -25,14 +25,14 @@ from registry_trust.agent.rollback import Applied
 from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.errors import StoreFailure
-from registry_trust.core.layout import STORE, Layout, Material, entry_name, lookup_names
+from registry_trust.core.layout import STORE, Layout, Material, entry_name, lookup_names, replaced_name
 from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState, TargetRow, TargetState
 from tests.integration.interruptions import Calls, interrupted, killed_at
 from tests.integration.roots import CA_1, CA_2, PAIR_1, PAIR_2, Clock, unfinished_names
 from tests.torture.figures import Figures
-from tests.torture.neighbours import attributes, chosen, keys_below, mark
+from tests.torture.neighbours import Attributes, attributes, chosen, follow, keys_below, mark
 
 GOAL = 500
 
@@ -54,15 +54,15 @@ class Neighbourhood(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(dir=memory, prefix="registry-trust-torture-"))
         self.layout = layout
         self.roots = (self.folder / "first", self.folder / "second")
-        for root in self.roots:
-            root.mkdir()
         self.outside = self.folder / "outside"
-        self.outside.mkdir()
+        for folder in (*self.roots, self.outside):
+            folder.mkdir()
         (self.outside / "ca.crt").write_bytes(b"theirs, from outside\n")
         self.ours = self.roots[1 if second else 0]
         self.chain = (self.ours,) if layout is Layout.DOCKER else self.roots
         self.clock = Clock()
         self.desired: dict[str, Material] = {}
+        self.replacing: set[str] = set()
         self.theirs: set[Path] = {self.outside}
         self.orphans: set[str] = set()
         self.figures.count += 1
@@ -76,7 +76,8 @@ class Neighbourhood(RuleBasedStateMachine):
             self.passes._stores[str(root)] = Store(str(root), monotonic=self.clock)
 
     def turn(self) -> PassResult:
-        desired = {name: DesiredRegistry(name, ("a",), material) for name, material in self.desired.items()}
+        wanted = self.desired.items()
+        desired = {name: DesiredRegistry(name, ("a",), files, name in self.replacing) for name, files in wanted}
         path = str(self.ours)
         target = Target(path, self.layout, tuple(str(root) for root in self.chain))
         row = TargetRow(path, self.layout.value, TargetState.READ)
@@ -84,6 +85,9 @@ class Neighbourhood(RuleBasedStateMachine):
 
     def entry(self, registry: str) -> Path:
         return self.ours / entry_name(self.layout, registry)
+
+    def kept(self, registry: str) -> Path:
+        return self.ours / replaced_name(self.entry(registry).name)
 
     def is_linked(self, registry: str) -> bool:
         entry = self.entry(registry)
@@ -103,17 +107,27 @@ class Neighbourhood(RuleBasedStateMachine):
         readings = {
             registry: found
             for registry in REGISTRIES
-            if (found := chosen(self.layout, self.chain, registry)) is not None
+            if registry not in self.replacing
+            and (found := chosen(self.layout, self.chain, registry)) is not None
             and found[1]
             and not (found[0] == self.entry(registry) and self.is_linked(registry))
             # Our link is in place, and somebody took away what it leads to: that is repaired.
             and not (self.is_linked(registry) and not self.entry(registry).exists())
         }
         act()
+        self.follow_what_changed_places(before)
         assert {path: attributes(path) for path in self.theirs} == before, f"{action} changed somebody else's files"
         for registry, found in readings.items():
             assert chosen(self.layout, self.chain, registry) == found, f"{action} hid what was read for {registry}"
         self.figures.add("comparisons of all foreign files")
+
+    def follow_what_changed_places(self, before: dict[Path, Attributes]) -> None:
+        for registry in REGISTRIES:
+            entry, kept = self.entry(registry), self.kept(registry)
+            if (registry in self.replacing and follow(before, self.theirs, entry, kept)) or (
+                registry not in self.desired and follow(before, self.theirs, kept, entry)
+            ):
+                self.figures.add("things that changed places")
 
     @rule()
     def agent_makes_a_pass(self) -> None:
@@ -138,13 +152,15 @@ class Neighbourhood(RuleBasedStateMachine):
 
     # The admin
 
-    @rule(registry=st.sampled_from(REGISTRIES), content=st.sampled_from(CONTENTS))
-    def admin_wants(self, registry: str, content: Material) -> None:
+    @rule(registry=st.sampled_from(REGISTRIES), content=st.sampled_from(CONTENTS), replace=st.booleans())
+    def admin_wants(self, registry: str, content: Material, *, replace: bool) -> None:
         self.desired[registry] = content
+        (self.replacing.add if replace else self.replacing.discard)(registry)
 
     @rule(registry=st.sampled_from(REGISTRIES))
     def admin_no_longer_wants(self, registry: str) -> None:
         self.desired.pop(registry, None)
+        self.replacing.discard(registry)
 
     # The neighbours
 
@@ -187,6 +203,14 @@ class Neighbourhood(RuleBasedStateMachine):
             self.entry(registry).unlink()
             self.orphans.discard(registry)
             self.put(self.entry(registry), kind)
+
+    @rule(registry=st.sampled_from(REGISTRIES), kind=st.sampled_from(("ca", "file", "outside")), back=st.booleans())
+    def neighbour_gives_way(self, registry: str, kind: str, *, back: bool) -> None:
+        self.put(self.entry(registry), kind)
+        self.admin_wants(registry, CONTENTS[1], replace=True)
+        self.watched("a pass", self.turn)
+        if back:
+            self.admin_no_longer_wants(registry)
 
     @precondition(lambda self: len(self.theirs) > 1)
     @rule(number=st.integers(0, 30), edit=st.booleans())
@@ -289,6 +313,8 @@ class Neighbourhood(RuleBasedStateMachine):
         entry = self.entry(registry)
         if state is None:
             assert not self.is_linked(registry) or registry in self.orphans, f"{entry} is still there"
+            if os.path.lexists(self.kept(registry)) and registry not in self.orphans:
+                assert os.path.lexists(entry), f"what stood at {entry} was not put back"
         elif state is RowState.CURRENT:
             assert self.is_linked(registry)
             material = self.desired[registry]

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from registry_trust.core.layout import STORE, Layout, lookup_names
 
+Attributes = tuple[object, ...]
+"""What `attributes` returns."""
+
 Reading = tuple[Path, dict[str, bytes]]
 """The directory that a reader chooses, and the files in it that it would load."""
 
@@ -35,7 +38,7 @@ def chosen(layout: Layout, chain: tuple[Path, ...], registry: str) -> Reading | 
     return None
 
 
-def attributes(path: Path) -> tuple[object, ...]:
+def attributes(path: Path) -> Attributes:
     """Return everything that must not change of somebody else's file or directory, and of all below it."""
     status = path.lstat()
     content: object = b""
@@ -48,6 +51,27 @@ def attributes(path: Path) -> tuple[object, ...]:
     names = [] if stat.S_ISLNK(status.st_mode) else sorted(os.listxattr(path))
     extended = tuple((name, os.getxattr(path, name)) for name in names)
     return (status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns, status.st_nlink, extended, content)
+
+
+def follow(known: dict[Path, Attributes], theirs: set[Path], old: Path, new: Path) -> bool:
+    """Take something of somebody else for moved where it is not at one place any more and at another now.
+
+    Args:
+        known: what is known of everything of others, by the path that it had; that of what moved is changed.
+        theirs: the paths of everything of others, likewise.
+        old: where it was.
+        new: where it may be now, and nothing of others was.
+    """
+    if old not in known or new in known or not os.path.lexists(new):
+        return False
+    if os.path.lexists(old) and attributes(old) == known[old]:
+        return False
+    for path in [path for path in known if path.is_relative_to(old)]:
+        moved = new / path.relative_to(old)
+        theirs.discard(path)
+        theirs.add(moved)
+        known[moved] = known.pop(path)
+    return True
 
 
 def keys_below(roots: tuple[Path, ...]) -> Iterator[Path]:

@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 
 from registry_trust.agent.single_pass import apply_once
-from tests.integration.roots import NOTHING, Root, neighbours
+from tests.integration.roots import NOTHING, Root
 from tests.torture.figures import Figures
 from tests.torture.recording import Change, Data, Mode, Names, Node, Recording, Reported, Sync, recorded
 from tests.torture.scenarios import CASES, Case, Template, act, after_restart, at_rest, target
@@ -176,9 +176,9 @@ def _judge(
     tree: Mapping[int, Node], recording: Recording, template: Template, path: Path, *, done: bool
 ) -> tuple[str, str]:
     lay_out(tree, recording.root, path)
-    template.neighbours = neighbours(path)  # The same ones, laid out anew: with other times.
+    lost = template.laid_out_anew(path)
     root = Root(path, template.case.layout)
-    torn = at_rest(root, template.case.scenario, done=done)
+    torn = lost or at_rest(root, template.case.scenario, done=done)
     wrong = after_restart(root, template)
     shutil.rmtree(path)
     return torn, wrong

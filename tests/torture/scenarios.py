@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from registry_trust.agent.single_pass import apply_once
 from registry_trust.core.desired import Desired
@@ -21,8 +22,11 @@ from tests.integration.roots import (
     OTHER,
     PAIR_1,
     PAIR_2,
+    REGISTRY,
+    THEIRS,
     Root,
     add_neighbours,
+    add_theirs,
     both,
     copy,
     files_of,
@@ -55,6 +59,13 @@ class Scenario:
     edit: bool = False
     """Somebody edited our file: that content is the old one, and the edited file is theirs."""
     uninstall: bool = False
+    theirs: bool = False
+    """Somebody else's directory stands where the entry is to be."""
+
+    @property
+    def stays(self) -> bool:
+        """Say whether the entry is ours in the end."""
+        return not self.uninstall and REGISTRY in self.after.registries
 
     def __str__(self) -> str:
         return self.name
@@ -80,6 +91,12 @@ SCENARIOS = [
     Scenario("drop-pair", PAIRED_1, wanted(CA_1), READ_1, files_of(CA_1), 15),
     Scenario("remove", PAIRED_1, NOTHING, READ_1, None, 12),
     Scenario("repair", wanted(CA_1), wanted(CA_1), {"ca.crt": b"edited"}, files_of(CA_1), 15, edit=True),
+]
+REPLACING = wanted(CA_1, pairs=(PAIR_1,), replace=True)
+GIVEN_BACK = {"ca.crt": THEIRS}
+SCENARIOS += [
+    Scenario("replace", None, REPLACING, GIVEN_BACK, READ_1, 30, theirs=True),
+    Scenario("give-back", REPLACING, NOTHING, READ_1, GIVEN_BACK, 12, theirs=True),
 ]
 UNINSTALL = Scenario("uninstall", PAIRED_1, NOTHING, READ_1, None, 12, uninstall=True)
 
@@ -110,6 +127,8 @@ def prepared(scenario: Scenario, layout: Layout, path: Path) -> Root:
     """Return a root with other people's files, another registry of ours and the scenario's content before."""
     root = Root(path, layout)
     add_neighbours(root.path)
+    if scenario.theirs:
+        add_theirs(root)
     if scenario.before is not None:
         root.bring_well(both(scenario.before, NEIGHBOUR))
     if scenario.edit:
@@ -129,6 +148,18 @@ class Template:
         self.case = case
         self.root = prepared(case.scenario, case.layout, path)
         self.neighbours = neighbours(path)
+        self.others = self._without_times(self.neighbours)
+
+    @staticmethod
+    def _without_times(found: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        return {name: (*value[:3], value[4]) for name, value in found.items()}
+
+    def laid_out_anew(self, path: Path) -> str:
+        """Take a copy's times for those to be kept; say whether it has everything of others, empty if so."""
+        self.neighbours = neighbours(path)
+        found = self._without_times(self.neighbours)
+        lost = sorted(name for name in self.others if found.get(name) != self.others[name])
+        return f"of somebody else's files these are lost or changed: {lost}" if lost else ""
 
     def copied_to(self, path: Path) -> Root:
         """Return a root that is a copy of it."""
@@ -202,11 +233,11 @@ def _after_restart(root: Root, template: Template) -> str:
 
 def _after_garbage(root: Root, scenario: Scenario) -> str:
     root.bring_well(target(scenario), immediately=True)
-    entries = {OTHER, "state.json"} | ({root.entry().name} if scenario.new is not None else set())
+    entries = {OTHER, "state.json"} | ({root.entry().name} if scenario.stays else set())
     found = {path.name for path in (root.path / STORE).iterdir()}
     if found != entries:
         return f"the store holds {sorted(found)}"
-    if scenario.new is not None:
+    if scenario.stays:
         generations = [path for path in root.folder().iterdir() if path.is_dir()]
         # An edited file is somebody else's now: it stays, and so does the generation around it.
         if len(generations) != (2 if scenario.edit else 1):

@@ -228,8 +228,9 @@ BAD: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
         trust(caCertificates=[{**CA, "skip": 1}]), S, "spec.caCertificates[0].skip",
         "is not a field of a RegistryTrust; the fields here are configMapKeyRef, inline, secretKeyRef",
     ),
-    "a field of a later version": (
-        trust(existingFilesPolicy="Replace"), S, "spec.existingFilesPolicy", "is not a field of a RegistryTrust",
+    "a policy that there is not": (
+        trust(existingFilesPolicy="Delete"), S, "spec.existingFilesPolicy",
+        '"Delete" is not known; write one of Refuse or Replace',
     ),
     "suspend as a word": (trust(suspend="yes"), S, "spec.suspend", '"yes" is a string; write true or false'),
     "a spec that is a list": (trust() | {"spec": []}, S, "spec", "the value is a list; write a mapping with fields"),

@@ -10,10 +10,10 @@ import pytest
 from registry_trust.compiler.compile import Compiled, TrustInput, compile_bundle
 from registry_trust.compiler.content import Checker
 from registry_trust.compiler.sources import SourceKind, SourceObject, Sources
-from registry_trust.core.bundle import Bundle, TrustState
+from registry_trust.core.bundle import INDEX_KEY, Bundle, TrustState
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.reasons import Reason
-from registry_trust.core.trust import ClientSource, ConfigMapKeyRef, SecretKeyRef, Trust
+from registry_trust.core.trust import ClientSource, ConfigMapKeyRef, ExistingFilesPolicy, SecretKeyRef, Trust
 from tests.cluster.pki import Authority
 
 NOW = time.time()
@@ -73,9 +73,22 @@ def test_compiling_the_same_again_changes_nothing_and_keeps_the_serial() -> None
 
 def test_the_bundle_survives_its_own_format() -> None:
     given = sources(ca={"ca.crt": FIRST.pem}, pair={"tls.crt": NODE.certificate, "tls.key": NODE.key})
-    bundle = compiled([trust(client_sources=(ClientSource("pair"),))], given).bundle
+    replacing = trust(client_sources=(ClientSource("pair"),), existing_files=ExistingFilesPolicy.REPLACE)
+    bundle = compiled([replacing, trust(name="refusing")], given).bundle
 
     assert decode(encode(bundle)) == bundle
+    policies = [one.content.existing_files for one in bundle.trusts if one.content is not None]
+    assert sorted(policies) == [ExistingFilesPolicy.REFUSE, ExistingFilesPolicy.REPLACE]
+
+
+def test_a_policy_of_a_later_version_touches_nobody_s_files() -> None:
+    data = encode(compiled([trust(existing_files=ExistingFilesPolicy.REPLACE)]).bundle)
+    later = data | {INDEX_KEY: data[INDEX_KEY].replace(b'"Replace"', b'"Devour"')}
+
+    content = decode(later).trusts[0].content
+
+    assert content is not None
+    assert content.existing_files is ExistingFilesPolicy.REFUSE
 
 
 def test_a_certificate_that_many_trusts_share_is_stored_once() -> None:

@@ -7,13 +7,23 @@ from registry_trust.core.desired import desired_state
 from registry_trust.core.layout import Material
 from registry_trust.core.reasons import Reason
 from registry_trust.core.selection import NodeSelector
+from registry_trust.core.trust import ExistingFilesPolicy
 
 BLOBS = {name: f"<{name}>".encode() for name in ("ca1", "ca2", "cert1", "key1", "cert2", "key2")}
 PAIR = ClientPairRef("client", "cert1", "key1")
 
 
-def trust(name, *, registries=("r.example",), ca=("ca1",), pairs=(), selector=None, state=TrustState.ACTIVE):
-    return IndexedTrust(name, f"uid-{name}", 1, state, TrustContent(registries, ca, pairs, selector))
+def trust(
+    name,
+    *,
+    registries=("r.example",),
+    ca=("ca1",),
+    pairs=(),
+    selector=None,
+    state=TrustState.ACTIVE,
+    policy=ExistingFilesPolicy.REFUSE,
+):
+    return IndexedTrust(name, f"uid-{name}", 1, state, TrustContent(registries, ca, pairs, selector, policy))
 
 
 def desired(*trusts, labels=None, **options):
@@ -43,6 +53,15 @@ def test_several_trusts_for_one_registry_add_up():
     assert [(pair.name, pair.certificate, pair.key) for pair in item.material.client_pairs] == [
         ("client", b"<cert1>", b"<key1>")
     ]
+
+
+def test_one_trust_that_says_replace_is_enough_and_only_where_it_selects_the_node():
+    replacing = trust("b", selector=NodeSelector((("pool", "gpu"),)), policy=ExistingFilesPolicy.REPLACE)
+
+    gpu = desired(trust("a"), replacing, labels={"pool": "gpu"})
+    web = desired(trust("a"), replacing, labels={"pool": "web"})
+
+    assert [state.registries["r.example"].replace for state in (gpu, web)] == [True, False]
 
 
 def test_the_files_stay_the_same_when_one_trust_takes_over_from_another():

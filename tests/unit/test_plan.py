@@ -39,8 +39,8 @@ def own(layout=Layout.DOCKER, **changes):
     return {entry_name(layout, REGISTRY): OwnEntry(REGISTRY, **{**values, **changes})}
 
 
-def plan(desired=WANTED, *, own=None, foreign=None, layout=Layout.DOCKER, chain=(), **others):
-    roots = {ROOT: ObservedRoot(own or {}, foreign or {})}
+def plan(desired=WANTED, *, own=None, foreign=None, kept=(), layout=Layout.DOCKER, chain=(), **others):
+    roots = {ROOT: ObservedRoot(own or {}, foreign or {}, kept=frozenset(kept))}
     roots |= {{"earlier": EARLIER, "later": LATER}[name]: observed for name, observed in others.items()}
     return make_plan(Target(ROOT, layout, chain), desired, roots)
 
@@ -114,6 +114,57 @@ def test_an_entry_of_somebody_else_is_left_alone_and_named():
     assert made.rows[0].message.startswith(
         f"{ROOT}/{REGISTRY} is a directory (with ca.crt) that registry-trust did not"
     )
+
+
+REPLACING = Desired({REGISTRY: DesiredRegistry(REGISTRY, ("a",), MATERIAL, replace=True)})
+KEPT = f"{ROOT}/.registry-trust-replaced.{REGISTRY}"
+
+
+def test_with_replace_an_entry_of_somebody_else_gives_way_and_the_row_says_where_it_is():
+    made = plan(REPLACING, foreign={REGISTRY: DIRECTORY})
+
+    (step,) = made.steps
+    assert (step.replace, step.repair) == (True, False)
+    assert reasons(made) == [(RowState.CURRENT, Reason.EXISTING_FILES_REPLACED)]
+    assert f"that is kept as {KEPT}, and is put back" in made.rows[0].message
+
+
+def test_of_several_good_rows_the_one_with_something_to_say_counts():
+    plain, telling = (RegistryRow(REGISTRY, RowState.CURRENT, digest(), reason=why) for why in ("", "Why"))
+
+    for first, second in ((plain, telling), (telling, plain)):
+        assert merge_rows([(Target(ROOT, Layout.DOCKER), [first]), (Target(LATER, Layout.DOCKER), [second])]) == (
+            telling,
+        )
+
+
+def test_with_replace_only_one_thing_is_kept_and_a_second_one_is_a_conflict():
+    made = plan(REPLACING, own=own(generation=""), foreign={REGISTRY: DIRECTORY}, kept={REGISTRY})
+
+    assert made.steps == ()
+    assert reasons(made) == [(RowState.FAILED, Reason.FOREIGN_FILE)]
+    assert f"kept as {KEPT}; one of the two must be moved away" in made.rows[0].message
+
+
+def test_what_is_kept_is_put_back_even_where_our_link_is_gone_unless_the_place_is_taken():
+    removed = own(generation="", digest="", intact=False)
+
+    assert plan(Desired({}), own=removed, kept={REGISTRY}).steps == (Remove(REGISTRY),)
+    assert plan(Desired({}), own=removed, kept={REGISTRY}, foreign={REGISTRY: DIRECTORY}).steps == ()
+
+
+def test_with_replace_what_would_be_hidden_is_hidden_and_said():
+    made = plan(REPLACING, later=ObservedRoot(foreign={REGISTRY: DIRECTORY}), chain=(ROOT, LATER))
+
+    assert [step.entry for step in made.steps] == [REGISTRY]
+    assert reasons(made) == [(RowState.CURRENT, Reason.EXISTING_FILES_REPLACED)]
+    assert f"hides {LATER}/{REGISTRY}, which registry-trust did not write" in made.rows[0].message
+
+
+def test_with_replace_what_is_read_first_elsewhere_still_fails():
+    made = plan(REPLACING, earlier=ObservedRoot(foreign={REGISTRY: DIRECTORY}), chain=(EARLIER, ROOT))
+
+    assert reasons(made) == [(RowState.FAILED, Reason.SHADOWED)]
 
 
 def test_an_entry_that_somebody_put_in_place_of_ours_is_left_alone_too():

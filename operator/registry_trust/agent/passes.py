@@ -13,6 +13,7 @@ from registry_trust.agent.rollback import Applied
 from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired
 from registry_trust.core.errors import StoreFailure
+from registry_trust.core.layout import replaced_name
 from registry_trust.core.plan import ObservedRoot, Plan, Remove, Step, Switch, Target, make_plan, merge_rows
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState, TargetRow, TargetState
@@ -77,6 +78,8 @@ class Passes:
             states = self._states(opened)
             for root in opened.observed.values():
                 for own in root.own.values():
+                    if not own.digest:
+                        continue  # Removed; only what it replaced is kept.
                     message = "kept as it is: no usable bundle was received yet"
                     rows[own.registry] = RegistryRow(
                         own.registry, RowState.HELD, own.digest, Reason.BUNDLE_MISSING, message
@@ -226,6 +229,8 @@ class Passes:
             self._applied.pop(key, None)
             log.info("removed %s/%s", path, entry)
         elif isinstance(step, Switch):
+            if step.replace:
+                log.warning("replaced %s/%s, which is kept as %s/%s", path, entry, path, replaced_name(entry))
             if self._is_repair(key, step):
                 self.repairs.record(key, now)
                 if not self.repairs.is_contested(key, now):

@@ -67,7 +67,7 @@ def apply_once(
     with store.lock():
         observed = store.observe()
         if remove:
-            steps: tuple[Step, ...] = tuple(Remove(entry) for entry in observed.own)
+            steps: tuple[Step, ...] = tuple(Remove(entry) for entry in observed.own if observed.to_remove(entry))
         else:
             plan = make_plan(Target(shown, layout, chain), desired, {**(others or {}), shown: observed})
             steps, rows = plan.steps, plan.rows

@@ -16,7 +16,7 @@ from registry_trust.core.duration import parse_duration
 from registry_trust.core.errors import InvalidField, RegistryTrustError
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
-from registry_trust.core.trust import DEFAULT_CA_RETENTION, Trust
+from registry_trust.core.trust import DEFAULT_CA_RETENTION, ExistingFilesPolicy, Trust
 
 API_VERSION = f"{GROUP}/{VERSION}"
 
@@ -57,6 +57,7 @@ def parse_trust(obj: Mapping[str, object]) -> Trust:
         client_sources=tuple(pair.to_core() for pair in spec.client_certificates or ()),
         selector=spec.node_selector.to_core() if spec.node_selector is not None else None,
         ca_retention=parse_duration(spec.ca_retention) if spec.ca_retention is not None else DEFAULT_CA_RETENTION,
+        existing_files=spec.existing_files_policy or ExistingFilesPolicy.REFUSE,
         suspend=bool(spec.suspend),
     )
 

@@ -14,7 +14,7 @@ from registry_trust.api.trust_status import RegistryTrustStatus
 from registry_trust.core.duration import DURATION, parse_duration
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
-from registry_trust.core.trust import DEFAULT_CLIENT_NAME
+from registry_trust.core.trust import DEFAULT_CLIENT_NAME, ExistingFilesPolicy
 
 KIND = "RegistryTrust"
 PLURAL = "registrytrusts"
@@ -154,6 +154,18 @@ class RegistryTrustSpec(APIModel):
             "status.certificates[].retainedUntil shows what stays and until when.",
         ),
         AfterValidator(lambda text: text if text is None else _not_too_long(text)),
+    ] = None
+    existing_files_policy: Annotated[
+        ExistingFilesPolicy | None,
+        Field(
+            strict=False,  # a manifest has the word, not the enum's member
+            description="What an agent does where files that registry-trust did not write are in a registry's place. "
+            "Refuse (the default) leaves them alone, and that node says ForeignFile or WouldShadow. Replace puts them "
+            "aside in one step, keeps them beside the entry on that node, and puts them back when the entry goes: "
+            "when the trust or the registry in it is removed, and at an uninstallation that removes files. It counts "
+            "when a place is taken: Refuse later on gives nothing back. Where several trusts name a registry, one "
+            "that says Replace is enough.",
+        ),
     ] = None
     suspend: Annotated[
         bool | None,

@@ -122,6 +122,7 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
         ca_certificates=tuple(sorted(authorities)),
         client_certificates=tuple(pairs),
         selector=trust.selector,
+        existing_files=trust.existing_files,
     )
     ordered = tuple(sorted(origins, key=lambda origin: (origin.source, origin.reference)))
     return Checked(content, blobs, tuple(certificates), (), tuple(warnings), ordered)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from registry_trust.core.selection import NodeSelector
+from registry_trust.core.trust import ExistingFilesPolicy
 
 SCHEMA = 1
 """Version of `index.json`. A reader that knows less than `minReader` keeps what it has."""
@@ -46,6 +47,7 @@ class TrustContent:
     ca_certificates: tuple[str, ...] = ()
     client_certificates: tuple[ClientPairRef, ...] = ()
     selector: NodeSelector | None = None
+    existing_files: ExistingFilesPolicy = ExistingFilesPolicy.REFUSE
 
     def references(self) -> Iterable[str]:
         """Yield every blob that this content needs."""

@@ -21,6 +21,7 @@ from registry_trust.core.bundle import (
 from registry_trust.core.errors import InvalidField, UnusableBundle
 from registry_trust.core.reasons import Reason
 from registry_trust.core.selection import NodeSelector, Operator, Requirement
+from registry_trust.core.trust import ExistingFilesPolicy
 
 PART = "0"
 """The Secret that holds a blob: one today; a reference names it, so that more can follow."""
@@ -128,6 +129,8 @@ def _encode_trust(trust: IndexedTrust) -> dict[str, Any]:
         ]
         if content.selector is not None:
             encoded["nodeSelector"] = encode_selector(content.selector)
+        if content.existing_files is not ExistingFilesPolicy.REFUSE:
+            encoded["existingFilesPolicy"] = content.existing_files.value
         if trust.origins:
             places = {reference: place for place, reference in enumerate(content.ca_certificates)}
             encoded["origins"] = [
@@ -168,6 +171,7 @@ def _decode_trust(entry: Mapping[str, Any]) -> IndexedTrust:
             ca_certificates=tuple(_decode_reference(text) for text in entry.get("ca", ())),
             client_certificates=tuple(_decode_pair(pair) for pair in entry.get("client", ())),
             selector=None if selector is None else decode_selector(selector),
+            existing_files=_decode_policy(entry.get("existingFilesPolicy")),
         )
     state = TrustState(entry["state"])
     if content is None and state is TrustState.ACTIVE:
@@ -196,6 +200,11 @@ def _decode_pair(pair: Mapping[str, Any]) -> ClientPairRef:
     if not name or not all(c.isascii() and (c.isalnum() or c in "-.") for c in name) or name.startswith("."):
         raise ValueError("name")
     return ClientPairRef(name, _decode_reference(pair["certificate"]), _decode_reference(pair["key"]))
+
+
+def _decode_policy(word: object) -> ExistingFilesPolicy:
+    """Return the policy; a word of a later version is refused like none: only what is understood touches files."""
+    return ExistingFilesPolicy.REPLACE if word == ExistingFilesPolicy.REPLACE.value else ExistingFilesPolicy.REFUSE
 
 
 def _decode_reference(text: str) -> str:

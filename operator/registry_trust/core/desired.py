@@ -9,15 +9,20 @@ from registry_trust.core.bundle import Bundle, IndexedTrust
 from registry_trust.core.layout import ClientPair, Material
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
+from registry_trust.core.trust import ExistingFilesPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredRegistry:
-    """One registry's material on a node, and the names of the trusts that it comes from, in index order."""
+    """One registry's material on a node, and the names of the trusts that it comes from, in index order.
+
+    With `replace`, somebody else's files in its place give way: one of the trusts says so.
+    """
 
     registry: str
     trusts: tuple[str, ...]
     material: Material = field(repr=False)
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,13 @@ def desired_state(bundle: Bundle, labels: Mapping[str, str]) -> Desired:
     conflicts: list[RegistryRow] = []
     for registry, trusts in sorted(by_registry.items()):
         material, lost = _unite(registry, trusts, bundle.blobs)
-        registries[registry] = DesiredRegistry(registry, tuple(trust.name for trust in trusts), material)
+        policies = {trust.content.existing_files for trust in trusts if trust.content is not None}
+        registries[registry] = DesiredRegistry(
+            registry,
+            tuple(trust.name for trust in trusts),
+            material,
+            replace=ExistingFilesPolicy.REPLACE in policies,
+        )
         conflicts.extend(lost)
     return Desired(registries, held, tuple(conflicts))
 

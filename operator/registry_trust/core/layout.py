@@ -12,6 +12,13 @@ from registry_trust.core import registry as registry_names
 STORE = ".registry-trust"
 """The folder inside each root that holds generations and manifests; no runtime looks into it."""
 
+REPLACED = ".registry-trust-replaced."
+"""Before an entry's name: what stood in its place before, kept in the same root until the entry goes.
+
+In the same root, because a rename inside one directory can't be half done by a power loss, and because it needs no
+permission on the directory that is renamed, whoever owns it.
+"""
+
 PRIVATE_FILE = 0o600
 PUBLIC_FILE = 0o644
 PRIVATE_DIRECTORY = 0o700
@@ -63,6 +70,11 @@ def entry_name(layout: Layout, registry: str) -> str:
     """
     host, port = registry_names.split(registry)
     return f"{host}_{port}_" if layout is Layout.CONTAINERD and port else registry
+
+
+def replaced_name(entry: str) -> str:
+    """Return the name under which a root keeps what an entry replaced."""
+    return f"{REPLACED}{entry}"
 
 
 def lookup_names(layout: Layout, registry: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from registry_trust.core.desired import Desired, DesiredRegistry
-from registry_trust.core.layout import Layout, content_hash, entry_name, lookup_names
+from registry_trust.core.layout import Layout, content_hash, entry_name, lookup_names, replaced_name
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 
@@ -35,8 +35,9 @@ class Target:
 class OwnEntry:
     """An entry that this installation wrote.
 
-    `generation` is what the link points to, and empty where the link is gone; `digest` is that generation's content
-    hash; `intact` says that the files are exactly those of the manifest (names, bytes, modes, owner) and nothing else.
+    `generation` is what the link points to, and empty where the link is gone; `digest` is the content hash of what it
+    points to or is to point to, and empty where the entry was removed; `intact` says that the files are exactly those
+    of the manifest (names, bytes, modes, owner) and nothing else.
     """
 
     registry: str
@@ -64,26 +65,36 @@ class ObservedRoot:
     """What a root holds: our entries by name (also those whose link is gone), and everybody else's.
 
     `unreadable` are entries in the store at which the system refuses to look, with its words: whose they are and what
-    is in them is not known, so they are left as they are.
+    is in them is not known, so they are left as they are. `kept` are the entries of which the root keeps what they
+    replaced.
     """
 
     own: Mapping[str, OwnEntry] = field(default_factory=dict)
     foreign: Mapping[str, ForeignEntry] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
 
     def linked(self, name: str) -> bool:
         """Say whether `name` is one of our entries and in place."""
         return name in self.own and bool(self.own[name].generation) and name not in self.foreign
 
+    def to_remove(self, name: str) -> bool:
+        """Say whether an entry of ours that nobody wants has something to be taken away, or to be put back."""
+        return bool(self.own[name].digest) or (name in self.kept and name not in self.foreign)
+
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Build a new generation of these files and point the entry to it."""
+    """Build a new generation of these files and point the entry to it.
+
+    With `replace`, somebody else's files that stand in its place are put aside in the same step.
+    """
 
     entry: str
     desired: DesiredRegistry
     digest: str
     repair: bool = False
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +107,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Take the entry away; its generations follow later."""
+    """Take the entry away, and put back what it replaced; its generations follow later."""
 
     entry: str
 
@@ -122,8 +133,8 @@ def make_plan(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot
         roots: what every observed root holds, by path; the target's own must be among them. A root of the target's
             chain that is not mounted is simply not known.
 
-    Nothing that this installation did not write is ever changed, removed or hidden: where that would happen the plan
-    has a failing row in place of a step.
+    Nothing that this installation did not write is ever changed or removed, and only what a trust says `Replace` for
+    is put aside or hidden: elsewhere the plan has a failing row in place of a step.
     """
     observed = roots[target.path]
     steps: list[Step] = []
@@ -139,29 +150,38 @@ def make_plan(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot
         if own is not None and desired.held.intersection(own.trusts):
             rows.append(_held(registry, own, desired.held))
             continue
-        conflict = _conflict(target, registry, entry, roots)
+        conflict = _conflict(target, registry, entry, roots, replace=item.replace)
         if conflict is not None:
             rows.append(conflict)
             continue
         digest = content_hash(target.layout, registry, item.material)
         if own is None or own.digest != digest or not own.intact or not own.generation:
-            steps.append(Switch(entry, item, digest, repair=own is not None and own.digest == digest))
+            repair = own is not None and own.digest == digest
+            steps.append(Switch(entry, item, digest, repair, replace=entry in observed.foreign))
         elif own.trusts != item.trusts:
             steps.append(Record(entry, item.trusts))
-        rows.append(RegistryRow(registry, RowState.CURRENT, generation=digest))
+        rows.append(_current(target, registry, entry, digest, roots, replace=item.replace))
+    removals, kept = _unwanted(observed, desired, wanted)
+    return Plan(target, (*steps, *removals), (*rows, *kept))
+
+
+def _unwanted(observed: ObservedRoot, desired: Desired, wanted: set[str]) -> tuple[list[Step], list[RegistryRow]]:
+    """Return the steps and rows for entries that the node is not to have."""
+    steps: list[Step] = []
+    rows: list[RegistryRow] = []
     for entry, own in observed.own.items():
         if entry in wanted:
             continue
         if desired.held.intersection(own.trusts):
             rows.append(_held(own.registry, own, desired.held))
-        else:
+        elif observed.to_remove(entry):
             steps.append(Remove(entry))
     rows.extend(
         _failed(entry, Reason.WRITE_FAILED, message)
         for entry, message in observed.unreadable.items()
         if entry not in wanted
     )
-    return Plan(target, tuple(steps), tuple(rows))
+    return steps, rows
 
 
 def _held(registry: str, own: OwnEntry, held: frozenset[str]) -> RegistryRow:
@@ -175,10 +195,37 @@ def _held(registry: str, own: OwnEntry, held: frozenset[str]) -> RegistryRow:
     )
 
 
-def _conflict(target: Target, registry: str, entry: str, roots: Mapping[str, ObservedRoot]) -> RegistryRow | None:
+def _current(
+    target: Target, registry: str, entry: str, digest: str, roots: Mapping[str, ObservedRoot], *, replace: bool
+) -> RegistryRow:
+    """Return the row of an entry that is or is about to be in place, and what gave way to it."""
+    observed = roots[target.path]
+    if entry in observed.foreign or entry in observed.kept:
+        message = (
+            f"{target.path}/{entry} took the place of what registry-trust did not write; that is kept as "
+            f"{target.path}/{replaced_name(entry)}, and is put back when this entry goes"
+        )
+        return RegistryRow(registry, RowState.CURRENT, digest, Reason.EXISTING_FILES_REPLACED, message)
+    hidden = _around(target, registry, entry, roots)[1] if replace else None
+    if hidden is not None:
+        message = f"{target.path}/{entry} hides {hidden}, which registry-trust did not write and leaves as it is"
+        return RegistryRow(registry, RowState.CURRENT, digest, Reason.EXISTING_FILES_REPLACED, message)
+    return RegistryRow(registry, RowState.CURRENT, generation=digest)
+
+
+def _conflict(
+    target: Target, registry: str, entry: str, roots: Mapping[str, ObservedRoot], *, replace: bool
+) -> RegistryRow | None:
     """Return the failing row where writing the entry would touch or hide somebody else's, or would be hidden."""
     foreign = roots[target.path].foreign.get(entry)
-    if foreign is not None:
+    if foreign is not None and replace and entry in roots[target.path].kept:
+        return _failed(
+            registry,
+            Reason.FOREIGN_FILE,
+            f"{target.path}/{entry} is {foreign.description} that somebody put there after registry-trust had replaced "
+            f"something else, which is kept as {target.path}/{replaced_name(entry)}; one of the two must be moved away",
+        )
+    if foreign is not None and not replace:
         return _failed(
             registry,
             Reason.FOREIGN_FILE,
@@ -192,7 +239,7 @@ def _conflict(target: Target, registry: str, entry: str, roots: Mapping[str, Obs
             Reason.SHADOWED,
             f"{hiding} is not written by registry-trust and is read in place of {target.path}/{entry}; move it away",
         )
-    if hidden is not None and not roots[target.path].linked(entry):
+    if hidden is not None and not replace and not roots[target.path].linked(entry):
         return _failed(
             registry,
             Reason.WOULD_SHADOW,
@@ -233,14 +280,21 @@ def _failed(registry: str, reason: Reason, message: str) -> RegistryRow:
 
 
 def merge_rows(by_target: Sequence[tuple[Target, Sequence[RegistryRow]]]) -> tuple[RegistryRow, ...]:
-    """Unite the rows of all targets: for each registry the worst one counts; standby targets fail nothing."""
+    """Unite the rows of all targets: for each registry the worst one counts; standby targets fail nothing.
+
+    Of equally good ones, that counts which has something to say.
+    """
     order = [RowState.FAILED, RowState.PENDING, RowState.HELD, RowState.CURRENT]
+
+    def badness(row: RegistryRow) -> tuple[int, bool]:
+        return order.index(row.state), not row.reason
+
     worst: dict[tuple[str, str], RegistryRow] = {}
     for target, rows in by_target:
         for row in rows:
             if target.standby and row.state is not RowState.CURRENT:
                 continue
             key = (row.registry, row.trust)
-            if key not in worst or order.index(row.state) < order.index(worst[key].state):
+            if key not in worst or badness(row) < badness(worst[key]):
                 worst[key] = row
     return tuple(worst.values())

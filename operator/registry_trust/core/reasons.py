@@ -61,6 +61,8 @@ class Reason(StrEnum):
     # nodes
     FOREIGN_FILE = "ForeignFile"
     WOULD_SHADOW = "WouldShadow"
+    EXISTING_FILES_REPLACED = "ExistingFilesReplaced"
+    REPLACE_UNSUPPORTED = "ReplaceUnsupported"
     SHADOWED = "Shadowed"
     CONTESTED = "Contested"
     CONTESTED_ROOT = "ContestedRoot"

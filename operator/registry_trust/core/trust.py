@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from registry_trust.core.selection import NodeSelector
 
@@ -11,6 +12,15 @@ DEFAULT_CERTIFICATE_KEY = "tls.crt"
 DEFAULT_PRIVATE_KEY_KEY = "tls.key"
 DEFAULT_CA_RETENTION = 86_400.0
 """Seconds: a day is enough for a registry to follow its CA, and short enough for nobody to forget it."""
+
+
+class ExistingFilesPolicy(StrEnum):
+    """What an agent does where somebody else's files are in the place of a registry's entry."""
+
+    REFUSE = "Refuse"
+    """It leaves them alone and says so."""
+    REPLACE = "Replace"
+    """It puts them aside in one step, keeps them, and puts them back when the entry goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +76,5 @@ class Trust:
     client_sources: tuple[ClientSource, ...] = ()
     selector: NodeSelector | None = None
     ca_retention: float = DEFAULT_CA_RETENTION
+    existing_files: ExistingFilesPolicy = ExistingFilesPolicy.REFUSE
     suspend: bool = False

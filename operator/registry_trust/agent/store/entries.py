@@ -39,7 +39,8 @@ def switch(root: Directory, store: Directory, step: Switch, layout: Layout, inst
     with _folder(store, step.entry) as folder:
         before = _ownership(folder, step.entry, installation)
         ownership = before or Ownership(installation, registry, step.entry, layout.value, ())
-        require_ours(root, ownership)
+        if not step.replace:
+            require_ours(root, ownership)
         name = generation_name(step.digest, next_number(step.digest, [*folder.names(), *ownership.generations]))
         files = render(layout, registry, material, name)
         ownership = replace(
@@ -59,7 +60,7 @@ def switch(root: Directory, store: Directory, step: Switch, layout: Layout, inst
             write_ownership(folder, ownership)
             folder.rename(unfinished, folder, name)
             folder.sync()
-            point(root, folder, ownership)
+            point(root, folder, ownership, replace=step.replace)
             root.sync()
         except StoreFailure:
             with suppress(StoreFailure):  # The first error is the one to tell.
@@ -92,7 +93,7 @@ def record_trusts(store: Directory, entry: str, trusts: tuple[str, ...], install
 
 
 def point_nowhere(root: Directory, store: Directory, entry: str, installation: str) -> None:
-    """Take an entry away if it is our link, and write down that it has no generation any more."""
+    """Take an entry away if it is our link, put back what it replaced, and write down that it has no generation."""
     if not store.holds_directory(entry):
         return
     with store.open(entry) as folder:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.failures import shown
 from registry_trust.agent.store.generations import remove
+from registry_trust.agent.store.links import is_kept
 from registry_trust.agent.store.manifest import OWNER_FILE, Ownership
 from registry_trust.agent.store.ownership import read_ownership, write_ownership
 from registry_trust.core.errors import StoreFailure
@@ -62,8 +63,9 @@ class Calendar:
                     ripe = {name for name, since in waiting.items() if immediately or now - since >= self._grace}
                     seen.update({(entry, name): since for name, since in waiting.items()})
                     due.extend(since for name, since in waiting.items() if name not in ripe)
-                    ownership = _remove_generations(folder, ownership, ripe)
-                    empty = not ownership.generations and not (live - {""}) and _remove_manifest(folder)
+                    # The manifest stays as long as something is kept that is to be put back.
+                    last = not (live - {""}) and not is_kept(root, entry)
+                    empty = _remove_generations(folder, ownership, ripe, last=last)
                 if empty:
                     store.remove_directory(entry)
                     store.sync()
@@ -75,25 +77,24 @@ class Calendar:
         return max(0.0, min(due) + self._grace - now) if due else None
 
 
-def _remove_generations(folder: Directory, ownership: Ownership, ripe: set[str]) -> Ownership:
+def _remove_generations(folder: Directory, ownership: Ownership, ripe: set[str], *, last: bool) -> bool:
+    """Remove generations, and the manifest with the last of them; say whether the folder is empty then.
+
+    The manifest stays where something of others is beside it, and then it lists no generation any more.
+    """
     gone = {name for name in sorted(ripe) if remove(folder, name, ownership.generations[name])}
+    kept = {name: files for name, files in ownership.generations.items() if name not in gone}
     if gone:
         folder.sync()  # Before the manifest forgets them: a name that came back would be a stranger's.
-        kept = {name: files for name, files in ownership.generations.items() if name not in gone}
+    if last and not kept and folder.names() == [OWNER_FILE]:
+        folder.unlink(OWNER_FILE)
+        return True
+    if gone:
         ownership = replace(ownership, generations=kept)
-        if kept or ownership.current:
-            write_ownership(folder, ownership)
+        write_ownership(folder, ownership)
     if ownership.generations and not ownership.is_private():
         folder.set_mode(PUBLIC_DIRECTORY)
-    return ownership
-
-
-def _remove_manifest(folder: Directory) -> bool:
-    """Remove the manifest of an entry that has no generation; False where something of others is beside it."""
-    if folder.names() != [OWNER_FILE]:
-        return False
-    folder.unlink(OWNER_FILE)
-    return True
+    return False
 
 
 def require_owner(directory: Directory) -> None:

@@ -7,9 +7,10 @@ import os
 from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.generations import is_only_link, remove_unfinished
 from registry_trust.agent.store.links import put_back
-from registry_trust.agent.store.manifest import OWNER_FILE, Ownership, temporary_kind
+from registry_trust.agent.store.manifest import OWNER_FILE, Ownership, is_link_of, temporary_kind
 from registry_trust.agent.store.ownership import read_ownership
 from registry_trust.core.errors import StoreFailure
+from registry_trust.core.layout import REPLACED
 
 
 def clear_store(root: Directory, store: Directory, installation: str) -> None:
@@ -19,6 +20,10 @@ def clear_store(root: Directory, store: Directory, installation: str) -> None:
         StoreFailure: the first error, after everything else was tried.
     """
     error: StoreFailure | None = None
+    for name in root.names():
+        entry = name.removeprefix(REPLACED)
+        if entry != name and is_link_of(entry, root.link_text(name)):
+            root.unlink(name)  # Of an exchange that did not come about, or that was taken back.
     for name in store.names():
         try:
             if temporary_kind(name) == "state":

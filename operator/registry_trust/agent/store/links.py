@@ -7,17 +7,19 @@ from registry_trust.agent.store.failures import shown
 from registry_trust.agent.store.generations import temporary_name
 from registry_trust.agent.store.manifest import Ownership, is_link_of, link_to
 from registry_trust.core.errors import StoreFailure
+from registry_trust.core.layout import replaced_name
 from registry_trust.core.reasons import Reason
 
 _ATTEMPTS = 3
 """How often somebody else may change the entry between our look and our step before we leave it to the next pass."""
 
 
-def point(root: Directory, folder: Directory, ownership: Ownership) -> None:
+def point(root: Directory, folder: Directory, ownership: Ownership, *, replace: bool = False) -> None:
     """Make the entry a link to the current generation, in one step.
 
     Where nothing is, symlink(2) itself refuses to replace what appears in between. Where our own link is, the new one
-    is exchanged with it and what came out is looked at: had somebody put theirs there in between, it goes back.
+    is exchanged with it and what came out is looked at: had somebody put theirs there in between, it goes back. With
+    `replace`, what somebody else has there is exchanged with the link, and is kept.
 
     Raises:
         StoreFailure: ForeignFile where somebody else's is, and it is left alone.
@@ -26,6 +28,9 @@ def point(root: Directory, folder: Directory, ownership: Ownership) -> None:
     for _ in range(_ATTEMPTS):
         if root.look(entry) is None:
             if root.symlink(entry, text):
+                return
+        elif replace and not ownership.generation_of(root.link_text(entry)):
+            if put_aside(root, entry, text):
                 return
         elif _replace(root, folder, ownership, text):
             return
@@ -60,18 +65,81 @@ def _replace(root: Directory, folder: Directory, ownership: Ownership, text: str
 def take_away(root: Directory, folder: Directory, ownership: Ownership) -> None:
     """Remove the entry if it is our link; anything else stays.
 
-    It is moved aside first and looked at there: unlink(2) could not tell what it removes.
+    What the entry replaced comes back in the same step; where somebody took the place meanwhile, it stays kept.
     """
     entry = ownership.entry
-    if not ownership.generation_of(root.link_text(entry)):
+    ours, kept = bool(ownership.generation_of(root.link_text(entry))), is_kept(root, entry)
+    if ours and kept and _exchange_back(root, ownership):
         return
-    temporary = temporary_name("link")
-    root.rename(entry, folder, temporary)
-    if ownership.generation_of(folder.link_text(temporary)):
-        folder.unlink(temporary)
-    else:
-        folder.rename_to_free(temporary, root, entry)
+    if ours:
+        # Moved aside first and looked at there: unlink(2) could not tell what it removes.
+        temporary = temporary_name("link")
+        root.rename(entry, folder, temporary)
+        if ownership.generation_of(folder.link_text(temporary)):
+            folder.unlink(temporary)
+        else:
+            folder.rename_to_free(temporary, root, entry)
+    if kept:
+        root.rename_to_free(replaced_name(entry), root, entry)
+    if ours or kept:
+        root.sync()
+
+
+def put_aside(root: Directory, entry: str, text: str) -> bool:
+    """Exchange somebody else's entry with a link of ours, and keep it under its other name in the same root.
+
+    Returns:
+        False where it was gone before the step.
+
+    Raises:
+        StoreFailure: ForeignFile where something is kept already, ReplaceUnsupported; nothing was changed.
+    """
+    kept = replaced_name(entry)
+    if is_kept(root, entry):
+        raise StoreFailure(
+            Reason.FOREIGN_FILE,
+            f"{shown(root.path_of(entry))} was put there after registry-trust had replaced something else, which is "
+            f"kept as {shown(root.path_of(kept))}; one of the two must be moved away",
+        )
+    if root.look(kept) is not None:
+        root.unlink(kept)  # A link of ours, from an exchange that did not come about.
+    root.symlink(kept, text)
+    try:
+        exchanged = root.exchange(kept, root, entry)
+    except StoreFailure:
+        root.unlink(kept)
+        raise
+    if exchanged is Exchange.DONE:
+        return True
+    root.unlink(kept)
+    if exchanged is Exchange.MISSING:
+        return False
+    raise StoreFailure(
+        Reason.REPLACE_UNSUPPORTED,
+        f"{shown(root.path_of(entry))} was not replaced: its file system can't exchange two names in one step; move it "
+        "away by hand, and the entry is written at once",
+    )
+
+
+def is_kept(root: Directory, entry: str) -> bool:
+    """Say whether what an entry replaced is kept; a link of ours under that name is only a step that was not ended."""
+    kept = replaced_name(entry)
+    return root.look(kept) is not None and not is_link_of(entry, root.link_text(kept))
+
+
+def _exchange_back(root: Directory, ownership: Ownership) -> bool:
+    """Put back what an entry of ours replaced, in one step; False where the file system knows none."""
+    entry, kept = ownership.entry, replaced_name(ownership.entry)
+    if root.exchange(kept, root, entry) is not Exchange.DONE:
+        return False
+    root.sync()  # Before our link goes: else a power loss could take both.
+    if not ownership.generation_of(root.link_text(kept)):
+        root.exchange(kept, root, entry)  # Somebody put theirs there in between: it stays, and what was kept is kept.
+        root.sync()
+        raise foreign(root, entry)
+    root.unlink(kept)
     root.sync()
+    return True
 
 
 def put_back(root: Directory, folder: Directory, temporary: str, ownership: Ownership | None) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.failures import failing, shown
 from registry_trust.agent.store.generations import attributes_difference, difference, strangers
+from registry_trust.agent.store.links import is_kept
 from registry_trust.agent.store.manifest import (
     OWNER_FILE,
     STATE_FILE,
@@ -22,7 +23,7 @@ from registry_trust.agent.store.manifest import (
 from registry_trust.agent.store.ownership import read_any_ownership
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.findings import Finding
-from registry_trust.core.layout import PRIVATE_DIRECTORY, PUBLIC_DIRECTORY, STORE
+from registry_trust.core.layout import PRIVATE_DIRECTORY, PUBLIC_DIRECTORY, REPLACED, STORE, replaced_name
 from registry_trust.core.plan import ForeignEntry, ObservedRoot, OwnEntry
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import escape, listing, quote
@@ -52,10 +53,16 @@ def observe_root(root: Directory, store: Directory | None, installation: str) ->
     own: dict[str, OwnEntry] = {}
     faults: dict[str, str] = {}
     unreadable: dict[str, str] = {}
+    names = root.names()
+    kept = frozenset(
+        name.removeprefix(REPLACED)
+        for name in names
+        if name.startswith(REPLACED) and is_kept(root, name.removeprefix(REPLACED))
+    )
     if store is not None:
         for entry in _entries(store):
             try:
-                seen = _look_at(root, store, entry, installation)
+                seen = _look_at(root, store, entry, installation, kept=entry in kept)
             except StoreFailure as error:
                 unreadable[entry] = error.message  # One registry's bad sector stops no other registry.
                 continue
@@ -67,10 +74,13 @@ def observe_root(root: Directory, store: Directory | None, installation: str) ->
         findings.extend(_unknown_in_store(store, unreadable))
     foreign = {
         name: describe(root, name)
-        for name in root.names()
-        if name != STORE and not (name in own and own[name].generation) and name not in unreadable
+        for name in names
+        if name != STORE and not name.startswith(REPLACED)
+        if not (name in own and own[name].generation) and name not in unreadable
     }
-    return Observation(ObservedRoot(own, foreign, unreadable), tuple(findings), faults)
+    observed = ObservedRoot(own, foreign, unreadable, kept)
+    findings.extend(_kept_for_good(root, observed))
+    return Observation(observed, tuple(findings), faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ class _Seen:
     fault: str = ""
 
 
-def _look_at(root: Directory, store: Directory, entry: str, installation: str) -> _Seen:
+def _look_at(root: Directory, store: Directory, entry: str, installation: str, *, kept: bool) -> _Seen:
     if not store.holds_directory(entry):
         return _Seen(None, ())
     with store.open(entry) as folder:
@@ -91,7 +101,7 @@ def _look_at(root: Directory, store: Directory, entry: str, installation: str) -
             return _Seen(None, (_not_ours(folder, ownership),))
         linked = ownership.generation_of(root.link_text(entry))
         findings = tuple(_strangers(folder, ownership, linked))
-        if not linked and not ownership.current:
+        if not linked and not ownership.current and not kept:
             return _Seen(None, findings)
         fault = entry_fault(folder, ownership, linked)
         own = OwnEntry(
@@ -208,6 +218,19 @@ def _strangers(folder: Directory, ownership: Ownership, linked: str) -> list[Fin
         if name != linked:
             paths.extend(strangers(folder, name, files))
     return [_stranger(paths)] if paths else []
+
+
+def _kept_for_good(root: Directory, observed: ObservedRoot) -> Iterator[Finding]:
+    """Find what an entry replaced and that is not put back: somebody took the place, or the manifest is lost."""
+    for entry in sorted(observed.kept):
+        own = observed.own.get(entry)
+        if own is not None and (own.digest or entry not in observed.foreign):
+            continue
+        yield Finding(
+            Reason.EXISTING_FILES_REPLACED,
+            f"{shown(root.path_of(replaced_name(entry)))} is what an entry of registry-trust replaced, and is kept: it "
+            f"can't be put back to {shown(root.path_of(entry))} by itself; move it where it belongs",
+        )
 
 
 def _unknown_in_store(store: Directory, unreadable: Collection[str]) -> list[Finding]:

@@ -51,7 +51,8 @@ NODES: Mapping[Reason, Explanation] = {
         "/etc/docker/certs.d/harbor.corp.example:5000 is a directory that registry-trust did not write; it is left "
         "alone. Move it away, and the entry is written at once",
         "Look at what is there, put its certificates into the trust, and move it away: no restart, no retry by hand. "
-        "`mv /etc/docker/certs.d/harbor.corp.example:5000 /var/tmp/`",
+        "`mv /etc/docker/certs.d/harbor.corp.example:5000 /var/tmp/`. On many nodes: `existingFilesPolicy: Replace` in "
+        "the trust puts it aside and keeps it.",
         (*ON_NODE, Place.TARGET, Place.NOTICE),
     ),
     Reason.WOULD_SHADOW: Explanation(
@@ -62,6 +63,23 @@ NODES: Mapping[Reason, Explanation] = {
         "write; nothing was written. Move what it says into the trust, or move it away",
         "Move its content into the trust (a `hosts.toml` with mirrors has no equal there: then leave the registry to "
         "it), and move the directory away.",
+        ON_NODE,
+    ),
+    Reason.EXISTING_FILES_REPLACED: Explanation(
+        "`existingFilesPolicy: Replace`: the entry is in place, and what stood there before, or what it hides, is "
+        "kept. This is no trouble; it is said so that nobody looks for those files in vain.",
+        "/etc/docker/certs.d/harbor.corp.example:5000 took the place of what registry-trust did not write; that is "
+        "kept as /etc/docker/certs.d/.registry-trust-replaced.harbor.corp.example:5000, and is put back when this "
+        "entry goes",
+        "Nothing. What is kept may be removed by hand once nobody needs it; then nothing is put back.",
+        (Place.ROW, Place.NOTICE),
+    ),
+    Reason.REPLACE_UNSUPPORTED: Explanation(
+        "`existingFilesPolicy: Replace`, and the file system can't exchange two names in one step (renameat2, "
+        "RENAME_EXCHANGE). In two steps a runtime would find nothing in between, so nothing was changed.",
+        "/etc/docker/certs.d/harbor.corp.example:5000 was not replaced: its file system can't exchange two names in "
+        "one step; move it away by hand, and the entry is written at once",
+        "Move the directory away by hand on that node.",
         ON_NODE,
     ),
     Reason.SHADOWED: Explanation(
