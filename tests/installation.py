@@ -87,9 +87,10 @@ class Installation:
         metadata = {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}}
         self.plane.kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
 
-    def start_agent(self, node: str, layouts: Sequence[str] = ("docker",), *options: str) -> Agent:
-        """Start an agent with a token bound to its Node and one folder for each layout."""
-        account = self.plane.service_account_folder(NAMESPACE, "registry-trust-agent", node=node)
+    def start_agent(self, node: str, layouts: Sequence[str] = ("docker",), *options: str, pod: str = "") -> Agent:
+        """Start an agent with one folder for each layout, and a token bound to its Node, or to a Pod on it."""
+        bound = {"pod": pod} if pod else {"node": node}
+        account = self.plane.service_account_folder(NAMESPACE, "registry-trust-agent", **bound)
         known = self.agents.get(node)
         roots = known.roots if known else {each: self.plane.run.subfolder(f"{node}-{each}") for each in layouts}
         port = free_port()

@@ -23,18 +23,18 @@ from tests.cluster.folders import TOOLS, cache_folder
 from tests.cluster.go_toolchain import OLDER_GO, NoGoToolchainError, find_go, older_go, required_version
 
 KUBERNETES_VERSION = "1.37.2"
+OLDEST_KUBERNETES = "1.30.14"
+"""The oldest supported one: its API server has every field and policy that we use."""
 STRIPPED = "-s -w"
 SHARED_MODULE = "reading"
 """What several of the loaders import; a change of it builds all anew."""
-# Tools refuse to talk to a server that does not say its version; it is a link-time variable.
-KUBERNETES_LINKED = f"{STRIPPED} " + " ".join(
-    f"-X k8s.io/component-base/version.{name}={value}"
-    for name, value in {
-        "gitVersion": f"v{KUBERNETES_VERSION}",
-        "gitMajor": KUBERNETES_VERSION.split(".", maxsplit=1)[0],
-        "gitMinor": KUBERNETES_VERSION.split(".")[1],
-    }.items()
-)
+
+
+def _linked(version: str) -> str:
+    """Linker flags of Kubernetes: tools refuse to talk to a server that does not say its version."""
+    major, minor, _ = version.split(".")
+    values = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor}
+    return f"{STRIPPED} " + " ".join(f"-X k8s.io/component-base/version.{name}={to}" for name, to in values.items())
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Tool:
 
 
 def _kubernetes(name: str, seconds: int) -> Tool:
-    return Tool(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", seconds, linker_flags=KUBERNETES_LINKED)
+    return Tool(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", seconds, linker_flags=_linked(KUBERNETES_VERSION))
 
 
 def _containerd(name: str, seconds: int) -> Tool:
@@ -70,6 +70,13 @@ ALL_TOOLS = {
         _kubernetes("kube-controller-manager", 50),
         _kubernetes("kube-scheduler", 20),
         _kubernetes("kubelet", 60),
+        Tool(
+            f"kube-apiserver-{OLDEST_KUBERNETES}",
+            "kubernetes-oldest",
+            "k8s.io/kubernetes/cmd/kube-apiserver",
+            150,
+            linker_flags=_linked(OLDEST_KUBERNETES),
+        ),
         _containerd("containerd", 40),
         _containerd("containerd-shim-runc-v2", 5),
         _containerd("ctr", 10),

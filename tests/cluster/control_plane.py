@@ -47,9 +47,11 @@ class ControlPlane:
         controller_manager: bool = False,
         scheduler: bool = False,
         ca_key_usage: bool = True,
+        apiserver: str = "kube-apiserver",
         outlives: bool = False,
     ) -> None:
-        self.binaries = build("etcd", "kube-apiserver", "kubectl")
+        self.binaries = build("etcd", apiserver, "kubectl")
+        self._apiserver = self.binaries[apiserver]
         if controller_manager:
             self.binaries |= build("kube-controller-manager")
         if scheduler:
@@ -133,7 +135,7 @@ class ControlPlane:
         local = not self.place.enter
         command: list[str | Path] = [
             *self.place.enter,
-            self.binaries["kube-apiserver"],
+            self._apiserver,
             f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
             f"--bind-address={address if local else '0.0.0.0'}",  # noqa: S104 - all addresses of a namespace of its own
             f"--advertise-address={address}",
