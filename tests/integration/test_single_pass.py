@@ -11,8 +11,10 @@ from tests.integration.roots import (
     OTHER,
     PAIR_1,
     PAIR_2,
+    THEIRS,
     Root,
     add_neighbours,
+    add_theirs,
     both,
     files_of,
     fingerprint,
@@ -55,3 +57,29 @@ def test_its_removal_says_what_of_others_keeps_the_store_folder_in_place(tmp_pat
     assert any(str(kept) in failure for failure in done.failures)
     assert kept.read_text() == "somebody's"
     assert root.read() is None
+
+
+def test_its_removal_gives_back_what_a_trust_with_replace_put_aside(tmp_path):
+    root = Root(tmp_path / "certs.d")
+    add_theirs(root)
+    before = fingerprint(root.path)
+
+    done = apply_once(str(root.path), Layout.DOCKER, wanted(CA_1, replace=True))
+    assert (done.failures, root.read()) == ((), files_of(CA_1))
+    done = apply_once(str(root.path), Layout.DOCKER, NOTHING, remove=True)
+
+    assert done.failures == ()
+    assert fingerprint(root.path) == before
+
+
+def test_its_removal_says_where_that_is_when_its_place_is_taken(tmp_path):
+    root = Root(tmp_path / "certs.d")
+    add_theirs(root)
+    apply_once(str(root.path), Layout.DOCKER, wanted(CA_1, replace=True))
+    root.entry().unlink()
+    root.entry().mkdir()
+
+    done = apply_once(str(root.path), Layout.DOCKER, NOTHING, remove=True)
+
+    assert [str(root.kept()) in failure for failure in done.failures] == [True]
+    assert (root.kept() / "ca.crt").read_bytes() == THEIRS
