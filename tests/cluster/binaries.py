@@ -74,7 +74,7 @@ ALL_TOOLS = {
             f"kube-apiserver-{OLDEST_KUBERNETES}",
             "kubernetes-oldest",
             "k8s.io/kubernetes/cmd/kube-apiserver",
-            150,
+            200,
             linker_flags=_linked(OLDEST_KUBERNETES),
         ),
         _containerd("containerd", 40),
