@@ -46,6 +46,13 @@ def page(port: int) -> bytes:
         return content
 
 
+def state_of(node: str, installation: Installation) -> str:
+    """Return what `kubectl get nt` shows under STATE."""
+    header, *lines = installation.plane.kubectl("get", "nt", node).splitlines()
+    place = header.index("STATE")
+    return lines[0][place:].split()[0]
+
+
 @pytest.mark.parametrize("duration", ["1d", "9000h", "-1h", ""])
 def test_the_api_server_refuses_what_is_no_retention(installation: Installation, duration: str):
     with pytest.raises(AssertionError, match="caRetention"):
@@ -54,19 +61,29 @@ def test_the_api_server_refuses_what_is_no_retention(installation: Installation,
 
 def test_removals_that_are_held_are_told_with_how_to_confirm(installation: Installation):
     installation.secret("ca", {"ca.crt": OLD.pem})
+    installation.add_node("holder")
+    installation.start_agent("holder")
     names = [f"held-{number}" for number in range(6)]
     for name in names:
         installation.trust(name, registries=[f"{name}.example"], caCertificates=CA)
     for name in names:
-        installation.wait_for(name, "Accepted")
+        installation.wait_for(name, "Ready")
+    assert state_of("holder", installation) == "Current"
 
     installation.plane.kubectl("delete", "registrytrusts", "--all")
 
     told = wait_for_events(installation, "held-3", "RemovalHeld")
     command = told["RemovalHeld"]["message"].partition("now: ")[2]
     assert command.startswith(f"kubectl annotate --overwrite -n {NAMESPACE} secret {BUNDLE} ")
-    installation.plane.kubectl(*command.split()[1:])
-    wait_until(lambda: not authorities(installation, "held-3"), "the command of the Event confirms it", within=90)
+    wait_until(lambda: state_of("holder", installation) == "RemovalHeld", "kubectl get nt shows the hold", within=20)
+    rows = installation.plane.kubectl.get("nodetrust", "holder")["status"]["registries"]
+    (row,) = [row for row in rows if row.get("trust") == "held-3"]
+    assert (row["name"], row["state"], row["reason"]) == ("held-3.example", "Held", "RemovalHeld")
+
+    installation.plane.kubectl(*row["message"].partition("now: ")[2].split()[1:])
+
+    wait_until(lambda: not authorities(installation, "held-3"), "the command of the row confirms it", within=90)
+    wait_until(lambda: state_of("holder", installation) == "Current", "the node says so", within=20)
 
 
 def test_the_metrics_of_operator_and_agent_satisfy_promtool(installation: Installation):

@@ -60,6 +60,7 @@ def test_more_than_half_of_three_or_more_are_held_ten_minutes_longer() -> None:
 
     held = judge(gone, {"a": None}, NOW + GRACE)
     assert held.held == ("b", "c")
+    assert {trust.held_until for trust in held.tombstones.values()} == {NOW + GRACE + GUARD_WINDOW}
     assert held.due == NOW + GRACE + GUARD_WINDOW
     assert not judge(gone, {"a": None}, NOW + GRACE + GUARD_WINDOW).tombstones
 
@@ -99,3 +100,13 @@ def test_nothing_matures_while_the_crd_is_missing() -> None:
 
     assert frozen.held == ("b",)
     assert frozen.due is None
+    assert frozen.tombstones["b"].held_until is None
+
+
+def test_a_hold_ends_with_a_trust_that_comes_back() -> None:
+    gone = after(bundle("a", "b", "c"), "a")
+
+    back = judge(gone, {"a": None, "b": None}, NOW + 1)
+
+    assert back.guarded == ()
+    assert back.tombstones["c"].held_until is None

@@ -25,6 +25,7 @@ from registry_trust.agent.store.drift import Drift
 from registry_trust.core.desired import desired_state
 from registry_trust.core.layout import Layout
 from registry_trust.core.reasons import Reason
+from registry_trust.core.removal_hold import held_removals
 from registry_trust.core.report import NodeReport, RegistryRow, RowState, TargetRow, TargetState, order_rows
 from registry_trust.core.selection import labels_hash
 
@@ -158,11 +159,12 @@ class Loop:
         result = self._passes.apply(choice.targets, choice.rows, desired, applied, now)
         self._known = (applied,)
         rows = _with_docker_exceptions(result.rows, result.targets, found)
+        self._health.entries = Counter(row.state.value for row in rows)
+        rows += held_removals(received.bundle, node.labels, self._options.namespace, self._options.bundle)
         problem = (heard.bundle_problem,) if heard.bundle_problem else ()
         notices = (*problem, *((self._rollback_notice,) if self._rollback_notice else ()), *result.findings)
         self._report(heard, node, applied, rows, result.targets, notices, received.bundle.fleet_size)
         self._health.serial = applied.serial
-        self._health.entries = Counter(row.state.value for row in rows)
         self._health.repairs = self._passes.repairs.total
         self._health.ready = True
         return result.next_pass

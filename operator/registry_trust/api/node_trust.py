@@ -69,7 +69,7 @@ class RegistryRow(APIModel):
         Field(
             strict=False,
             description="Current: on disk as asked. Pending: on its way. Failed: see the message. Held: kept as it is, "
-            "because the operator can't say what it should be.",
+            "because the operator can't say what it should be, or because a removal is held.",
         ),
     ]
     reason: ReasonWord | None = None
@@ -89,10 +89,11 @@ class NodeTrustStatus(APIModel):
         str | None, Field(max_length=64, description="A hash of the Node's labels by which the agent selected trusts.")
     ] = None
     state: Annotated[
-        Literal["Current", "Pending", "Failing"] | None,
+        Literal["Current", "Pending", "Failing", "RemovalHeld"] | None,
         Field(
             description="The whole node in one word. Failing: a registry failed, or a target is not read; the messages "
-            "say what to do."
+            "say what to do. RemovalHeld: most trusts were removed, and their files stay for some minutes; the rows of "
+            "that reason say how to confirm or undo it."
         ),
     ] = None
     targets_summary: Annotated[

@@ -74,10 +74,11 @@ def judge(
             if not confirmed:
                 carried_out[trust.name] = now
             continue
-        stay[trust.name] = trust
-        if frozen or (guarded and not confirmed):
+        by_the_guard = guarded and not confirmed
+        stay[trust.name] = replace(trust, held_until=matures if by_the_guard else None)
+        if frozen or by_the_guard:
             held.append(trust.name)
-        if guarded and not confirmed:
+        if by_the_guard:
             by_guard.append(trust.name)
         if not frozen:
             due.append(matures)

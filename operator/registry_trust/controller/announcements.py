@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from registry_trust.compiler.compile import Compiled
 from registry_trust.controller.cluster import OwnedReport
 from registry_trust.controller.events import About, Events
-from registry_trust.controller.settings import CONFIRM_ANNOTATION
 from registry_trust.controller.transitions import NOTE_LIMIT, Notice
 from registry_trust.core.reasons import Reason
+from registry_trust.core.removal_hold import confirm_command
 from registry_trust.core.text import clip
 
 MOST = 10
@@ -34,8 +34,8 @@ class Announcements:
         self._held = held
         note = (
             f"{len(held)} trusts are gone within a short time, so that their files stay on the nodes for some minutes "
-            f"more. To undo it, apply them again. To remove the files now: kubectl annotate --overwrite -n "
-            f"{self._namespace} secret {self._secret} {CONFIRM_ANNOTATION}={compiled.bundle.serial}"
+            "more. To undo it, apply them again. To remove the files now: "
+            + confirm_command(self._namespace, self._secret, compiled.bundle.serial)
         )
         for name in fresh[:MOST]:
             trust = compiled.bundle.trust(name)

@@ -7,11 +7,12 @@ import binascii
 from dataclasses import dataclass, replace
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
-from registry_trust.controller.settings import CONFIRM_ANNOTATION, FIELD_MANAGER
+from registry_trust.controller.settings import FIELD_MANAGER
 from registry_trust.core.bundle import SECRET_TYPE, Bundle
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.reasons import Reason
+from registry_trust.core.removal_hold import CONFIRM_ANNOTATION
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ TRUSTS = f"/apis/{GROUP}/{VERSION}/registrytrusts"
 REPORTS = f"/apis/{GROUP}/{VERSION}/nodetrusts"
 CRD = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/registrytrusts.{GROUP}"
 FIELD_MANAGER = "registry-trust-operator"
-CONFIRM_ANNOTATION = f"{GROUP}/confirm-removal"
 
 
 @dataclass(frozen=True, slots=True)

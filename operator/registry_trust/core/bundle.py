@@ -89,6 +89,10 @@ class IndexedTrust:
     """Unix time at which the operator saw that the trust was gone; None unless REMOVED."""
     origins: tuple[CAOrigin, ...] = ()
     """Where the CA certificates came from. The operator remembers by it what it retains; agents have no use for it."""
+    roots_replaced: tuple[tuple[str, float], ...] = ()
+    """Sources whose CA certificates were all replaced with no overlap, and the Unix time of it: status warns of it."""
+    held_until: float | None = None
+    """Unix time to which the mass-removal guard keeps a REMOVED trust on the nodes; None where it does not hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,9 @@ class Bundle:
         """Say whether nothing but the serial (and a trust's `since`) differs: then there is nothing to write."""
 
         def essence(bundle: Bundle) -> object:
-            trusts = tuple((t.name, t.uid, t.state, t.content, t.removed_at, t.origins) for t in bundle.trusts)
+            trusts = tuple(
+                (t.name, t.uid, t.state, t.content, t.removed_at, t.origins, t.held_until) for t in bundle.trusts
+            )
             return trusts, bundle.fleet_size, bundle.withdrawn
 
         return essence(self) == essence(other) and dict(self.blobs) == dict(other.blobs)

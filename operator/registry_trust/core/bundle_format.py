@@ -119,6 +119,10 @@ def _encode_trust(trust: IndexedTrust) -> dict[str, Any]:
     }
     if trust.removed_at is not None:
         encoded["removedAt"] = trust.removed_at
+    if trust.held_until is not None:
+        encoded["heldUntil"] = trust.held_until
+    if trust.roots_replaced:
+        encoded["rootsReplaced"] = [list(replaced) for replaced in trust.roots_replaced]
     if trust.content is not None:
         content = trust.content
         encoded["registries"] = list(content.registries)
@@ -176,7 +180,7 @@ def _decode_trust(entry: Mapping[str, Any]) -> IndexedTrust:
     state = TrustState(entry["state"])
     if content is None and state is TrustState.ACTIVE:
         raise ValueError(state)
-    removed_at = entry.get("removedAt")
+    removed_at, held_until = entry.get("removedAt"), entry.get("heldUntil")
     return IndexedTrust(
         name=str(entry["name"]),
         uid=str(entry["uid"]),
@@ -185,6 +189,8 @@ def _decode_trust(entry: Mapping[str, Any]) -> IndexedTrust:
         content=content,
         removed_at=None if removed_at is None else float(removed_at),
         origins=tuple(_decode_origin(origin, content) for origin in entry.get("origins", ())),
+        roots_replaced=tuple((str(source), float(moment)) for source, moment in entry.get("rootsReplaced", ())),
+        held_until=None if held_until is None else float(held_until),
     )
 
 

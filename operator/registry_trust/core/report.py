@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from registry_trust.core.reasons import Reason
 from registry_trust.core.text import clip
 
 MAXIMUM_ROWS = 64
@@ -98,7 +99,12 @@ def order_rows(rows: Iterable[RegistryRow]) -> tuple[tuple[RegistryRow, ...], in
 
 
 def summary(report: NodeReport) -> str:
-    """Return the one word that `kubectl get nodetrusts` shows."""
+    """Return the one word that `kubectl get nodetrusts` shows.
+
+    A removal that is held comes first: it ends by itself, and no trust's status tells of it, since the trust is gone.
+    """
+    if any(row.reason == Reason.REMOVAL_HELD for row in report.registries):
+        return "RemovalHeld"
     bad = {TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED}
     if report.failing or any(target.state in bad for target in report.targets):
         return "Failing"

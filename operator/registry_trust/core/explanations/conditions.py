@@ -182,12 +182,13 @@ EVENTS: Mapping[Reason, Explanation] = {
     ),
     Reason.ROOT_REPLACED: Explanation(
         "Every CA certificate of a source was replaced by others, and nothing of the old stays on the nodes: a "
-        "registry that still has a certificate of the old CA can't be pulled from.",
-        "Secret registry-trust/harbor-ca key ca.crt: every CA certificate was replaced at once, with no time in which "
-        "old and new are both trusted; …",
+        "registry that still has a certificate of the old CA can't be pulled from. An Event tells it at once, and the "
+        "message of `Accepted` for a day, or until the source changes again.",
+        "RootReplaced: spec.caCertificates[0]: Secret registry-trust/harbor-ca key ca.crt: every CA certificate was "
+        "replaced at once, at 2027-02-19T09:12:44Z, with no time in which old and new are both trusted; …",
         "Put old and new into the source until every registry has its new certificate, or let `spec.caRetention` "
         "do it (docs/rotation.md).",
-        _EVENT,
+        (Place.WARNING, *_EVENT),
     ),
     Reason.TRUST_ROOTS_CHANGED: Explanation(
         "The set of CA certificates that a trust serves has changed. It is told each time, with the first 16 digits "

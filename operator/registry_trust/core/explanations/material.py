@@ -136,11 +136,14 @@ PAIRS: Mapping[Reason, Explanation] = {
     ),
     Reason.UNREACHABLE_CLIENT_CERTIFICATE: Explanation(
         "Go's TLS, and so every runtime, sends the first client certificate whose issuer the registry asks for, and "
-        "tries no other. This one stands behind another of the same issuer, so it is never sent.",
+        "tries no other. This one stands behind another of the same issuer, so it is never sent. The other one may be "
+        "of another trust for the same registry: then the message names that trust, and it is so on every node that "
+        "both select.",
         'spec.clientCertificates[1]: "ci" is never shown to a registry: "node" stands '
         'before it and has the same issuer, "CN=Clients", and runtimes take the first that fits; remove one, or put '
         "the right one first",
-        "Remove one of the two, or put the one that the registry accepts first.",
+        "Remove one of the two, or put the one that the registry accepts first. Of two trusts the older one comes "
+        "first: let one trust have the pair, or let their `nodeSelector`s select different nodes.",
         _WARNED,
     ),
     Reason.KEY_ENCRYPTED: Explanation(

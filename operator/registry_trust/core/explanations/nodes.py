@@ -156,13 +156,14 @@ BUNDLE: Mapping[Reason, Explanation] = {
     ),
     Reason.REMOVAL_HELD: Explanation(
         "More than half of the trusts disappeared within ten minutes. In case that was a mistake, their files stay on "
-        "the nodes ten minutes longer.",
-        "5 trusts are gone within a short time, so that their files stay on the nodes for some minutes more. To undo "
-        "it, apply them again. To remove the files now: kubectl annotate --overwrite -n registry-trust secret "
-        "registry-trust-bundle registrytrust.io/confirm-removal=58",
-        "Apply the trusts again to keep the files; use the command in the message to remove them now; or wait. "
-        "`kubectl get events -n default --field-selector reason=RemovalHeld` shows it, since the trusts are gone.",
-        (Place.EVENT, Place.LOG),
+        "the nodes ten minutes longer: `kubectl get nt` says `RemovalHeld` of every node that has some.",
+        "trust harbor is gone, and with it more than half of all; in case that was a mistake, its files stay until "
+        "2027-02-19T09:12:44Z. To keep them, apply it again. To remove them now: kubectl annotate --overwrite -n "
+        "registry-trust secret registry-trust-bundle registrytrust.io/confirm-removal=58",
+        "Apply the trusts again to keep the files; use the command in the message to remove them now; or wait. The "
+        "trusts are gone, so look at the NodeTrusts (`kubectl get nt NODE -o yaml`), at `kubectl get events -n default "
+        "--field-selector reason=RemovalHeld`, or at the metric `registry_trust_removals_held`.",
+        (Place.ROW, Place.EVENT, Place.LOG),
     ),
     Reason.BUNDLE_MISSING: Explanation(
         "The node has received no bundle, or the bundle was emptied or deleted. Nothing is removed for that: files "
