@@ -72,6 +72,13 @@ def test_several_client_pairs_keep_their_order_by_a_number():
     assert pair_names((PAIR,)) == ("client",)
 
 
+@pytest.mark.parametrize("count", [2, 100, 101, 1001])
+def test_names_sort_in_the_order_of_the_pairs_however_many_there_are(count):
+    names = pair_names((PAIR,) * count)
+
+    assert sorted(names) == list(names)
+
+
 def test_with_a_key_every_file_and_the_directory_are_private():
     files = render(Layout.DOCKER, "r.example", Material((CA,), (PAIR,)), "g")
     assert {file.mode for file in files} == {0o600}

@@ -268,6 +268,47 @@ def test_an_expired_ca_that_is_still_served_stays_in_the_status() -> None:
     ]
 
 
+def told(result: Compiled) -> list[str]:
+    return [str(w.field) for w in result.outcomes["harbor"].warnings if w.reason is Reason.ROOT_REPLACED]
+
+
+def test_roots_that_are_replaced_with_no_overlap_are_told_for_a_day() -> None:
+    operator = Operator(trust(ca_retention=0.0), ca=FIRST.pem)
+    assert told(operator.result) == []
+
+    assert told(operator.step(ca=SECOND.pem)) == ["spec.caCertificates[0]"]
+    assert "Secret registry-trust/ca key ca.crt" in operator.result.outcomes["harbor"].warnings[0].message
+    serial = operator.bundle.serial
+    assert told(operator.step(later=DAY - 1)) == ["spec.caCertificates[0]"]
+    assert told(operator.step(later=1)) == []
+    assert operator.bundle.serial == serial, "the end of a warning writes no bundle"
+
+
+def test_a_source_that_changes_again_is_judged_anew() -> None:
+    operator = Operator(trust(ca_retention=0.0), ca=FIRST.pem)
+    operator.step(ca=SECOND.pem)
+
+    assert told(operator.step(ca=SECOND.pem + FIRST.pem)) == []
+    assert told(operator.step(ca=FIRST.pem)) == []
+    assert told(operator.step(ca=THIRD.pem)) == ["spec.caCertificates[0]"]
+
+
+def test_roots_that_stay_for_their_retention_or_by_another_source_are_no_loss() -> None:
+    retaining = Operator(ca=FIRST.pem)
+    shared = Operator(trust(ca_sources=(CA, OTHER), ca_retention=0.0), ca=FIRST.pem, other=FIRST.pem)
+
+    assert told(retaining.step(ca=SECOND.pem)) == []
+    assert told(retaining.step(later=2 * DAY)) == []
+    assert told(shared.step(ca=SECOND.pem, other=FIRST.pem)) == []
+
+
+def test_an_inline_certificate_that_is_replaced_is_told_and_a_source_that_is_new_is_not() -> None:
+    operator = Operator(trust(ca_sources=(InlinePEM(FIRST.pem.decode()),)))
+
+    assert told(operator.step(trust(ca_sources=(InlinePEM(SECOND.pem.decode()),)))) == ["spec.caCertificates[0]"]
+    assert told(operator.step(trust(ca_sources=(CA,)), ca=FIRST.pem)) == []
+
+
 def client_sources(*issuers: Authority) -> Sources:
     found = {(SourceKind.SECRET, "ca"): SourceObject(SourceKind.SECRET, "ca", "1", {"ca.crt": FIRST.pem}, "Opaque")}
     for place, issuer in enumerate(issuers):

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from registry_trust.compiler.content import Checked, Checker, SourcedCertificate
+from registry_trust.compiler.reachability import unreachable_pairs
 from registry_trust.compiler.removals import Removals, judge
-from registry_trust.compiler.retention import Serving, last_good, retain
+from registry_trust.compiler.retention import Serving, last_good, replacement_warnings, retain
 from registry_trust.compiler.served_certificates import served_certificates
 from registry_trust.compiler.sources import Sources
 from registry_trust.core.bundle import SIZE_LIMIT, Bundle, IndexedTrust, TrustContent, TrustState
@@ -127,8 +128,20 @@ def compile_bundle(
     draft = replace(draft, withdrawn=last.withdrawn and not resume)
     changed = not draft.same_content(last) or last.serial == 0
     bundle = replace(draft, serial=last.serial + 1) if changed else last
+    hidden, indexed = unreachable_pairs(bundle), {trust.name: trust for trust in bundle.trusts}
     outcomes = {
-        item.name: _outcome(item, checks[item.name], bundle, sources, too_large=item.name in too_large)
+        item.name: _outcome(
+            item,
+            checks[item.name],
+            bundle,
+            sources,
+            (
+                *replacement_warnings(indexed.get(item.name), item.trust, sources, elapsed),
+                *checks[item.name].warnings,
+                *hidden.get(item.name, ()),
+            ),
+            too_large=item.name in too_large,
+        )
         for item in ordered
     }
     dues = [due for due in (removals.due, *(serving.due for serving in served.values())) if due is not None]
@@ -195,7 +208,9 @@ def _indexed(item: TrustInput, serving: Serving, last: Bundle) -> IndexedTrust:
     unchanged = before is not None and before.content == content and before.state is not TrustState.REMOVED
     since = before.since if before is not None and unchanged else last.serial + 1
     state = TrustState.ACTIVE if content is not None else TrustState.HELD
-    return IndexedTrust(item.name, item.uid, since, state, content, origins=serving.origins)
+    return IndexedTrust(
+        item.name, item.uid, since, state, content, origins=serving.origins, roots_replaced=serving.roots_replaced
+    )
 
 
 def _shrink(
@@ -223,7 +238,15 @@ def _shrink(
     return draft, chosen, frozenset(name for name in pending if chosen[name].content != served[name].content)
 
 
-def _outcome(item: TrustInput, checked: Checked, bundle: Bundle, sources: Sources, *, too_large: bool) -> Outcome:
+def _outcome(
+    item: TrustInput,
+    checked: Checked,
+    bundle: Bundle,
+    sources: Sources,
+    warnings: tuple[Finding, ...],
+    *,
+    too_large: bool,
+) -> Outcome:
     indexed = bundle.trust(item.name)
     content = indexed.content if indexed is not None else None
     errors = checked.errors
@@ -235,7 +258,7 @@ def _outcome(item: TrustInput, checked: Checked, bundle: Bundle, sources: Source
         uid=item.uid,
         generation=item.generation,
         errors=errors,
-        warnings=checked.warnings,
+        warnings=warnings,
         certificates=certificates,
         content=content,
         since=indexed.since if indexed is not None else bundle.serial,

@@ -113,10 +113,11 @@ def render(layout: Layout, registry: str, material: Material, generation: str) -
 
 
 def pair_names(pairs: Sequence[ClientPair]) -> tuple[str, ...]:
-    """Return file names without ending; several get two-digit prefixes, because runtimes load alphabetically."""
+    """Return file names without ending; several get prefixes of two digits or more: runtimes load alphabetically."""
     if len(pairs) == 1:
         return (pairs[0].name,)
-    return tuple(f"{number:02d}-{pair.name}" for number, pair in enumerate(pairs))
+    width = max(2, len(str(len(pairs) - 1)))
+    return tuple(f"{number:0{width}d}-{pair.name}" for number, pair in enumerate(pairs))
 
 
 def directory_mode(files: Sequence[File]) -> int:

@@ -53,6 +53,33 @@ class NodeSelector:
         )
 
 
+def may_overlap(one: NodeSelector | None, other: NodeSelector | None) -> bool:
+    """Say whether a node could exist that both select; None selects every node.
+
+    Exact for what selectors can say, since each requirement speaks of one label and a label may have any value; whether
+    such a node does exist is not asked.
+    """
+    if one is None or other is None:
+        return True
+    requirements = [
+        *one.match_expressions,
+        *other.match_expressions,
+        *(Requirement(k, Operator.IN, (v,)) for k, v in (*one.match_labels, *other.match_labels)),
+    ]
+    by_key: dict[str, list[Requirement]] = {}
+    for requirement in requirements:
+        by_key.setdefault(requirement.key, []).append(requirement)
+    return all(_satisfiable(key, of_key) for key, of_key in by_key.items())
+
+
+def _satisfiable(key: str, requirements: list[Requirement]) -> bool:
+    """Say whether a label can meet all of these requirements: absent, with a named value, or with any other one."""
+    values = {value for requirement in requirements for value in requirement.values}
+    another = "-".join(sorted(values)) + "-"
+    candidates: list[Mapping[str, str]] = [{}, {key: another}, *({key: value} for value in sorted(values))]
+    return any(all(requirement.holds(labels) for requirement in requirements) for labels in candidates)
+
+
 def labels_hash(labels: Mapping[str, str]) -> str:
     """Return 16 hex digits that stand for a node's labels.
 

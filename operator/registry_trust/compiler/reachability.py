@@ -1,0 +1,93 @@
+"""Client pairs across trusts: those that a registry is never shown, because an earlier trust's pair stands before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from registry_trust.certificates.facts import CertificateKind, read_facts
+from registry_trust.core.bundle import Bundle, ClientPairRef, TrustState
+from registry_trust.core.findings import Finding
+from registry_trust.core.reasons import Reason
+from registry_trust.core.selection import NodeSelector, may_overlap
+from registry_trust.core.text import quote
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """A pair of a trust that comes earlier in the index, and so stands before in every directory that has both."""
+
+    trust: str
+    name: str
+    registries: frozenset[str]
+    selector: NodeSelector | None
+
+
+_Earlier = dict[frozenset[str], dict[str, list[_Standing]]]
+"""By issuers, and then by certificate: a thousand trusts that share a pair, or pairs of a hundred CAs, cost little."""
+
+
+def unreachable_pairs(bundle: Bundle) -> dict[str, tuple[Finding, ...]]:
+    """Return, by trust, a warning for each client pair that Go's TLS passes over for one of an earlier trust.
+
+    Runtimes load a registry's pairs in the order of the index (`core.layout.pair_names`), and take the first of which
+    an issuer is one that the registry asks for. What two pairs of one trust do to each other is found with its content.
+
+    Each certificate is parsed once (`_issuers` remembers); what is left is comparisons of sets.
+    """
+    earlier: _Earlier = {}
+    found: dict[str, tuple[Finding, ...]] = {}
+    for trust in bundle.trusts:
+        content = trust.content
+        if content is None or trust.state is not TrustState.ACTIVE or not content.client_certificates:
+            continue
+        registries = frozenset(content.registries)
+        warnings: list[Finding] = []
+        for place, pair in enumerate(content.client_certificates):
+            issuers = _issuers(bundle.blobs[pair.certificate])
+            hiding = _hiding(pair, issuers, registries, content.selector, earlier)
+            if hiding is not None:
+                warnings.append(_warning(place, pair, min(issuers), min(registries & hiding.registries), hiding))
+        if warnings:
+            found[trust.name] = tuple(warnings)
+        for pair in content.client_certificates:
+            of_issuers = earlier.setdefault(_issuers(bundle.blobs[pair.certificate]), {})
+            standing = _Standing(trust.name, pair.name, registries, content.selector)
+            of_issuers.setdefault(pair.certificate, []).append(standing)
+    return found
+
+
+def _hiding(
+    pair: ClientPairRef,
+    issuers: frozenset[str],
+    registries: frozenset[str],
+    selector: NodeSelector | None,
+    earlier: _Earlier,
+) -> _Standing | None:
+    for known, by_certificate in earlier.items():
+        if not issuers <= known:
+            continue
+        for certificate, standings in by_certificate.items():
+            if certificate == pair.certificate:
+                continue  # The same certificate twice loses nothing.
+            for standing in standings:
+                # Of two pairs with one name a node has one, and says so itself.
+                meets = standing.name != pair.name and not registries.isdisjoint(standing.registries)
+                if meets and may_overlap(selector, standing.selector):
+                    return standing
+    return None
+
+
+def _warning(place: int, pair: ClientPairRef, issuer: str, registry: str, hiding: _Standing) -> Finding:
+    return Finding(
+        Reason.UNREACHABLE_CLIENT_CERTIFICATE,
+        f"on nodes that both trusts select, {quote(pair.name)} is never shown to {registry}: {quote(hiding.name)} of "
+        f"trust {hiding.trust}, which is older, stands before it and has the same issuer, {quote(issuer)}, and "
+        "runtimes take the first that fits; remove one of the two",
+        f"spec.clientCertificates[{place}]",
+    )
+
+
+@lru_cache(maxsize=4096)
+def _issuers(chain: bytes) -> frozenset[str]:
+    return frozenset(facts.issuer for facts in read_facts(chain, CertificateKind.CLIENT))
