@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from registry_trust.agent import options
+from registry_trust.cli.main import operator_command
 from registry_trust.core.layout import Layout
-from tests.contract.rendering import BOTH, EVERYTHING, agent, found, pod, pods, refused
+from tests.contract.rendering import BOTH, DEFAULTS, EVERYTHING, agent, found, pod, pods, refused
 
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
 LITERAL = "/etc/containerd/certs.d:/etc/docker/certs.d"
@@ -83,6 +86,15 @@ def test_the_agent_understands_its_arguments_and_finds_its_mounts_by_them(argume
     assert understood.listen == (ANY_ADDRESS, 8080)
     expected = (options.ExplicitTarget(Layout.DOCKER, "/etc/docker/certs.d"),) if arguments else ()
     assert understood.targets == expected
+
+
+@pytest.mark.parametrize(("arguments", "warning"), [(DEFAULTS, "720h"), (EVERYTHING, "336h")])
+def test_the_operator_understands_its_arguments_and_is_told_when_to_warn(arguments, warning):
+    (container,) = pod("Deployment", "registry-trust-operator", arguments)["containers"]
+    name, *given = container["args"]
+
+    with operator_command.make_context(name, given) as context:
+        assert context.params["expiry_warning"] == warning
 
 
 def test_a_target_that_is_mounted_nowhere_is_refused():

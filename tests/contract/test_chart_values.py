@@ -51,6 +51,7 @@ def test_a_value_that_does_not_exist_is_refused(place):
         "agent.extraRoots={relative}",
         "agent.roots={/etc/x/}",
         "logFormat=xml",
+        "operator.expiryWarning=30d",
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused(setting):
