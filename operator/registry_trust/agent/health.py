@@ -53,6 +53,9 @@ class Health:
             "# HELP registry_trust_agent_ready Whether the first pass is done.",
             "# TYPE registry_trust_agent_ready gauge",
             f"registry_trust_agent_ready {int(self.ready)}",
+            "# HELP registry_trust_agent_loop_age_seconds Seconds since the loop's last turn.",
+            "# TYPE registry_trust_agent_loop_age_seconds gauge",
+            f"registry_trust_agent_loop_age_seconds {max(0.0, now - self.turned):.1f}",
         ]
         if self.reported is not None:
             lines += [

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from registry_trust.compiler.compile import Compiled
+from registry_trust.controller import metrics
 from registry_trust.controller.cluster import OwnedReport
 from registry_trust.controller.events import About, Events
 from registry_trust.controller.transitions import NOTE_LIMIT, Notice
@@ -57,6 +58,7 @@ class Announcements:
             self._drift.pop(name, None)
             if text and owned is not None:
                 self._drift[name] = text
+                metrics.DRIFT_REPORTS.inc()
                 told += 1
                 if told <= MOST:
                     about = About("Node", name, owned.node_uid, "v1")

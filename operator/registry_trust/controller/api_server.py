@@ -19,7 +19,11 @@ PAGE = 500
 
 APPLY = "application/apply-patch+yaml"
 
-_REQUESTS = Counter("registry_trust_api_requests_total", "Requests to the API server.", ["verb", "code"])
+_REQUESTS = Counter(
+    "registry_trust_api_requests_total",
+    "Requests to the API server, but for kopf's watches; code 0 where there was no answer.",
+    ["verb", "resource", "code"],
+)
 
 
 @dataclass(frozen=True)
@@ -128,16 +132,25 @@ class ApiServer:
             answer = self._api.call_api(*arguments, _request_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
             data: bytes = answer.read()  # type: ignore[no-untyped-call]  # the client carries no types here
         except client.ApiException as error:
-            _REQUESTS.labels(verb, str(error.status or 0)).inc()
+            _REQUESTS.labels(verb, resource_of(path), str(error.status or 0)).inc()
             raise ApiFailure(int(error.status or 0), clip(escape(str(error.reason or "")))) from None
         except (HTTPError, OSError) as error:
-            _REQUESTS.labels(verb, "0").inc()
+            _REQUESTS.labels(verb, resource_of(path), "0").inc()
             raise ApiFailure(0, clip(escape(f"{type(error).__name__}: {error}"))) from None
-        _REQUESTS.labels(verb, str(answer.status)).inc()
+        _REQUESTS.labels(verb, resource_of(path), str(answer.status)).inc()
         if not 200 <= answer.status < 300:
             raise ApiFailure(answer.status, _message(data))
         result: dict[str, Any] = json.loads(data)
         return result
+
+
+def resource_of(path: str) -> str:
+    """Return the kind of object that a path of the API server is about, as a label: never an object's name."""
+    _, root, *rest = path.split("/")
+    parts = rest[1:] if root == "api" else rest[2:]
+    if parts[0] == "namespaces" and len(parts) > 2:
+        parts = parts[2:]
+    return "/".join([parts[0], *parts[2:]])
 
 
 def _message(data: bytes) -> str:

@@ -34,36 +34,53 @@ SERIAL_LAG = Gauge(
     "Serial of the bundle, less the lowest one that a reachable node with a live agent has reported.",
 )
 REMOVALS_HELD = Gauge("registry_trust_removals_held", "Removed trusts that the mass-removal guard still serves.")
+DRIFT_REPORTS = Counter(
+    "registry_trust_drift_reports_total", "Reports in which a node said that it had repaired more than before."
+)
 LOOP_FAILURES = Counter("registry_trust_loop_failures_total", "Passes of the loop that the API server did not let end.")
 LOOP_SECONDS = Gauge("registry_trust_loop_last_pass_timestamp_seconds", "When the loop ended its last pass.")
 
 
 class TrustsCollector(Collector):
-    """What is shown of each trust: nodes by state, and the ends of its certificates.
+    """What is shown of each trust: nodes and certificates by state, and the ends of its certificates.
 
     Collected from what `show` was last told, so that a trust or a certificate that is gone is gone here too.
     """
 
     def __init__(self) -> None:
         self._nodes: dict[str, Mapping[str, int]] = {}
+        self._certificates: dict[str, Mapping[str, int]] = {}
         self._ends: dict[str, tuple[tuple[str, str, float], ...]] = {}
 
-    def show(self, trust: str, nodes: Mapping[str, int], ends: tuple[tuple[str, str, float], ...]) -> None:
-        """Take nodes by state, and kind, SHA-256 and end (Unix time) of the certificates that are to be shown."""
+    def show(
+        self,
+        trust: str,
+        nodes: Mapping[str, int],
+        certificates: Mapping[str, int],
+        ends: tuple[tuple[str, str, float], ...],
+    ) -> None:
+        """Take nodes and certificates by state, and kind, SHA-256 and end (Unix time) of those that are to be shown."""
         self._nodes[trust] = nodes
+        self._certificates[trust] = certificates
         self._ends[trust] = ends
 
     def forget_all_but(self, trusts: set[str]) -> None:
         """Drop the trusts that are gone."""
         for name in self._nodes.keys() - trusts:
-            del self._nodes[name], self._ends[name]
+            del self._nodes[name], self._certificates[name], self._ends[name]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return the metrics as they are now."""
         nodes = GaugeMetricFamily("registry_trust_nodes", "Nodes by state for each trust.", labels=["trust", "state"])
-        for trust, counts in list(self._nodes.items()):
-            for state, count in counts.items():
-                nodes.add_metric([trust, state], count)
+        certificates = GaugeMetricFamily(
+            "registry_trust_certificates",
+            "Served certificates by state for each trust; a CA certificate that is only retained does not count.",
+            labels=["trust", "state"],
+        )
+        for family, shown in ((nodes, self._nodes), (certificates, self._certificates)):
+            for trust, counts in list(shown.items()):
+                for state, count in counts.items():
+                    family.add_metric([trust, state], count)
         expiry = GaugeMetricFamily(
             "registry_trust_certificate_not_after_timestamp_seconds",
             f"End of a served certificate, in Unix time; at most {MOST_CERTIFICATES} of a trust, the first to expire.",
@@ -72,7 +89,7 @@ class TrustsCollector(Collector):
         for trust, ends in list(self._ends.items()):
             for kind, digest, end in ends:
                 expiry.add_metric([trust, kind, digest], end)
-        return (nodes, expiry)
+        return (nodes, certificates, expiry)
 
 
 MOST_CERTIFICATES = 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from registry_trust.api.trust_status import MAXIMUM_FAILING_NODES
 from registry_trust.compiler.compile import Compiled, Outcome
 from registry_trust.compiler.fleet import Fleet, NodeState
+from registry_trust.compiler.served_certificates import states
 from registry_trust.compiler.status import make_status
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
@@ -19,6 +21,7 @@ from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import About, Events
 from registry_trust.controller.settings import FIELD_MANAGER, GROUP, TRUSTS, VERSION
 from registry_trust.controller.transitions import notices
+from registry_trust.core.certificate_state import CertificateState
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ class StatusWriter:
                 continue  # Gone, or newer than what was compiled: its next pass writes it.
             standing = fleet.standing(name, MAXIMUM_FAILING_NODES)
             status = make_status(outcome, standing, now, found.status, expiry_warning=self._expiry_warning)
-            _measure(outcome, standing.counts)
+            _measure(outcome, standing.counts, now, self._expiry_warning)
             self._delays.stand(outcome, distributed=_is_distributed(status), now=time.monotonic())
             if status == found.status:
                 continue
@@ -91,11 +94,14 @@ def _is_distributed(status: Mapping[str, Any]) -> bool:
     return any(each["type"] == "Distributed" and each["status"] == "True" for each in status["conditions"])
 
 
-def _measure(outcome: Outcome, counts: Mapping[NodeState, int]) -> None:
-    soonest = sorted((c.facts for c in outcome.certificates if c.retained_until is None), key=lambda f: f.not_after)
+def _measure(outcome: Outcome, counts: Mapping[NodeState, int], now: datetime, warning: timedelta) -> None:
+    lasting = [certificate for certificate in outcome.certificates if certificate.retained_until is None]
+    found = Counter(states(lasting, now.timestamp(), warning))
+    soonest = sorted((certificate.facts for certificate in lasting), key=lambda facts: facts.not_after)
     ends = {(f.kind.value, f.sha256[:16]): f.not_after.timestamp() for f in soonest[: metrics.MOST_CERTIFICATES]}
     metrics.EACH_TRUST.show(
         outcome.name,
         {state.value: counts[state] for state in NodeState},
+        {state.value: found[state] for state in CertificateState},
         tuple((kind, digest, end) for (kind, digest), end in ends.items()),
     )
