@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.fleet import Fleet, Node, Served, Standing
 from registry_trust.compiler.status import make_status
+from registry_trust.controller.agents import PATIENCE, Newcomers
 from registry_trust.controller.api_server import ApiServer
 from registry_trust.controller.cluster import Cluster, OwnedReport
 from registry_trust.controller.reconcile import Reconciler
@@ -62,6 +63,8 @@ class Churn(RuleBasedStateMachine):
         self.cluster = Cluster("registry-trust")
         self.reconciler = Reconciler(ApiServer(None), OperatorSettings("n", "n", "i"), self.cluster)  # type: ignore[arg-type]
         self.fleet: Fleet = self.reconciler._fleet
+        self.time = 0.0
+        self.reconciler._newcomers = Newcomers(lambda: self.time)
         self.machines: dict[str, Machine] = {}
         self.mail: list[tuple[str, int, OwnedReport]] = []
         self.version = 0
@@ -125,6 +128,11 @@ class Churn(RuleBasedStateMachine):
             return  # Agents run as plain processes: nobody but their reports tells of them.
         self.live = frozenset(name for name, machine in self.machines.items() if machine.agent and machine.ready)
         self.fleet.set_live_agents(self.live)
+
+    @rule()
+    def a_while_passes(self) -> None:
+        self.time += PATIENCE
+        self.reconciler._look_for_newcomers()
 
     @rule()
     def scaled_to_none(self) -> None:
@@ -197,6 +205,7 @@ class Churn(RuleBasedStateMachine):
         while self.mail:
             self.deliver(0, again=False)
         self.observe()
+        self.a_while_passes()
         alive = {name for name, machine in self.machines.items() if machine.agent and machine.ready}
         for trust in CONTENTS:
             selected = {name for name, machine in self.machines.items() if machine.selects(trust)}

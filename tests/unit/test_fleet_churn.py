@@ -37,6 +37,7 @@ def play(seed: int) -> None:
         lambda: churn.agent_starts_or_ends(name(), up=coin()),
         churn.observe,
         churn.scaled_to_none,
+        churn.a_while_passes,
         lambda: churn.content_changes(chance.choice(sorted(CONTENTS))),
         churn.bundle_is_created_anew,
         *[lambda: churn.applies(name(), fails=chance.random() < 0.3)] * 4,
@@ -75,6 +76,34 @@ def test_status_tells_the_truth_in_every_sequence_that_hypothesis_finds() -> Non
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_agents_that_start_together_with_the_operator_are_waited_for_and_not_called_missing() -> None:
+    churn = Churn()
+    churn.daemon_set = False
+    for name in NAMES:
+        churn.join(name, "a")
+        assert churn.distributed("everywhere")["reason"] == Reason.NODES_PENDING
+
+    churn.relist()
+    assert churn.distributed("everywhere")["reason"] == Reason.NODES_PENDING
+    churn.applies("n1", fails=False)
+    churn.deliver(0, again=False)
+    assert churn.distributed("everywhere")["reason"] == Reason.NODES_PENDING, "two others may have agents too"
+
+    churn.a_while_passes()
+    assert churn.distributed("everywhere")["status"] == "True"
+    assert churn.fleet.standing("everywhere", 10).counts[NodeState.WITHOUT_AGENT] == 2
+
+
+def test_nodes_that_never_report_are_without_an_agent_in_the_end() -> None:
+    churn = Churn()
+    churn.daemon_set = False
+    churn.join("n1", "a")
+
+    churn.a_while_passes()
+
+    assert churn.distributed("everywhere")["reason"] == Reason.NO_AGENTS
 
 
 def test_a_node_that_failed_and_then_died_blocks_nothing() -> None:

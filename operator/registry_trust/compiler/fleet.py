@@ -137,7 +137,8 @@ def _failure(report: NodeReport, trust: Served) -> NodeStanding | None:
 class Fleet:
     """Nodes, reports and live agents against the served trusts.
 
-    `live_agents` None means that there is no DaemonSet to ask: then a node that reports has a live agent.
+    `live_agents` None means that there is no DaemonSet to ask: then a node that reports has a live agent, and a
+    newcomer that has not reported yet may have one, so that it is waited for.
     """
 
     def __init__(self) -> None:
@@ -145,6 +146,7 @@ class Fleet:
         self._reports: dict[str, NodeReport] = {}
         self._trusts: dict[str, Served] = {}
         self._live: frozenset[str] | None = None
+        self._newcomers: frozenset[str] = frozenset()
         self._bundle_uid = ""
         self._standings: dict[str, dict[str, NodeStanding]] = {}
         self._counts: dict[str, Counter[NodeState]] = {}
@@ -156,7 +158,14 @@ class Fleet:
 
     def live(self, node: str) -> bool:
         """Say whether an agent runs on a node."""
-        return node in self._reports if self._live is None else node in self._live
+        if self._live is not None:
+            return node in self._live
+        return node in self._reports or node in self._newcomers
+
+    @property
+    def live_agents(self) -> frozenset[str] | None:
+        """Return the nodes with a live agent as they were last told; None without a DaemonSet."""
+        return self._live
 
     def rebuild(
         self,
@@ -213,6 +222,12 @@ class Fleet:
             names = before ^ live_agents
         return {trust for name in names for trust in self._recount_node(name)}
 
+    def set_newcomers(self, newcomers: frozenset[str]) -> set[str]:
+        """Take the nodes that had no time to report yet; return the trusts whose counts changed."""
+        before, self._newcomers = self._newcomers, newcomers
+        changed = before ^ newcomers if self._live is None else ()
+        return {trust for name in changed for trust in self._recount_node(name)}
+
     def serial_lag(self, serial: int) -> int:
         """Return by how many writes the slowest Ready node with a live agent is behind a bundle's serial."""
         reported = [
@@ -231,7 +246,7 @@ class Fleet:
         if counts[NodeState.CURRENT] != sum(counts.values()):
             behind = [(name, standing) for name, standing in nodes.items() if standing.state is not NodeState.CURRENT]
             behind.sort(key=lambda item: (_URGENCY[item[1].state], item[0]))
-        agents = len(self._live if self._live is not None else self._reports.keys() & self._nodes.keys())
+        agents = sum(map(self.live, self._nodes)) if self._live is None else len(self._live)
         return Standing({state: counts[state] for state in NodeState}, tuple(behind[:most]), agents)
 
     def _recount_node(self, node: str) -> set[str]:

@@ -1,11 +1,40 @@
-"""Live agents: on which nodes one runs, by the DaemonSet's own counts and, where they fall short, its pods."""
+"""Live agents: on which nodes one runs, by the DaemonSet's own counts and, where they fall short, its pods.
+
+Where there is no such DaemonSet, a report is what tells a live agent, and a node that was seen only now gets the time
+to report.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from registry_trust.compiler.fleet import Node
 from registry_trust.controller.api_server import ApiFailure, ApiServer
+
+PATIENCE = 60.0
+"""Seconds after which a node that has reported nothing counts as one without an agent."""
+
+
+class Newcomers:
+    """The nodes that this process has not watched for long: that they have reported nothing says nothing yet.
+
+    An operator and its agents that start together know of each other only when the first reports are written.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[tuple[str, str], float] = {}
+
+    def among(self, nodes: Iterable[Node]) -> frozenset[str]:
+        """Take the nodes that there are, and return the names of those that are new."""
+        now = self._clock()
+        known, self._seen = self._seen, {}
+        for node in nodes:
+            key = (node.name, node.uid)
+            self._seen[key] = known.get(key, now)
+        return frozenset(name for (name, _), seen in self._seen.items() if now - seen < PATIENCE)
 
 
 def live_agents(server: ApiServer, namespace: str, name: str, nodes: frozenset[str]) -> frozenset[str] | None:
