@@ -112,6 +112,18 @@ def test_a_node_that_is_not_ready_is_unreachable_unless_it_reported_the_content_
     assert state(fleet(REPORT, away)) is NodeState.CURRENT
 
 
+def test_a_node_that_has_seen_a_later_bundle_than_there_is_has_nobody_knows_what() -> None:
+    ahead = fleet(replace(REPORT, serial=9))
+    assert state(ahead) is NodeState.CURRENT
+
+    assert ahead.set_newest(8)
+    assert state(ahead) is NodeState.PENDING
+
+    assert ahead.set_newest(9)
+    assert state(ahead) is NodeState.CURRENT
+    assert not ahead.set_newest(10)
+
+
 def test_a_node_without_a_live_agent_is_told_apart_from_one_that_is_on_its_way() -> None:
     assert state(fleet(None, live=frozenset())) is NodeState.WITHOUT_AGENT
     assert state(fleet(None, live=frozenset({"n1"}))) is NodeState.PENDING

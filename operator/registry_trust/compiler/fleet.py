@@ -82,15 +82,20 @@ _URGENCY = {
 _BAD_TARGETS = frozenset({TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED})
 
 
-def judge(node: Node, report: NodeReport | None, trust: Served, bundle_uid: str, *, live: bool) -> NodeStanding | None:
+def judge(
+    node: Node, report: NodeReport | None, trust: Served, bundle_uid: str, *, live: bool, newest: int | None = None
+) -> NodeStanding | None:
     """Return one node's standing for one trust; None where the trust does not select it.
 
     A node is current when it has applied a bundle that has this content (its serial is at least the trust's `since`),
-    has selected by the labels that it has now, and names neither a registry of the trust nor a target as failing.
+    has selected by the labels that it has now, and names neither a registry of the trust nor a target as failing. A
+    serial above the `newest` that there is comes from a history that is lost (etcd was restored from a backup): what
+    stood under it nobody knows.
     """
     if not trust.content.selects(node.labels):
         return None
-    if report is not None and report.bundle_uid == bundle_uid and report.serial >= trust.since:
+    applied = report is not None and report.bundle_uid == bundle_uid and report.serial >= trust.since
+    if report is not None and applied and (newest is None or report.serial <= newest):
         seen = trust.content.selector is None or report.labels_hash == node.labels_hash
         if seen:
             failure = _failure(report, trust)
@@ -148,6 +153,7 @@ class Fleet:
         self._live: frozenset[str] | None = None
         self._newcomers: frozenset[str] = frozenset()
         self._bundle_uid = ""
+        self._newest: int | None = None
         self._standings: dict[str, dict[str, NodeStanding]] = {}
         self._counts: dict[str, Counter[NodeState]] = {}
 
@@ -222,6 +228,18 @@ class Fleet:
             names = before ^ live_agents
         return {trust for name in names for trust in self._recount_node(name)}
 
+    def set_newest(self, serial: int) -> set[str]:
+        """Take the serial of the bundle that there is now; return the trusts whose counts changed."""
+        before, self._newest = self._newest, serial
+        if before == serial:
+            return set()
+        beyond = [
+            name
+            for name, report in self._reports.items()
+            if (report.serial > serial) is not (before is not None and report.serial > before)
+        ]
+        return {trust for name in beyond for trust in self._recount_node(name)}
+
     def set_newcomers(self, newcomers: frozenset[str]) -> set[str]:
         """Take the nodes that had no time to report yet; return the trusts whose counts changed."""
         before, self._newcomers = self._newcomers, newcomers
@@ -258,7 +276,14 @@ class Fleet:
         after = (
             None
             if node is None
-            else judge(node, report, self._trusts[trust_name], self._bundle_uid, live=self.live(node_name))
+            else judge(
+                node,
+                report,
+                self._trusts[trust_name],
+                self._bundle_uid,
+                live=self.live(node_name),
+                newest=self._newest,
+            )
         )
         standings = self._standings[trust_name]
         before = standings.get(node_name)

@@ -180,6 +180,7 @@ class Reconciler:
         before = self._compiled.outcomes if self._compiled is not None else {}
         self._compiled = compiled
         self._statuses.touch({name for name, outcome in compiled.outcomes.items() if before.get(name) != outcome})
+        self._statuses.touch(self._fleet.set_newest(compiled.bundle.serial))
         self._statuses.touch(self._fleet.set_trusts(_served(compiled.outcomes)))
         self._statuses.touch(self._dated(compiled.outcomes, now))
         self._announcements.held(compiled, now)
