@@ -1,0 +1,74 @@
+"""Dates: a certificate that crosses one changes condition, metric and one Event, with nothing else happening."""
+
+from __future__ import annotations
+
+import re
+import urllib.request
+from datetime import UTC, datetime, timedelta
+
+from tests.cluster.pki import Authority
+from tests.cluster.waiting import wait_until
+from tests.installation import Installation
+
+SOON = timedelta(seconds=10)
+BACKDATED = timedelta(minutes=5)
+"""`Authority.create` begins a certificate this long before the moment that it is given."""
+
+
+def about_to_expire(now: datetime) -> Authority:
+    """A CA whose last fifth begins soon, and is long enough for the test not to see its end."""
+    fifth = timedelta(seconds=150)
+    end = now + SOON + fifth
+    return Authority.create("ending", now=end - 5 * fifth + BACKDATED, lasts=5 * fifth)
+
+
+def about_to_begin(now: datetime) -> Authority:
+    return Authority.create("beginning", now=now + SOON + BACKDATED)
+
+
+def by_state(installation: Installation, trust: str) -> dict[str, int]:
+    """Return what the metric says of a trust's certificates, without the states that none is in."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{installation.operator_port}/metrics", timeout=5) as answer:
+        page = answer.read().decode()
+    found = re.findall(rf'^registry_trust_certificates{{state="(\w+)",trust="{trust}"}} ([\d.]+)$', page, re.MULTILINE)
+    return {state: int(float(count)) for state, count in found if float(count)}
+
+
+def dates(installation: Installation, trust: str) -> list[str]:
+    """Return the reasons of the Events about dates, in any order."""
+    events = installation.plane.kubectl.get("events", "-n", "default")["items"]
+    told = {"Valid", "NotYetValid", "Expiring", "ExpiringSoon", "Expired"}
+    return sorted(e["reason"] for e in events if e["involvedObject"]["name"] == trust and e["reason"] in told)
+
+
+def test_a_date_that_is_crossed_changes_condition_metric_and_one_event_within_a_minute(
+    installation: Installation,
+) -> None:
+    now = datetime.now(UTC)
+    for name, authority in (("ending", about_to_expire(now)), ("beginning", about_to_begin(now))):
+        source = [{"inline": authority.pem.decode()}]
+        installation.trust(name, registries=[f"{name}.example"], caCertificates=source)
+    assert installation.wait_for("ending", "Expiring", "False")["reason"] == "NotExpiring"
+    assert installation.wait_for("beginning", "Expiring", "False")["reason"] == "NotYetValid"
+    assert by_state(installation, "ending") == {"Valid": 1}
+    assert by_state(installation, "beginning") == {"NotYetValid": 1}
+    assert (dates(installation, "ending"), dates(installation, "beginning")) == ([], ["NotYetValid"])
+    revisions = [installation.status(name)["revision"] for name in ("ending", "beginning")]
+
+    wait_until(
+        lambda: installation.condition("ending", "Expiring")["reason"] == "Expiring",
+        "the certificate that ends is told",
+        within=60,
+    )
+    wait_until(
+        lambda: installation.condition("beginning", "Expiring")["reason"] == "NotExpiring",
+        "the certificate that begins is told",
+        within=60,
+    )
+
+    assert installation.condition("ending", "Expiring")["status"] == "True"
+    assert (by_state(installation, "ending"), by_state(installation, "beginning")) == ({"Expiring": 1}, {"Valid": 1})
+    wait_until(lambda: dates(installation, "ending") == ["Expiring"], "one Event tells of the end", within=10)
+    wait_until(lambda: dates(installation, "beginning") == ["NotYetValid", "Valid"], "one Event each", within=10)
+    assert installation.condition("beginning", "Accepted")["reason"] == "Valid", "the warning ends with its cause"
+    assert [installation.status(name)["revision"] for name in ("ending", "beginning")] == revisions
