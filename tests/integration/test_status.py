@@ -88,7 +88,8 @@ def test_removals_that_are_held_are_told_with_how_to_confirm(installation: Insta
 
 def test_the_metrics_of_operator_and_agent_satisfy_promtool(installation: Installation):
     installation.secret("ca", {"ca.crt": OLD.pem})
-    installation.trust("measured", registries=["measured.example"], caCertificates=CA)
+    selector = {"matchLabels": {"kubernetes.io/hostname": "metered"}}
+    installation.trust("measured", registries=["measured.example"], caCertificates=CA, nodeSelector=selector)
     installation.add_node("metered")
     agent = installation.start_agent("metered")
     installation.wait_for("measured", "Ready")
@@ -109,6 +110,28 @@ def test_the_metrics_of_operator_and_agent_satisfy_promtool(installation: Instal
         command = [str(binary("promtool")), "check", "metrics"]
         done = subprocess.run(command, input=text, capture_output=True, timeout=60, check=False)
         assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
+
+
+def test_ready_speaks_of_files_that_are_on_disk_after_every_change_of_a_source(installation: Installation):
+    source = [{"secretKeyRef": {"name": "turning", "key": "ca.crt"}}]
+    installation.secret("turning", {"ca.crt": OLD.pem})
+    installation.trust("turning", registries=["turning.example"], caCertificates=source, caRetention="0s")
+    installation.add_node("turner")
+    agent = installation.start_agent("turner")
+    installation.wait_for("turning", "Ready")
+    file = agent.root() / "turning.example" / "ca.crt"
+
+    for number in range(10):
+        before = installation.status("turning")["revision"]
+        wanted = NEW.pem if number % 2 == 0 else OLD.pem
+        installation.secret("turning", {"ca.crt": wanted})
+        wait_until(
+            lambda old=before: installation.status("turning")["revision"] != old,  # type: ignore[misc]  # a default
+            "the operator saw the Secret",
+            within=20,
+        )
+        installation.plane.kubectl("wait", "--for=condition=Ready", "rt/turning", "--timeout=20s")
+        assert file.read_bytes() == wanted, f"Ready before the files were there, change {number}"
 
 
 def test_drift_that_an_agent_repaired_is_told_once_of_its_node(installation: Installation):
