@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from registry_trust.agent.rollback import PATIENCE, Applied, decide, newest
+from registry_trust.core.reasons import Reason
 
 NINE = Applied("secret-1", 9)
 
@@ -33,7 +34,7 @@ def test_a_lower_serial_is_refused_for_ten_minutes_then_taken_and_said() -> None
     first = decide(NINE, "secret-1", 8, None, 1000.0)
     assert not first.accepted
     assert first.refused_since == 1000.0
-    assert "serial 8 is older than the applied 9" in first.notice
+    assert first.notice.startswith(f"{Reason.ROLLBACK_REFUSED}: serial 8 is older than the applied 9")
 
     later = decide(NINE, "secret-1", 8, first.refused_since, 1000.0 + PATIENCE - 1)
     assert not later.accepted
@@ -42,7 +43,7 @@ def test_a_lower_serial_is_refused_for_ten_minutes_then_taken_and_said() -> None
     last = decide(NINE, "secret-1", 8, later.refused_since, 1000.0 + PATIENCE)
     assert last.accepted
     assert last.refused_since is None
-    assert "serial 8 was taken although 9 had been applied" in last.notice
+    assert last.notice.startswith(f"{Reason.ROLLED_BACK}: serial 8 was taken although 9 had been applied")
 
 
 def test_something_newer_ends_the_refusal() -> None:
