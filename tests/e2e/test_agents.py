@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.cluster.waiting import wait_until
-from tests.e2e.three_nodes import SINGLE, ThreeNodes
+from tests.e2e.three_nodes import SINGLE, STOCK, ThreeNodes
 from tests.installation import NAMESPACE
 
 AGENT = "daemonset/registry-trust-agent"
-READABLE = ["node1", "node2"]
+LABEL = "app.kubernetes.io/component=agent"
+ON_DELETE = {"type": "OnDelete", "rollingUpdate": None}
+BOTH = {"selected": 2, "current": 2}
+READABLE = [SINGLE, STOCK]
 """The third node's runtime reads another folder: a trust for all of them would fail there."""
 ON_READABLE = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": READABLE}]}
 
@@ -29,52 +32,63 @@ def reasons(nodes: ThreeNodes) -> list[str]:
 
 @contextmanager
 def patched(nodes: ThreeNodes, change: dict[str, Any]) -> Iterator[None]:
-    """Change the DaemonSet's pods for a while, as an admin would."""
-    before = nodes.kubectl.get("-n", NAMESPACE, AGENT)["spec"]["template"]["spec"]
-    patch = json.dumps({"spec": {"template": {"spec": change}}})
-    nodes.kubectl("-n", NAMESPACE, "patch", AGENT, "--type=strategic", "-p", patch)
+    """Change the DaemonSet for a while, as an admin would."""
+    before = nodes.kubectl.get("-n", NAMESPACE, AGENT)["spec"]
+    nodes.kubectl("-n", NAMESPACE, "patch", AGENT, "--type=strategic", "-p", json.dumps({"spec": change}))
     try:
         yield
     finally:
-        back = [{"op": "replace", "path": "/spec/template/spec", "value": before}]
+        back = [{"op": "replace", "path": "/spec", "value": before}]
         nodes.kubectl("-n", NAMESPACE, "patch", AGENT, "--type=json", "-p", json.dumps(back))
-        nodes.kubectl("-n", NAMESPACE, "rollout", "status", AGENT, "--timeout=120s", timeout=130)
+        nodes.kubectl("-n", NAMESPACE, "rollout", "status", AGENT, "--timeout=180s", timeout=190)
+
+
+def agents(nodes: ThreeNodes, node: str) -> list[dict[str, Any]]:
+    """Return the agent's pods on one node that are not being deleted."""
+    found: list[dict[str, Any]] = nodes.kubectl.get("pods", "-n", NAMESPACE, "-l", LABEL)["items"]
+    return [p for p in found if p["spec"].get("nodeName") == node and "deletionTimestamp" not in p["metadata"]]
+
+
+def can_not_pull(nodes: ThreeNodes, node: str) -> bool:
+    states = [s.get("state", {}) for p in agents(nodes, node) for s in p["status"].get("containerStatuses", ())]
+    return any(state.get("waiting", {}).get("reason") in ("ErrImagePull", "ImagePullBackOff") for state in states)
 
 
 def distribute(nodes: ThreeNodes) -> None:
     nodes.sources()
     nodes.trust(nodeSelector=ON_READABLE)
     nodes.wait_for("harbor", "Ready")
-    assert counts(nodes) == {"selected": 2, "current": 2}
+    wait_until(lambda: counts(nodes) == BOTH, "both nodes are current", within=60)
 
 
 def test_a_node_whose_agent_cannot_pull_its_image_is_named_and_not_waited_for(clean: ThreeNodes) -> None:
     distribute(clean)
     nowhere = {"containers": [{"name": "agent", "image": "nowhere.invalid/registry-trust:1"}]}
-    with patched(clean, nowhere):
-        # A broken rollout stops at the first node; take the agents' pods away, so that all meet the image.
-        clean.kubectl("-n", NAMESPACE, "delete", "pods", "-l", "app.kubernetes.io/component=agent", "--wait=false")
-        failed = clean.wait_for("harbor", "Distributed", "False", within=90, reason="NoAgents")
-        assert "no agent runs on any node" in failed["message"]
-        assert clean.condition("harbor", "Stalled")["status"] == "True"
-        assert clean.pull(SINGLE) == "", "the files are there without an agent"
-    clean.wait_for("harbor", "Ready", within=90)
-    wait_until(lambda: counts(clean) == {"selected": 2, "current": 2}, "both nodes are current again", within=60)
+    with patched(clean, {"updateStrategy": ON_DELETE, "template": {"spec": nowhere}}):
+        (pod,) = agents(clean, STOCK)
+        clean.kubectl("-n", NAMESPACE, "delete", "pod", pod["metadata"]["name"], "--timeout=60s", timeout=70)
+        wait_until(lambda: can_not_pull(clean, STOCK), "the new pod can't pull its image", within=120)
 
+        clean.sources()  # a new client pair, which that node can't get
 
-def test_a_node_that_the_daemon_set_leaves_out_is_counted_without_an_agent(clean: ThreeNodes) -> None:
-    distribute(clean)
-    with patched(clean, {"nodeSelector": {"kubernetes.io/hostname": SINGLE}}):
-        wait_until(lambda: counts(clean).get("withoutAgent") == 1, "the other node has no agent", within=120)
-        clean.sources(authority=None)  # a new client pair: content that only one node can get
-        clean.wait_for("harbor", "Ready", within=60)
         wait_until(
             lambda: counts(clean) == {"selected": 2, "current": 1, "withoutAgent": 1},
-            "one node has it, and one is not waited for",
+            "one node has it, and one is without an agent",
             within=60,
         )
-        assert reasons(clean) == ["node2: AgentSilent"]
-    wait_until(lambda: counts(clean) == {"selected": 2, "current": 2}, "the other node follows", within=90)
+        clean.wait_for("harbor", "Ready")
+        assert reasons(clean) == [f"{STOCK}: AgentSilent"]
+    wait_until(lambda: counts(clean) == BOTH, "the other node follows", within=120)
+
+
+def test_with_no_agent_at_all_status_says_so_and_files_stay(clean: ThreeNodes) -> None:
+    distribute(clean)
+    with patched(clean, {"template": {"spec": {"nodeSelector": {"kubernetes.io/hostname": "nowhere"}}}}):
+        said = clean.wait_for("harbor", "Distributed", "False", within=120, reason="NoAgents")
+        assert "no agent runs on any node" in said["message"]
+        assert clean.condition("harbor", "Stalled")["status"] == "True"
+        assert clean.pull(SINGLE) == "", "the files are there without an agent"
+    clean.wait_for("harbor", "Ready", within=120)
 
 
 def test_a_drained_node_keeps_its_agent_and_gets_what_is_new(clean: ThreeNodes) -> None:
@@ -91,6 +105,6 @@ def test_a_drained_node_keeps_its_agent_and_gets_what_is_new(clean: ThreeNodes) 
             within=90,
         )
         clean.wait_for("harbor", "Ready", within=60)
-        assert counts(clean) == {"selected": 2, "current": 2}
+        assert counts(clean) == BOTH
     finally:
         clean.kubectl("uncordon", SINGLE)

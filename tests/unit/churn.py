@@ -11,13 +11,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.fleet import Fleet, Node, Served, Standing
+from registry_trust.compiler.lost_history import go_on_after, highest_reported
 from registry_trust.compiler.status import make_status
 from registry_trust.controller.agents import PATIENCE, Newcomers
 from registry_trust.controller.api_server import ApiServer
 from registry_trust.controller.cluster import Cluster, OwnedReport
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
-from registry_trust.core.bundle import TrustContent
+from registry_trust.core.bundle import Bundle, TrustContent
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState
 from registry_trust.core.selection import NodeSelector, labels_hash
@@ -37,15 +38,16 @@ VERDICTS: dict[tuple[object, ...], dict[str, str]] = {}
 
 @dataclass
 class Machine:
-    """One node as it really is: its disk has the serial at which each trust's files were last changed."""
+    """One node as it really is: its disk has the files of some content of each trust, by a number of the model's."""
 
     uid: str
     zone: str
     ready: bool = True
     agent: bool = True
     disk: dict[str, int] = field(default_factory=dict)
-    had: set[tuple[str, str, int]] = field(default_factory=set)
-    """Bundle UID, trust and serial of everything that this node ever had on disk."""
+    had: set[tuple[str, int]] = field(default_factory=set)
+    """Trust and content of everything that this node ever had on disk."""
+    said: OwnedReport | None = None
     last: int = 0
     """Version of its last report."""
     unheard: bool = False
@@ -53,6 +55,16 @@ class Machine:
 
     def selects(self, trust: str) -> bool:
         return trust == "everywhere" or self.zone == "a"
+
+
+@dataclass(frozen=True)
+class Written:
+    """One bundle that was written: of each trust, since when it has its content, and the model's number of that."""
+
+    uid: str
+    serial: int
+    since: dict[str, int]
+    content: dict[str, int]
 
 
 class Churn(RuleBasedStateMachine):
@@ -71,11 +83,12 @@ class Churn(RuleBasedStateMachine):
         self.serial = 1
         self.uid = "bundle-1"
         self.since = dict.fromkeys(CONTENTS, 1)
-        self.history = [(self.uid, self.serial, dict(self.since))]
+        self.content = dict.fromkeys(CONTENTS, 0)
+        self.history: list[Written] = []
         self.live: frozenset[str] | None = None
         self.daemon_set = True
         self.fleet.rebuild([], {}, [], None, self.uid)
-        self.publish()
+        self.write()
 
     @initialize(zones=st.tuples(*(st.sampled_from(ZONES) for _ in NAMES)), daemon_set=st.booleans())
     def a_fleet_that_has_everything(self, zones: tuple[str, ...], *, daemon_set: bool) -> None:
@@ -146,17 +159,43 @@ class Churn(RuleBasedStateMachine):
     def content_changes(self, trust: str) -> None:
         self.serial += 1
         self.since[trust] = self.serial
-        self.history.append((self.uid, self.serial, dict(self.since)))
-        self.publish()
+        self.content[trust] = self.tick()
+        self.write()
 
     @rule()
     def bundle_is_created_anew(self) -> None:
         self.uid = f"bundle-{self.tick()}"
         self.serial = 1
         self.since = dict.fromkeys(CONTENTS, 1)
-        self.history.append((self.uid, self.serial, dict(self.since)))
+        self.write()
+        self.relist()
+
+    @rule(place=st.integers(0, 20))
+    def etcd_is_restored(self, place: int) -> None:
+        """Bundle and reports are older ones again; agents refuse that bundle at first, and say which one they have."""
+        index = place % len(self.history)
+        old = self.history[index]
+        if old.uid != self.uid:
+            return
+        self.history = self.history[: index + 1]
+        self.serial, self.since, self.content = old.serial, dict(old.since), dict(old.content)
+        self.mail.clear()
+        for name, owned in self.cluster.reports.values().items():
+            if owned.report.bundle_uid == self.uid and owned.report.serial > self.serial:
+                self.report_is_deleted(name)
         self.publish()
         self.relist()
+        for name, machine in self.machines.items():
+            if machine.agent and machine.ready and machine.said is not None:
+                self.cluster.reports.put(name, self.tick(), machine.said)
+                self.reconciler.take_nodes({name})
+                self.distributed_is_never_true_while_a_live_selected_node_lacks_the_files()
+        reported = highest_reported((o.report for o in self.cluster.reports.values().values()), self.uid)
+        if reported > self.serial:
+            leapt = go_on_after(Bundle(self.serial), reported)
+            self.serial = leapt.serial
+            self.since = dict.fromkeys(CONTENTS, self.serial)
+            self.write()
 
     @rule(name=st.sampled_from(NAMES), fails=st.booleans())
     def applies(self, name: str, *, fails: bool) -> None:
@@ -217,15 +256,15 @@ class Churn(RuleBasedStateMachine):
 
     @invariant()
     def distributed_is_never_true_while_a_live_selected_node_lacks_the_files(self) -> None:
-        for trust, since in self.since.items():
+        for trust, content in self.content.items():
             if self.distributed(trust)["status"] != "True":
                 continue
             for name, machine in self.machines.items():
                 known_alive = machine.ready and (self.fleet.live(name))
                 if machine.selects(trust) and known_alive:
-                    assert (self.uid, trust, since) in machine.had, f"{name} never had {trust}"
+                    assert (trust, content) in machine.had, f"{name} never had {trust}"
                     if not machine.unheard:
-                        assert machine.disk.get(trust) == since, f"{name} lacks {trust}"
+                        assert machine.disk.get(trust) == content, f"{name} lacks {trust}"
 
     @invariant()
     def the_counts_add_up_to_the_selected_nodes(self) -> None:
@@ -258,26 +297,30 @@ class Churn(RuleBasedStateMachine):
         machine = self.machines.get(name)
         if machine is None or not machine.agent or not machine.ready:
             return
-        uid, serial, since = self.history[place]
-        wanted = {trust: since[trust] for trust in CONTENTS if machine.selects(trust)}
-        # A restored bundle has the serials of another history: the model tells them apart as the disk does, by content.
-        same = uid == self.uid
-        machine.disk = {} if fails else {trust: moment if same else -moment for trust, moment in wanted.items()}
-        machine.had |= set() if fails else {(uid, trust, moment) for trust, moment in wanted.items()}
+        bundle = self.history[place]
+        wanted = {trust: bundle.content[trust] for trust in CONTENTS if machine.selects(trust)}
+        machine.disk = {} if fails else dict(wanted)
+        machine.had |= set() if fails else set(wanted.items())
         machine.unheard = True
         rows = tuple(
             RegistryRow(CONTENTS[trust].registries[0], RowState.FAILED, reason=Reason.WRITE_FAILED)
             for trust in wanted
             if fails
         )
-        report = NodeReport("1", "", uid, serial, HASHES[machine.zone], (), rows, len(wanted), len(rows))
+        report = NodeReport("1", "", bundle.uid, bundle.serial, HASHES[machine.zone], (), rows, len(wanted), len(rows))
         machine.last = self.tick()
-        self.mail.append((name, machine.last, OwnedReport(machine.uid, report)))
+        machine.said = OwnedReport(machine.uid, report)
+        self.mail.append((name, machine.last, machine.said))
 
     def served(self) -> list[Served]:
         return [Served(trust, since, CONTENTS[trust]) for trust, since in self.since.items()]
 
+    def write(self) -> None:
+        self.history.append(Written(self.uid, self.serial, dict(self.since), dict(self.content)))
+        self.publish()
+
     def publish(self) -> None:
+        self.fleet.set_newest(self.serial)
         self.fleet.set_trusts(self.served())
 
     def distributed(self, trust: str) -> dict[str, str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from registry_trust.compiler.fleet import NodeState
+from registry_trust.compiler.fleet import NodeStanding, NodeState, judge
 from registry_trust.core.reasons import Reason
 from tests.unit.churn import CONTENTS, NAMES, ZONES, Churn
 
@@ -17,6 +19,8 @@ EXPLORED, EXPLORED_STEPS = 500, 10
 """Sequences that Hypothesis chooses: few, for each costs it milliseconds, and it makes a failure short."""
 PLAYED, PLAYED_STEPS = 5000, 20
 """Sequences that a seed chooses."""
+
+Mutation = Callable[..., NodeStanding | None]
 
 
 def play(seed: int) -> None:
@@ -40,6 +44,7 @@ def play(seed: int) -> None:
         churn.a_while_passes,
         lambda: churn.content_changes(chance.choice(sorted(CONTENTS))),
         churn.bundle_is_created_anew,
+        lambda: churn.etcd_is_restored(place()),
         *[lambda: churn.applies(name(), fails=chance.random() < 0.3)] * 4,
         lambda: churn.applies_an_older_bundle(name(), place()),
         *[lambda: churn.deliver(place(), again=coin())] * 4,
@@ -76,6 +81,39 @@ def test_status_tells_the_truth_in_every_sequence_that_hypothesis_finds() -> Non
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def changed(**fields: Any) -> Mutation:
+    """Return a judge that is given another report than there is."""
+    return lambda node, report, trust, uid, **more: judge(
+        node, None if report is None else replace(report, **fields), trust, uid, **more
+    )
+
+
+MUTANTS: dict[str, Mutation] = {
+    "any serial is new enough": lambda n, r, trust, uid, **more: judge(n, r, replace(trust, since=0), uid, **more),
+    "any bundle is the present one": lambda n, r, t, uid, **more: judge(n, r, t, r.bundle_uid if r else uid, **more),
+    "a lost history counts": lambda *given, live, newest: judge(*given, live=live),
+    "labels do not matter": lambda n, r, t, uid, **more: judge(
+        n, replace(r, labels_hash=n.labels_hash) if r else r, t, uid, **more
+    ),
+    "failures do not matter": changed(registries=(), failing=0),
+    "an agent that is gone is waited for": lambda *given, live, newest: judge(*given, live=True, newest=newest),
+    "a node that is away is waited for": lambda n, *given, **more: judge(replace(n, ready=True), *given, **more),
+}
+"""Each judges one thing wrongly; the model must see it."""
+
+
+@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
+def test_a_judge_that_is_wrong_in_one_thing_is_found_out(mutant: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry_trust.compiler.fleet.judge", mutant)
+
+    def play_all() -> None:
+        for seed in range(PLAYED):
+            play(seed)
+
+    with pytest.raises(AssertionError):
+        play_all()
 
 
 def test_agents_that_start_together_with_the_operator_are_waited_for_and_not_called_missing() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from registry_trust.compiler.compile import Compiled, Outcome, compile_bundle, encoded_size
 from registry_trust.compiler.content import Checker
 from registry_trust.compiler.fleet import Fleet, Served
+from registry_trust.compiler.lost_history import go_on_after, highest_reported
 from registry_trust.compiler.served_certificates import states
 from registry_trust.controller import metrics
 from registry_trust.controller.agents import Newcomers, live_agents
@@ -27,11 +28,15 @@ from registry_trust.controller.steady_clock import SteadyClock
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.reasons import Reason
+from registry_trust.core.report import NodeReport
 
 _log = logging.getLogger(__name__)
 
 BYTES_PER_SECOND = 200_000_000
 """What a burst of bundle writes may cost the API server: fleet size times bundle size over time."""
+
+LEAP_PAUSE = 600.0
+"""Seconds between two writes that only a report of a later serial asks for: a lying node must not cost more."""
 
 THAW = 60.0
 """Seconds after the CRD is seen whole again (or after a start) before a removal may mature."""
@@ -56,6 +61,7 @@ class Reconciler:
         self._last = Bundle()
         self._compiled: Compiled | None = None
         self._next_write = 0.0
+        self._next_leap = 0.0
         self._judged_at = 0.0
         self._seen: float | None = None
         self._clock = SteadyClock(time.time())
@@ -87,6 +93,7 @@ class Reconciler:
         version = self._secret.version()
         if self._stored is None or version != self._stored.version:
             changed = self._reload(version) or changed
+        changed = self._leap() or changed
         nodes = frozenset(self._cluster.nodes.values())
         agents = live_agents(self._server, self._settings.namespace, self._settings.agent_name, nodes)
         self._statuses.touch(self._fleet.set_live_agents(agents))
@@ -243,6 +250,22 @@ class Reconciler:
             self._recount()
         return True
 
+    def _leap(self) -> bool:
+        """Go on after the serials of a history that was lost (a restored etcd); say whether there is such a thing."""
+        if self._stored is None or self._last.serial == 0 or time.monotonic() < self._next_leap:
+            return False
+        reported = highest_reported(_reports(self._cluster), self._stored.uid)
+        if reported <= self._last.serial:
+            return False
+        _log.warning(
+            "nodes have seen a later bundle than there is, so the cluster's state was set back; going on after it",
+            extra={"serial": self._last.serial, "reported": reported},
+        )
+        self._next_leap = time.monotonic() + LEAP_PAUSE
+        self._last = go_on_after(self._last, reported)
+        self._stored = _as_problem(self._stored)
+        return True
+
     def _look_at_crd(self) -> bool:
         try:
             body = self._server.get(CRD, metadata_only=True)
@@ -285,8 +308,11 @@ def _round_up(size: int) -> int:
 
 def _resumed(last: Bundle, cluster: Cluster, uid: str) -> Bundle:
     """Go on from a serial that no node of this bundle has seen yet, although the Secret was emptied."""
-    reported = [o.report.serial for o in cluster.reports.values().values() if o.report.bundle_uid == uid]
-    return replace(last, serial=max([last.serial, *reported]))
+    return replace(last, serial=max(last.serial, highest_reported(_reports(cluster), uid)))
+
+
+def _reports(cluster: Cluster) -> list[NodeReport]:
+    return [owned.report for owned in cluster.reports.values().values()]
 
 
 def _as_problem(stored: StoredBundle) -> StoredBundle:
