@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run an agent until SIGTERM or SIGINT; return the exit code (3: a root was moved away under its mount)."""
     given = options.parse(arguments)
-    logs.configure(given.log_format)
+    logs.configure(given.log_format, given.node)
     try:
         server = APIServer(
             given.server, given.ca_file, given.token_file, user_agent=f"registry-trust-agent/{__version__}"

@@ -52,6 +52,7 @@ class Passes:
         self._stores = {mount.host: Store(mount.here, shown_path=mount.host) for mount in roots}
         self._applied: dict[Key, str] = {}
         self._said: dict[Key, str] = {}
+        self._serial = 0
         self._open_steps: set[Key] = set()
         self.repairs = Repairs()
         self.failures = Failures()
@@ -108,6 +109,7 @@ class Passes:
         waits: list[float] = []
         findings: list[str] = []
         self._open_steps = set()
+        self._serial = applied.serial
         with self._open() as (stack, opened):
             for target in targets:
                 try:
@@ -176,7 +178,7 @@ class Passes:
             key = (target.path, step.entry)
             if outcome.error is None:
                 self.failures.clear(key)
-                self._note(key, step, now)
+                self._note(key, step, self._about(step, opened.observed[target.path]), now)
                 continue
             digest = step.digest if isinstance(step, Switch) else ""
             self.failures.record(key, digest, outcome.error.reason, outcome.error.message, now)
@@ -223,20 +225,28 @@ class Passes:
     def _is_repair(self, key: Key, step: Switch) -> bool:
         return step.repair or self._applied.get(key) == step.digest
 
-    def _note(self, key: Key, step: Step, now: float) -> None:
+    def _about(self, step: Step, observed: ObservedRoot) -> dict[str, object]:
+        """Return what a line of the log says of a step, beside its words."""
+        own = observed.own.get(step.entry)
+        trusts = step.desired.trusts if isinstance(step, Switch) else own.trusts if own is not None else ()
+        return {"registry": _registry_of(step, observed), "trust": ",".join(trusts), "serial": self._serial}
+
+    def _note(self, key: Key, step: Step, about: Mapping[str, object], now: float) -> None:
         path, entry = key
         if isinstance(step, Remove):
             self._applied.pop(key, None)
-            log.info("removed %s/%s", path, entry)
+            log.info("removed %s/%s", path, entry, extra=about)
         elif isinstance(step, Switch):
             if step.replace:
-                log.warning("replaced %s/%s, which is kept as %s/%s", path, entry, path, replaced_name(entry))
+                log.warning(
+                    "replaced %s/%s, which is kept as %s/%s", path, entry, path, replaced_name(entry), extra=about
+                )
             if self._is_repair(key, step):
                 self.repairs.record(key, now)
                 if not self.repairs.is_contested(key, now):
-                    log.warning("repaired %s/%s, somebody else had changed it", path, entry)
+                    log.warning("repaired %s/%s, somebody else had changed it", path, entry, extra=about)
             else:
-                log.info("wrote %s/%s", path, entry)
+                log.info("wrote %s/%s", path, entry, extra=about)
             self._applied[key] = step.digest
 
     def _contest(self, target: Target, plan: Plan, rows: dict[str, RegistryRow], now: float) -> None:
@@ -265,12 +275,13 @@ class Passes:
         before = self._said.get(key, "")
         if trouble == before:
             return
+        about = {"registry": key[1], "serial": self._serial}
         if trouble:
             self._said[key] = trouble
-            log.warning("%s", trouble)
+            log.warning("%s", trouble, extra=about)
         else:
             del self._said[key]
-            log.info("cured: %s", " ".join(part for part in key if part))
+            log.info("cured: %s", " ".join(part for part in key if part), extra=about)
 
 
 def _registry_of(step: Step, observed: ObservedRoot) -> str:

@@ -42,7 +42,7 @@ class Announcements:
             trust = compiled.bundle.trust(name)
             about = About("RegistryTrust", name, trust.uid if trust is not None else "")
             notice = Notice("Warning", Reason.REMOVAL_HELD, "Remove", clip(note, NOTE_LIMIT))
-            self._events.tell(about, notice, datetime.fromtimestamp(now, UTC))
+            self._events.tell(about, notice, datetime.fromtimestamp(now, UTC), compiled.bundle.serial)
 
     def know_drift(self, reports: Mapping[str, OwnedReport]) -> None:
         """Take what the nodes say of drift as known: after a start or a complete LIST nothing has just happened."""
@@ -63,7 +63,7 @@ class Announcements:
                 if told <= MOST:
                     about = About("Node", name, owned.node_uid, "v1")
                     notice = Notice("Warning", Reason.DRIFT_REPAIRED, "Repair", clip(text, NOTE_LIMIT))
-                    self._events.tell(about, notice, datetime.fromtimestamp(now, UTC))
+                    self._events.tell(about, notice, datetime.fromtimestamp(now, UTC), owned.report.serial)
 
 
 def _drift(owned: OwnedReport | None) -> str:

@@ -18,6 +18,9 @@ _log = logging.getLogger(__name__)
 EVENTS = "/api/v1/namespaces/default/events"
 """Events about cluster-scoped objects live in the namespace `default` (Kubernetes convention)."""
 
+_CALLED = {"RegistryTrust": "trust", "Node": "node"}
+"""How a log calls what an Event is about."""
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -35,14 +38,15 @@ class Events:
     def __init__(self, server: ApiServer) -> None:
         self._server = server
 
-    def tell(self, about: About, notice: Notice, now: datetime) -> None:
-        """Write one Event."""
+    def tell(self, about: About, notice: Notice, now: datetime, serial: int) -> None:
+        """Write one Event; `serial` is the bundle's at that moment, for the log."""
         level = logging.WARNING if notice.kind == "Warning" else logging.INFO
-        _log.log(level, notice.reason, extra={about.kind.lower(): about.name, "note": notice.note})
+        who = {_CALLED[about.kind]: about.name}
+        _log.log(level, notice.reason, extra={**who, "serial": serial, "note": notice.note})
         try:
             self._server.create(EVENTS, _event(about, notice, now))
         except ApiFailure as error:
-            _log.info("event not written", extra={about.kind.lower(): about.name, "error": str(error)})
+            _log.info("event not written", extra={**who, "error": str(error)})
 
 
 def _event(about: About, notice: Notice, now: datetime) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class StatusWriter:
             metrics.STATUS_WRITES.labels("success").inc()
             about = About("RegistryTrust", name, outcome.uid)
             for notice in notices(found.status, status):
-                self._events.tell(about, notice, now)
+                self._events.tell(about, notice, now, compiled.bundle.serial)
         metrics.EACH_TRUST.forget_all_but(set(compiled.outcomes))
         self._delays.forget_all_but(set(compiled.outcomes))
         metrics.TRUSTS.labels("true").set(sum(o.accepted for o in compiled.outcomes.values()))

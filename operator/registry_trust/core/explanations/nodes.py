@@ -198,8 +198,8 @@ BUNDLE: Mapping[Reason, Explanation] = {
     ),
     Reason.ROLLBACK_REFUSED: Explanation(
         "The node was offered an older bundle than the one that it has: most often an API server that lags behind. It "
-        "is refused for ten minutes. Where etcd was restored, the operator writes its bundle anew within seconds, with a "
-        "serial that is taken at once.",
+        "is refused for ten minutes. Where etcd was restored, the operator writes its bundle anew within seconds, with "
+        "a serial that is taken at once.",
         "RollbackRefused: serial 41 is older than the applied 57; files stay as they are. It is taken if nothing newer "
         "comes within 10 minutes",
         "Nothing, unless etcd was restored from a backup: then see that the sources are as they should be.",

@@ -1,0 +1,49 @@
+"""Logs: one line for each transition, with what it is about; none where nothing changes."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+
+from tests.cluster.pki import Authority
+from tests.cluster.waiting import wait_until
+from tests.installation import Installation
+
+SOURCE = [{"inline": Authority.create("a CA").pem.decode()}]
+
+
+def polls(installation: Installation) -> int:
+    """Return how often the operator has looked at the DaemonSet: every five seconds."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{installation.operator_port}/metrics", timeout=5) as answer:
+        page = answer.read().decode()
+    found = re.search(r'^registry_trust_api_requests_total{.*resource="daemonsets",.*} ([\d.]+)$', page, re.MULTILINE)
+    return int(float(found[1])) if found else 0
+
+
+def test_each_transition_is_one_line_with_what_it_is_about_and_then_there_is_silence(
+    installation: Installation,
+) -> None:
+    assert installation.operator is not None
+    installation.add_node("quiet")
+    agent = installation.start_agent("quiet", ("docker",), "--log-format=json", "--drift-interval=0.2")
+    logs = (installation.operator.log, agent.process.log)
+
+    installation.trust("told", registries=["told.example"], caCertificates=SOURCE)
+
+    installation.wait_for("told", "Ready")
+    serial = installation.plane.kubectl.get("nodetrust", "quiet")["status"]["bundle"]["serial"]
+    lines = [json.loads(line) for line in agent.process.log.read_text().splitlines() if line.startswith("{")]
+    (wrote,) = [line for line in lines if line["message"].startswith("wrote ")]
+    about = {key: wrote[key] for key in ("node", "registry", "trust", "serial")}
+    assert about == {"node": "quiet", "registry": "told.example", "trust": "told", "serial": serial}
+    accepted = rf"info +Accepted trust=told serial={serial} note=every certificate and key is usable"
+    assert re.search(accepted, installation.operator.log.read_text())
+
+    wait_until(lambda: "Distributed trust=told" in installation.operator.log.read_text(), "the last line is written")
+    sizes = [log.stat().st_size for log in logs]
+    done = polls(installation) + 2
+    wait_until(lambda: polls(installation) >= done, "the operator looked twice more", within=30)
+    assert [log.stat().st_size for log in logs] == sizes, "\n".join(
+        log.read_text()[size:] for log, size in zip(logs, sizes, strict=True)
+    )
