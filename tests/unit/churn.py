@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
@@ -22,6 +21,7 @@ from registry_trust.core.bundle import Bundle, TrustContent
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState
 from registry_trust.core.selection import NodeSelector, labels_hash
+from tests.unit.machines import Machine, Written
 
 NAMES = ("n1", "n2", "n3")
 ZONES = ("a", "b")
@@ -34,37 +34,6 @@ LABELS = {zone: {"zone": zone} for zone in ZONES}
 HASHES = {zone: labels_hash(LABELS[zone]) for zone in ZONES}
 VERDICTS: dict[tuple[object, ...], dict[str, str]] = {}
 """Conditions by all that they follow from: computed once, so that thousands of sequences cost seconds."""
-
-
-@dataclass
-class Machine:
-    """One node as it really is: its disk has the files of some content of each trust, by a number of the model's."""
-
-    uid: str
-    zone: str
-    ready: bool = True
-    agent: bool = True
-    disk: dict[str, int] = field(default_factory=dict)
-    had: set[tuple[str, int]] = field(default_factory=set)
-    """Trust and content of everything that this node ever had on disk."""
-    said: OwnedReport | None = None
-    last: int = 0
-    """Version of its last report."""
-    unheard: bool = False
-    """Its last report has not arrived, was lost, or was deleted."""
-
-    def selects(self, trust: str) -> bool:
-        return trust == "everywhere" or self.zone == "a"
-
-
-@dataclass(frozen=True)
-class Written:
-    """One bundle that was written: of each trust, since when it has its content, and the model's number of that."""
-
-    uid: str
-    serial: int
-    since: dict[str, int]
-    content: dict[str, int]
 
 
 class Churn(RuleBasedStateMachine):
@@ -85,6 +54,7 @@ class Churn(RuleBasedStateMachine):
         self.since = dict.fromkeys(CONTENTS, 1)
         self.content = dict.fromkeys(CONTENTS, 0)
         self.history: list[Written] = []
+        self.shown: dict[str, str] = {}
         self.live: frozenset[str] | None = None
         self.daemon_set = True
         self.fleet.rebuild([], {}, [], None, self.uid)
@@ -140,7 +110,7 @@ class Churn(RuleBasedStateMachine):
         if not self.daemon_set:
             return  # Agents run as plain processes: nobody but their reports tells of them.
         self.live = frozenset(name for name, machine in self.machines.items() if machine.agent and machine.ready)
-        self.fleet.set_live_agents(self.live)
+        self.touch(self.fleet.set_live_agents(self.live))
 
     @rule()
     def a_while_passes(self) -> None:
@@ -235,6 +205,7 @@ class Churn(RuleBasedStateMachine):
         owned = self.cluster.reports.values().items()
         reports = {name: o.report for name, o in owned if name in nodes and nodes[name].uid == o.node_uid}
         self.fleet.rebuild(nodes.values(), reports, self.served(), self.live, self.uid)
+        self.touch(set(CONTENTS))
 
     @rule()
     def everybody_who_lives_catches_up(self) -> None:
@@ -277,7 +248,22 @@ class Churn(RuleBasedStateMachine):
         if self.live == frozenset():
             assert {self.distributed(trust)["reason"] for trust in CONTENTS} == {Reason.NO_AGENTS}
 
+    @invariant()
+    def a_status_is_written_whenever_there_is_something_new_to_say(self) -> None:
+        """What nobody touched is not written: `kubectl` then shows what was true once."""
+        for trust in self.touched():
+            self.shown[trust] = self.distributed(trust)["reason"]
+        for trust in CONTENTS:
+            assert self.shown[trust] == self.distributed(trust)["reason"], f"nobody touched {trust}"
+
     # in short
+
+    def touch(self, trusts: set[str]) -> None:
+        self.reconciler._statuses.touch(trusts)
+
+    def touched(self) -> set[str]:
+        touched, self.reconciler._statuses._touched = self.reconciler._statuses._touched, set()
+        return touched
 
     def tick(self) -> int:
         self.version += 1
@@ -320,8 +306,8 @@ class Churn(RuleBasedStateMachine):
         self.publish()
 
     def publish(self) -> None:
-        self.fleet.set_newest(self.serial)
-        self.fleet.set_trusts(self.served())
+        self.touch(self.fleet.set_newest(self.serial))
+        self.touch(self.fleet.set_trusts(self.served()))
 
     def distributed(self, trust: str) -> dict[str, str]:
         standing = self.fleet.standing(trust, 10)

@@ -58,6 +58,7 @@ def play(seed: int) -> None:
         churn.distributed_is_never_true_while_a_live_selected_node_lacks_the_files()
         churn.the_counts_add_up_to_the_selected_nodes()
         churn.with_no_agent_at_all_nothing_is_called_distributed()
+        churn.a_status_is_written_whenever_there_is_something_new_to_say()
 
 
 @pytest.mark.timeout(240)

@@ -204,32 +204,32 @@ class Fleet:
         return touched
 
     def set_node(self, name: str, node: Node | None) -> set[str]:
-        """Take a Node as it is now (None: it is gone); return the trusts whose counts changed."""
+        """Take a Node as it is now (None: it is gone); return the trusts whose standing changed."""
+        before = self._has_agents()
         if node is None:
             self._nodes.pop(name, None)
         else:
             self._nodes[name] = node
-        return self._recount_node(name)
+        return self._changed(before, (name,))
 
     def set_report(self, name: str, report: NodeReport | None) -> set[str]:
-        """Take a node's report (None: it is gone); return the trusts whose counts changed."""
+        """Take a node's report (None: it is gone); return the trusts whose standing changed."""
+        before = self._has_agents()
         if report is None:
             self._reports.pop(name, None)
         else:
             self._reports[name] = report
-        return self._recount_node(name)
+        return self._changed(before, (name,))
 
     def set_live_agents(self, live_agents: frozenset[str] | None) -> set[str]:
-        """Take the set of nodes with a live agent; return the trusts whose counts changed."""
-        before, self._live = self._live, live_agents
+        """Take the set of nodes with a live agent; return the trusts whose standing changed."""
+        had, before, self._live = self._has_agents(), self._live, live_agents
         if before is None or live_agents is None:
-            names: Iterable[str] = list(self._nodes) if before is not live_agents else ()
-        else:
-            names = before ^ live_agents
-        return {trust for name in names for trust in self._recount_node(name)}
+            return self._changed(had, list(self._nodes) if before is not live_agents else ())
+        return self._changed(had, before ^ live_agents)
 
     def set_newest(self, serial: int) -> set[str]:
-        """Take the serial of the bundle that there is now; return the trusts whose counts changed."""
+        """Take the serial of the bundle that there is now; return the trusts whose standing changed."""
         before, self._newest = self._newest, serial
         if before == serial:
             return set()
@@ -241,10 +241,17 @@ class Fleet:
         return {trust for name in beyond for trust in self._recount_node(name)}
 
     def set_newcomers(self, newcomers: frozenset[str]) -> set[str]:
-        """Take the nodes that had no time to report yet; return the trusts whose counts changed."""
-        before, self._newcomers = self._newcomers, newcomers
-        changed = before ^ newcomers if self._live is None else ()
-        return {trust for name in changed for trust in self._recount_node(name)}
+        """Take the nodes that had no time to report yet; return the trusts whose standing changed."""
+        had, before, self._newcomers = self._has_agents(), self._newcomers, newcomers
+        return self._changed(had, before ^ newcomers if self._live is None else ())
+
+    def _has_agents(self) -> bool:
+        return any(map(self.live, self._nodes)) if self._live is None else bool(self._live)
+
+    def _changed(self, had_agents: bool, nodes: Iterable[str]) -> set[str]:  # noqa: FBT001 - private, and read at a glance
+        """Count some nodes anew; the last agent that goes and the first that comes concern every trust."""
+        touched = {trust for name in nodes for trust in self._recount_node(name)}
+        return touched if self._has_agents() is had_agents else set(self._trusts)
 
     def serial_lag(self, serial: int) -> int:
         """Return by how many writes the slowest Ready node with a live agent is behind a bundle's serial."""
