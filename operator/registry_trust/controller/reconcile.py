@@ -35,6 +35,9 @@ _log = logging.getLogger(__name__)
 BYTES_PER_SECOND = 200_000_000
 """What a burst of bundle writes may cost the API server: fleet size times bundle size over time."""
 
+LONGEST_PAUSE = 10.0
+"""Seconds between two writes of the bundle, at most, however large fleet and bundle are."""
+
 LEAP_PAUSE = 600.0
 """Seconds between two writes that only a report of a later serial asks for: a lying node must not cost more."""
 
@@ -131,8 +134,6 @@ class Reconciler:
         if problem is not None and problem.reason is Reason.UNSUPPORTED_BUNDLE:
             _log.error("bundle is newer than this operator; not writing", extra={"error": str(problem)})
             return None
-        if now < self._next_write:
-            return self._next_write
         steady = self._clock.now()
         trusts = [found.input for found in self._cluster.trusts.values().values()]
         with metrics.COMPILE_SECONDS.time():
@@ -151,6 +152,10 @@ class Reconciler:
             )
         metrics.COMPILATIONS.inc()
         if compiled.changed or problem is not None:
+            if steady < self._next_write:
+                # Statuses do not wait for the write: what a source said before is not true any more.
+                self._show(compiled, now)
+                return self._next_write + now - steady
             self._write(compiled.bundle)
             self._delays.written(compiled.outcomes, compiled.bundle.serial, self._seen, time.monotonic())
         self._seen = None
@@ -180,18 +185,22 @@ class Reconciler:
         metrics.BUNDLE_SERIAL.set(bundle.serial)
         metrics.BUNDLE_BYTES.set(size)
         _log.info("bundle written", extra={"serial": bundle.serial, "bytes": size, "trusts": len(bundle.trusts)})
-        self._next_write = time.time() + min(10.0, self._fleet.size * size / BYTES_PER_SECOND)
+        self._next_write = self._clock.now() + min(LONGEST_PAUSE, self._fleet.size * size / BYTES_PER_SECOND)
 
     def _take(self, compiled: Compiled, now: float) -> None:
         self._last = compiled.bundle
+        self._statuses.touch(self._fleet.set_newest(compiled.bundle.serial))
+        self._show(compiled, now)
+        self._announcements.held(compiled, now)
+        metrics.REMOVALS_HELD.set(len(compiled.removals.held))
+
+    def _show(self, compiled: Compiled, now: float) -> None:
+        """Let the statuses speak of what was compiled, whether or not it is written yet."""
         before = self._compiled.outcomes if self._compiled is not None else {}
         self._compiled = compiled
         self._statuses.touch({name for name, outcome in compiled.outcomes.items() if before.get(name) != outcome})
-        self._statuses.touch(self._fleet.set_newest(compiled.bundle.serial))
         self._statuses.touch(self._fleet.set_trusts(_served(compiled.outcomes)))
         self._statuses.touch(self._dated(compiled.outcomes, now))
-        self._announcements.held(compiled, now)
-        metrics.REMOVALS_HELD.set(len(compiled.removals.held))
 
     def _dated(self, outcomes: Mapping[str, Outcome], now: float) -> set[str]:
         """Return the trusts with a certificate that crossed a date since the last compilation, in either direction."""
