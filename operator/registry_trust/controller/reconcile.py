@@ -106,7 +106,7 @@ class Reconciler:
 
     def take_nodes(self, names: set[str]) -> None:
         """Take changed Nodes and reports into the counts: each costs one node."""
-        if names:
+        if names and self._fleet.live_agents is None:
             self._look_for_newcomers()
         for name in names:
             node = self._cluster.nodes.get(name)
