@@ -193,6 +193,21 @@ def test_two_pairs_of_one_name_conflict_only_on_the_nodes_that_both_trusts_selec
     assert file(nodes, "west", "met.example", "client.cert").read_bytes() == pairs["younger"].certificate
 
 
+def test_a_pair_that_an_older_trusts_pair_hides_is_told_of_the_younger(nodes: Installation) -> None:
+    for name in ("shown", "hidden"):
+        pair = CLIENTS.client(name)
+        nodes.secret(name, {"tls.crt": pair.certificate, "tls.key": pair.key})
+        clients = [{"name": name, "secretRef": {"name": name}}]
+        nodes.trust(name, registries=["two-pairs.example"], clientCertificates=clients)
+        nodes.wait_for(name, "Ready")
+
+    accepted = nodes.condition("hidden", "Accepted")
+    assert accepted["reason"] == "ValidWithWarnings"
+    assert "UnreachableClientCertificate: spec.clientCertificates[0]: on nodes that both trusts" in accepted["message"]
+    assert "of trust shown, which is older" in accepted["message"]
+    assert nodes.condition("shown", "Accepted")["reason"] == "Valid"
+
+
 @pytest.mark.parametrize("layout", Layout)
 @pytest.mark.parametrize("count", [2, 101])
 def test_a_runtime_tries_the_older_trusts_pair_first_whatever_the_names(

@@ -133,6 +133,11 @@ def test_ready_speaks_of_files_that_are_on_disk_after_every_change_of_a_source(i
         installation.plane.kubectl("wait", "--for=condition=Ready", "rt/turning", "--timeout=20s")
         assert file.read_bytes() == wanted, f"Ready before the files were there, change {number}"
 
+    accepted = installation.condition("turning", "Accepted")
+    assert accepted["reason"] == "ValidWithWarnings"
+    assert "RootReplaced: spec.caCertificates[0]: Secret registry-trust/turning key ca.crt" in accepted["message"]
+    wait_for_events(installation, "turning", "RootReplaced")
+
 
 def test_drift_that_an_agent_repaired_is_told_once_of_its_node(installation: Installation):
     installation.secret("ca", {"ca.crt": OLD.pem})
