@@ -24,6 +24,7 @@ PROMISED = {
     "registry_trust_source_to_nodes_seconds_bucket": "time from a source's change to reported",
     "registry_trust_api_requests_total": "API requests and errors",
     "registry_trust_loop_failures_total": "loop health",
+    "registry_trust_watch_restarts_total": "loop health",
     "registry_trust_loop_last_pass_timestamp_seconds": "loop health",
     "registry_trust_removals_held": "mass removals that are held",
     "registry_trust_agent_drift_repairs_total": "drift repairs",

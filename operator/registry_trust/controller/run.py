@@ -115,6 +115,7 @@ class OperatorProcess:
             if self._stopping.is_set():
                 return
             _log.warning("watches ended; starting them anew", extra={"error": str(result or "the CRD was made anew")})
+            metrics.WATCH_RESTARTS.inc()
             self._cluster.complete = False
             self._compile = True
             await asyncio.sleep(random.uniform(1.0, 3.0))  # noqa: S311 - jitter
