@@ -26,10 +26,10 @@ def test_each_transition_is_one_line_with_what_it_is_about_and_then_there_is_sil
 ) -> None:
     assert installation.operator is not None
     installation.add_node("quiet")
+    installation.trust("told", registries=["told.example"], caCertificates=SOURCE)
+    assert installation.wait_for("told", "Distributed", "False")["reason"] == "NodesPending", "its agent may start yet"
     agent = installation.start_agent("quiet", ("docker",), "--log-format=json", "--drift-interval=0.2")
     logs = (installation.operator.log, agent.process.log)
-
-    installation.trust("told", registries=["told.example"], caCertificates=SOURCE)
 
     installation.wait_for("told", "Ready")
     serial = installation.plane.kubectl.get("nodetrust", "quiet")["status"]["bundle"]["serial"]
@@ -41,6 +41,7 @@ def test_each_transition_is_one_line_with_what_it_is_about_and_then_there_is_sil
     assert re.search(accepted, installation.operator.log.read_text())
 
     wait_until(lambda: "Distributed trust=told" in installation.operator.log.read_text(), "the last line is written")
+    assert "NotDistributed" not in installation.operator.log.read_text()
     sizes = [log.stat().st_size for log in logs]
     done = polls(installation) + 2
     wait_until(lambda: polls(installation) >= done, "the operator looked twice more", within=30)
