@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
 
+from deploy.generate import ROOT
 from registry_trust.agent.health import Health
 from registry_trust.compiler.fleet import NodeState
 from registry_trust.controller import api_server, metrics
@@ -67,6 +68,11 @@ def test_a_series_that_is_promised_is_there(series, pages):
     page = pages["agent" if series.startswith("registry_trust_agent") else "operator"].decode()
 
     assert re.search(rf"^{series}[{{ ]", page, re.MULTILINE), PROMISED[series]
+
+
+@pytest.mark.parametrize("series", PROMISED)
+def test_a_series_that_is_promised_is_documented(series):
+    assert f"`{series.removesuffix('_bucket')}" in (ROOT / "docs" / "reading-status.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,9 @@ def _clean(installation: Installation) -> Any:
 
 
 def bundle(installation: Installation) -> Bundle:
-    """Return the bundle as the Secret holds it."""
-    secret = installation.plane.kubectl.get("secret", BUNDLE, "-n", NAMESPACE)
-    return decode({key: base64.b64decode(value) for key, value in secret["data"].items()})
+    """Return the bundle as the Secret holds it; an empty one before the first was written."""
+    data = installation.plane.kubectl.get("secret", BUNDLE, "-n", NAMESPACE).get("data")
+    return decode({key: base64.b64decode(value) for key, value in data.items()}) if data else Bundle()
 
 
 def ca(name: str = "registry-ca") -> list[dict[str, Any]]:

@@ -192,7 +192,7 @@ class Reconciler:
         self._statuses.touch(self._fleet.set_newest(compiled.bundle.serial))
         self._show(compiled, now)
         self._announcements.held(compiled, now)
-        metrics.REMOVALS_HELD.set(len(compiled.removals.held))
+        metrics.REMOVALS_HELD.set(len(compiled.removals.guarded))
 
     def _show(self, compiled: Compiled, now: float) -> None:
         """Let the statuses speak of what was compiled, whether or not it is written yet."""
