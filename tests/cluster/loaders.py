@@ -32,7 +32,7 @@ GENERATIONS = {
     "loaders-moby": (Layout.DOCKER,),
     "loaders-containerd-1.7": (Layout.CONTAINERD,),
 }
-"""Programs that read, and the layouts that each knows; only the first also pulls and spins."""
+"""Programs that read once or in a loop, and the layouts that each knows; only the first also pulls."""
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,15 @@
 """Attackers: processes that swap the store's directories for links, or spin on opening its keys, while it works.
 
-Command line: `python -m tests.integration.attackers [CALLS]` runs both against the store until it has changed the file
-system so many times (100,000), and prints the figures. `swap` and `spy` are the attackers themselves.
+Command line: `python -m tests.integration.attackers swap ROOT PULSE VICTIM` and `spy ROOT PULSE` are the attackers
+themselves; `make torture` lets both attack in full.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +19,9 @@ from pathlib import Path
 from registry_trust.agent.store import linux_calls
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE
-from tests.integration.interruptions import Calls, interrupted
+from registry_trust.core.report import RowState
+from tests.integration.interruptions import interrupted
+from tests.integration.pulse import PATIENCE, Pulse, Watched
 from tests.integration.roots import CA_1, CA_2, NOTHING, PAIR_1, PAIR_2, REGISTRY, Root, fingerprint, wanted
 
 NOBODY = 65534
@@ -42,17 +42,22 @@ class Figures:
     successes: int
     """Changes outside the root, or keys that were read."""
     seconds: float
+    attacked: int = 0
+    """Changes of the store before which, since its last one, there was an attempt."""
+    passes: int = 0
+    met: int = 0
+    """Passes in which the store met the attack: it refused, or a call failed."""
 
 
 # ---- swapping --------------------------------------------------------------------------------------------------------
 
 
-def swap(root: Path, victim: Path) -> None:
+def swap(root: Path, pulse: Pulse, victim: Path) -> None:
     """Exchange each directory and link of the store for a link to the victim and back, until the input ends."""
     top = os.open(root, os.O_RDONLY)
-    swaps = 0
     decoy = "decoy.example"
     while not _input_ended():
+        pulse.round()
         folder = f"{STORE}/{REGISTRY}"
         generations: list[str] = []
         with suppress(OSError):
@@ -68,12 +73,9 @@ def swap(root: Path, victim: Path) -> None:
             shutil.rmtree(root / decoy, ignore_errors=True)  # where the way back was barred
             with suppress(OSError):
                 os.symlink(aim, decoy, dir_fd=top)
-                for _ in range(20):
+                for _ in range(40):  # an even number: it ends as it was
                     linux_calls.renameat2(top, decoy, top, name, linux_calls.RENAME_EXCHANGE)
-                    swaps += 1
-                    linux_calls.renameat2(top, decoy, top, name, linux_calls.RENAME_EXCHANGE)
-                    swaps += 1
-    _say(attempts=swaps)
+                    pulse.attempt()
 
 
 def prepare_victim(folder: Path) -> Path:
@@ -97,25 +99,66 @@ def attack_by_swapping(folder: Path, changes: int, step: Callable[[Path], Step] 
     victim = prepare_victim(folder)
     root = Root(folder / "certs.d")
     before = fingerprint(victim)
-    write = _passes(root) if step is None else step(root.path)
-    made = turns = 0
-    begun = time.monotonic()
-    with _attacker("swap", root.path, victim) as finished:
-        idle = 0
-        while made < changes:
-            calls = write(turns)
-            made += calls
-            turns += 1
-            idle = 0 if calls else idle + 1
-            if idle > 5 * len(CONTENTS):
-                # A swap took the manifest away: what is there is nobody's now, and the store rightly leaves it alone.
-                _empty(root.path)
-                idle = 0
-            if step is not None and (fingerprint(victim) != before or time.monotonic() - begun > 10):
-                break
+    with _attacker("swap", folder, root.path, victim) as pulse:
+        passes = Passes(root, pulse)
+        write = passes if step is None else step(root.path)
+        made, turns, begun = _write(write, changes, pulse, lambda: step is not None and fingerprint(victim) != before)
     after = fingerprint(victim)
     changed = sum(after.get(name) != before.get(name) for name in {*before, *after})
-    return Figures(made, finished["attempts"], changed, time.monotonic() - begun)
+    return Figures(made, pulse.attempts, changed, time.monotonic() - begun, passes.attacked, turns, passes.met)
+
+
+def _write(write: Step, changes: int, pulse: Pulse, enough: Callable[[], bool]) -> tuple[int, int, float]:
+    """Write until there were so many changes, or it is enough; return changes, turns, and when it began."""
+    made = turns = rounds = 0
+    begun = time.monotonic()
+    while made < changes and not enough():
+        rounds = pulse.await_round(rounds)
+        made += write(turns)
+        turns += 1
+        if changes == ENDLESS and time.monotonic() - begun > 10:
+            break
+    return made, turns, begun
+
+
+ENDLESS = 10**9
+"""Changes of a worse writer, which ends after ten seconds."""
+
+
+@dataclass
+class Passes:
+    """Passes of the store; what is in its way it says as its own kind of error, and nothing else."""
+
+    root: Root
+    pulse: Pulse
+    attacked: int = 0
+    met: int = 0
+    idle: int = 0
+
+    def __call__(self, turn: int) -> int:
+        """Make one pass."""
+        calls = Watched(pulse=self.pulse, attempts=self.pulse.attempts)
+        with interrupted(calls):
+            self.met += self._meets(turn)
+        self.attacked += calls.attacked
+        self.idle = 0 if calls.names else self.idle + 1
+        if self.idle > 5 * len(CONTENTS):
+            # A swap took the manifest away: what is there is nobody's now, and the store rightly leaves it alone.
+            _empty(self.root.path)
+            self.idle = 0
+        return len(calls.names)
+
+    def _meets(self, turn: int) -> bool:
+        store, desired = self.root.store, CONTENTS[turn % len(CONTENTS)]
+        try:
+            with store.lock():
+                plan = self.root.plan(desired)
+                outcomes = store.apply(plan.steps, self.root.layout)
+                store.collect_garbage(immediately=True)
+        except StoreFailure:
+            return True
+        failed = any(row.state is RowState.FAILED for row in plan.rows)
+        return failed or any(outcome.error for outcome in outcomes) or bool(store.findings())
 
 
 def _empty(root: Path) -> None:
@@ -123,17 +166,6 @@ def _empty(root: Path) -> None:
     for child in root.iterdir():
         with suppress(OSError):
             child.unlink() if child.is_symlink() or not child.is_dir() else shutil.rmtree(child)
-
-
-def _passes(root: Root) -> Step:
-    """One pass of the store each time; what is in its way it says as its own kind of error, and nothing else."""
-
-    def write(turn: int) -> int:
-        with interrupted(Calls()) as calls, suppress(StoreFailure):
-            root.bring(CONTENTS[turn % len(CONTENTS)], immediately=True)
-        return len(calls.names)
-
-    return write
 
 
 def by_path(root: Path) -> Step:
@@ -153,26 +185,23 @@ def by_path(root: Path) -> Step:
 # ---- spying ----------------------------------------------------------------------------------------------------------
 
 
-def spy(root: Path) -> None:
+def spy(root: Path, pulse: Pulse) -> None:
     """As an unprivileged user, open everything that may be a key, until the input ends."""
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
-    attempts = successes = 0
     kept: list[int] = []
     while not _input_ended():
+        pulse.round()
         for path in [*_candidates(root)] * 50:
-            attempts += 1
-            successes += _reads_key(path)
+            pulse.attempt(succeeded=_reads_key(path))
         # A directory that was open while everybody might enter it must not stay a way in.
         with suppress(OSError):
             if len(kept) < 50:
                 kept.append(os.open(root / STORE / REGISTRY, os.O_PATH | os.O_DIRECTORY))
         for descriptor in kept:
             for name in _names(descriptor):
-                attempts += 1
-                successes += _reads_key(f"{name}/client.key", descriptor)
-    _say(attempts=attempts, successes=successes)
+                pulse.attempt(succeeded=_reads_key(f"{name}/client.key", descriptor))
 
 
 def _candidates(root: Path) -> Iterator[Path]:
@@ -207,17 +236,16 @@ def attack_by_spying(folder: Path, changes: int, step: Callable[[Path], Step] | 
     Args:
         folder: an empty folder that everybody may enter.
         changes: how many changing calls the store is to make.
-        step: another writer, in its place, for three seconds.
+        step: another writer, in its place; it ends with the first success of the attacker, or after ten seconds.
     """
     root = Root(folder / "certs.d")
-    write = _passes(root) if step is None else step(root.path)
-    made = turns = 0
-    begun = time.monotonic()
-    with _attacker("spy", root.path) as finished:
-        while made < changes and (step is None or time.monotonic() - begun < 3):
-            made += write(turns)
-            turns += 1
-    return Figures(made, finished["attempts"], finished["successes"], time.monotonic() - begun)
+    with _attacker("spy", folder, root.path) as pulse:
+        passes = Passes(root, pulse)
+        made, turns, begun = _write(
+            passes if step is None else step(root.path), changes, pulse, lambda: pulse.successes > 0
+        )
+    seconds = time.monotonic() - begun
+    return Figures(made, pulse.attempts, pulse.successes, seconds, passes.attacked, turns, passes.met)
 
 
 def readable_for_a_moment(root: Path) -> Step:
@@ -238,17 +266,17 @@ def readable_for_a_moment(root: Path) -> Step:
 
 
 @contextmanager
-def _attacker(name: str, *paths: Path) -> Iterator[dict[str, int]]:
-    """Run an attacker beside the body; what it reports is there after the body."""
-    command = [sys.executable, "-m", "tests.integration.attackers", name, *map(str, paths)]
+def _attacker(name: str, folder: Path, *paths: Path) -> Iterator[Pulse]:
+    """Run an attacker beside the body."""
+    pulse = Pulse(folder / "pulse")
+    root, *others = map(str, paths)
+    command = [sys.executable, "-m", "tests.integration.attackers", name, root, str(folder / "pulse"), *others]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-    report: dict[str, int] = {}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as child:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as child:
         try:
-            assert child.stdout is not None
-            assert child.stdout.readline() == b"ready\n"
-            yield report
-            report.update(json.loads(child.communicate(timeout=60)[0]))
+            yield pulse
+            child.communicate(timeout=PATIENCE)
+            assert child.returncode == 0, "the attacker failed by itself"
         finally:
             child.kill()
 
@@ -260,29 +288,13 @@ def _input_ended() -> bool:
         return False
 
 
-def _say(**figures: int) -> None:
-    sys.stdout.write(json.dumps(figures) + "\n")
-
-
-def main(arguments: list[str]) -> int:
-    """Be an attacker, or run both attacks in full."""
-    if arguments and arguments[0] in ("swap", "spy"):
-        os.set_blocking(0, False)
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        paths = [Path(text) for text in arguments[1:]]
-        swap(*paths) if arguments[0] == "swap" else spy(*paths)
-        return 0
-    changes = int(arguments[0]) if arguments else 100_000
-    successes = 0
-    for attack in (attack_by_swapping, attack_by_spying):
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder).chmod(0o755)
-            figures = attack(Path(folder), changes)
-        successes += figures.successes
-        sys.stdout.write(f"{attack.__name__}: {figures}\n")
-    return int(successes > 0)
+def main(arguments: list[str]) -> None:
+    """Be an attacker."""
+    os.set_blocking(0, False)
+    name, root, pulse, *others = arguments
+    shared = Pulse(Path(pulse))
+    swap(Path(root), shared, Path(*others)) if name == "swap" else spy(Path(root), shared)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -1,6 +1,6 @@
 """The store under attack: nothing outside its root changes, and nobody else ever reads a key.
 
-The full run: `python -m tests.integration.attackers`.
+The full run: `make torture`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from registry_trust.core.plan import Target, make_plan
 from registry_trust.core.report import RowState
 from tests.integration.attackers import (
     CONTENTS,
+    ENDLESS,
     attack_by_spying,
     attack_by_swapping,
     by_path,
@@ -40,7 +41,8 @@ def test_while_directories_are_swapped_for_links_nothing_outside_the_root_change
 
     assert figures.successes == 0
     assert figures.changes >= CHANGES
-    assert figures.attempts > CHANGES, "the attacker was too slow to prove anything"
+    assert figures.attacked > CHANGES / 2, "the attacker rested: it must act before most changes"
+    assert figures.met > 10, "the store met hardly an attack"
 
 
 def test_after_the_attack_a_pass_makes_everything_whole_or_says_what_is_in_the_way(tmp_path):
@@ -56,7 +58,7 @@ def test_after_the_attack_a_pass_makes_everything_whole_or_says_what_is_in_the_w
 
 
 def test_the_swapping_attacker_finds_a_writer_that_goes_by_path(tmp_path):
-    assert attack_by_swapping(tmp_path, 10**9, by_path).successes > 0
+    assert attack_by_swapping(tmp_path, ENDLESS, by_path).successes > 0
 
 
 @needs_root
@@ -65,9 +67,9 @@ def test_an_unprivileged_process_never_reads_a_key(open_folder):
 
     assert figures.successes == 0
     assert figures.changes >= CHANGES
-    assert figures.attempts > 100, "the attacker was too slow to prove anything"
+    assert figures.attacked > CHANGES / 2, "the attacker rested: it must act before most changes"
 
 
 @needs_root
 def test_the_spying_attacker_finds_a_key_that_is_readable_for_a_moment(open_folder):
-    assert attack_by_spying(open_folder, 10**9, readable_for_a_moment).successes > 0
+    assert attack_by_spying(open_folder, ENDLESS, readable_for_a_moment).successes > 0

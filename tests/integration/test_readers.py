@@ -1,6 +1,6 @@
 """The runtimes' loaders while the store rotates: what they promise to see, and that the test would see a worse writer.
 
-The full run: `python -m tests.integration.rotating`.
+The full run: `make torture`.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def figures_with(**more) -> Figures:
     [
         ({"errors": (SpinError("missing key client.key", 1, 1, 0.0),)}, "missing key"),
         ({"in_a_row": 2}, "2 bad readings in a row"),
-        ({"bad": 21}, "21 bad readings"),
+        ({"bad": 41}, "41 bad readings"),
         ({"at_rest": ("torn",)}, "at rest: torn"),
     ],
 )

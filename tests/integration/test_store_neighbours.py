@@ -250,10 +250,15 @@ def test_a_store_folder_that_is_a_link_is_not_followed(docker, tmp_path):
     assert list((tmp_path / "outside").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["entry-folder", "generation"])
+@pytest.mark.parametrize("name", ["entry-folder", "generation", "manifest"])
 def test_a_link_planted_below_the_store_is_not_followed(docker, tmp_path, name):
     docker.bring_well(wanted(CA_1))
-    planted = docker.folder() if name == "entry-folder" else docker.generation()
+    places = {
+        "entry-folder": docker.folder(),
+        "generation": docker.generation(),
+        "manifest": docker.folder() / "owner.json",
+    }
+    planted = places[name]
     outside = tmp_path / "outside"
     planted.rename(outside)
     planted.symlink_to(outside)
@@ -263,6 +268,23 @@ def test_a_link_planted_below_the_store_is_not_followed(docker, tmp_path, name):
     docker.bring(NOTHING, immediately=True)
 
     assert fingerprint(outside) == before
+
+
+def test_where_the_entry_is_gone_and_a_link_stands_for_its_manifest_the_pass_says_so_and_follows_nothing(
+    docker, tmp_path
+):
+    docker.bring_well(wanted(CA_1))
+    docker.entry().unlink()
+    manifest = docker.folder() / "owner.json"
+    manifest.rename(tmp_path / "outside")
+    manifest.symlink_to(tmp_path / "outside")
+    before = fingerprint(tmp_path / "outside")
+
+    (outcome,) = docker.bring(wanted(CA_2))
+
+    assert outcome.error.reason is Reason.FOREIGN_FILE
+    assert f"{manifest} was not written by registry-trust" in outcome.error.message
+    assert fingerprint(tmp_path / "outside") == before
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 99}', "\x00", '{"format": 1, "installation": "x"}'])

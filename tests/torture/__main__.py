@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from tests.integration.rotating import SCENARIOS
 from tests.torture import figures as report
 from tests.torture import traced
+from tests.torture.attacks import spied, swapped
 from tests.torture.crash import crash
 from tests.torture.errors import errors
 from tests.torture.figures import Figures
 from tests.torture.neighbourhood import neighbourhood
 from tests.torture.power import power_loss
+from tests.torture.readers import read_while_rotating
 from tests.torture.scenarios import quick_folder
 
 
@@ -28,6 +33,23 @@ def in_folder(part: Callable[[Path], Figures]) -> Figures:
     return figures
 
 
+def chosen(*, small: bool) -> list[Callable[[Path], Figures]]:
+    """Return the parts in the order in which they run."""
+    changes = 2_000 if small else 100_000
+    parts: list[Callable[[Path], Figures]] = [
+        partial(crash, sample=10 if small else 1),
+        partial(power_loss, sample=20 if small else 1),
+        partial(errors, sample=80 if small else 2, lasting_sample=40 if small else 1),
+        lambda _: neighbourhood(50 if small else 1_000),
+        partial(swapped, changes=changes),
+    ]
+    if os.geteuid() == 0:  # It takes root to become the unprivileged user who spies.
+        parts.append(partial(spied, changes=changes))
+    share = 0.02 if small else 1.0
+    parts += [partial(read_while_rotating, scenario=scenario, share=share) for scenario in SCENARIOS.values()]
+    return parts
+
+
 def main() -> int:
     """Run every part, print the figures, write the report; return 1 if anything failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
@@ -38,15 +60,9 @@ def main() -> int:
         sys.stderr.write(f"error: {lacking}\n")
         return 2
     logging.disable(logging.CRITICAL)  # thousands of failures that are meant to be
-    small = options.small
-    size = "small" if small else "full"
+    size = "small" if options.small else "full"
     parts: list[Figures] = []
-    for part in (
-        lambda folder: crash(folder, sample=10 if small else 1),
-        lambda folder: power_loss(folder, sample=20 if small else 1),
-        lambda folder: errors(folder, sample=80 if small else 2, lasting_sample=40 if small else 1),
-        lambda _: neighbourhood(50 if small else 1_000),
-    ):
+    for part in chosen(small=options.small):
         parts.append(in_folder(part))
         done = parts[-1]
         sys.stdout.write(f"{done.name}: {done.count:,} {done.tried}, {done.failed} failed, {done.seconds:.0f} s\n")
@@ -54,7 +70,7 @@ def main() -> int:
     sys.stdout.write(report.as_markdown(parts, size))
     if options.report is not None:
         report.write(parts, size, options.report)
-    short = [part.name for part in parts if not small and part.count < part.goal]
+    short = [part.name for part in parts if not options.small and part.count < part.goal]
     for name in short:
         sys.stderr.write(f"error: {name}: fewer than its goal\n")
     return 1 if short or any(part.failed for part in parts) else 0

@@ -26,7 +26,7 @@ type request struct {
 	Spin    int64    `json:"spin"`
 
 	// Expect is what each read must find; a round that finds less, or more, has failed even where the loader is content.
-	Expect *expectation `json:"expect"`
+	Expect *reading.Expectation `json:"expect"`
 }
 
 // result is the outcome of a request. Error has the loader's, the registry's or TLS's own words.
@@ -37,7 +37,7 @@ type result struct {
 	MS    float64 `json:"ms"`
 	*loaded
 	*pulled
-	*spun
+	*reading.Spun
 }
 
 // loaded says what a loader made of a directory; system roots are not counted.
@@ -64,7 +64,7 @@ func perform(ctx context.Context, wanted request) result {
 		err = fmt.Errorf("unknown operation %q", wanted.Op)
 	}
 	if err == nil && wanted.Expect != nil {
-		err = wanted.Expect.check(outcome.loaded)
+		err = wanted.Expect.Check(outcome.loaded)
 	}
 	if err != nil {
 		outcome.Error = err.Error()

@@ -4,9 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"time"
+
+	"registrytrust.io/reading"
 )
 
 // server answers JSON lines; each request runs by itself, and the answers carry its id.
@@ -16,14 +20,14 @@ type server struct {
 	out     *json.Encoder
 
 	lock  sync.Mutex
-	spins map[int64]*spin
+	spins map[int64]*reading.Spin
 }
 
-// serve returns, and ends whatever still spins, when its input ends.
+// serve returns when its input ends, and the program with it.
 func serve(in io.Reader, out io.Writer) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	one := &server{ctx: ctx, out: json.NewEncoder(out), spins: map[int64]*spin{}}
+	one := &server{ctx: ctx, out: json.NewEncoder(out), spins: map[int64]*reading.Spin{}}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -61,7 +65,13 @@ func (s *server) start(wanted request) result {
 	}
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	s.spins[wanted.ID] = startSpin(s.ctx, wanted)
+	s.spins[wanted.ID] = reading.StartSpin(wanted.Workers, time.Duration(wanted.PauseMS)*time.Millisecond, func() error {
+		outcome := perform(context.WithoutCancel(s.ctx), *wanted.Request)
+		if outcome.OK {
+			return nil
+		}
+		return errors.New(outcome.Error)
+	})
 	outcome.OK = true
 	return outcome
 }
@@ -76,9 +86,9 @@ func (s *server) inspect(wanted request) result {
 		return outcome
 	}
 	if wanted.Op == "stop" {
-		one.stop()
+		one.Stop()
 	}
-	outcome.spun = one.summary()
+	outcome.Spun = one.Summary()
 	outcome.OK = true
 	return outcome
 }

@@ -10,6 +10,7 @@ import (
 )
 
 // Loader loads the directory of host under root as its runtime does; the error is the runtime's own.
+// It is called by one goroutine at a time for each root.
 type Loader func(root, host string) ([]*tls.Config, error)
 
 type request struct {
@@ -18,6 +19,12 @@ type request struct {
 	Layout string `json:"layout"`
 	Root   string `json:"root"`
 	Host   string `json:"host"`
+
+	// spin repeats the read Request, resting PauseMS after each; count and stop name the Spin by its id.
+	Request *request     `json:"request"`
+	PauseMS int64        `json:"pauseMs"`
+	Spin    int64        `json:"spin"`
+	Expect  *Expectation `json:"expect"`
 }
 
 type answer struct {
@@ -26,10 +33,19 @@ type answer struct {
 	Error string  `json:"error"`
 	MS    float64 `json:"ms"`
 	*Loaded
+	*Spun
 }
 
-// Serve answers read requests on stdin, one after the other, until it ends.
+// server is one loader, and what spins.
+type server struct {
+	layout string
+	load   Loader
+	spins  map[int64]*Spin
+}
+
+// Serve answers requests on stdin, one after the other, until it ends.
 func Serve(layout string, load Loader) {
+	one := &server{layout: layout, load: load, spins: map[int64]*Spin{}}
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 1<<20)
 	out := json.NewEncoder(os.Stdout)
@@ -40,11 +56,10 @@ func Serve(layout string, load Loader) {
 		}
 		begun := time.Now()
 		outcome := answer{ID: wanted.ID}
-		loaded, err := read(layout, load, wanted)
-		if err != nil {
+		if err := one.take(wanted, &outcome); err != nil {
 			outcome.Error = err.Error()
 		}
-		outcome.Loaded, outcome.OK = loaded, err == nil
+		outcome.OK = outcome.Error == ""
 		outcome.MS = float64(time.Since(begun).Microseconds()) / 1000
 		if out.Encode(outcome) != nil {
 			return
@@ -52,16 +67,48 @@ func Serve(layout string, load Loader) {
 	}
 }
 
-func read(layout string, load Loader, wanted request) (*Loaded, error) {
-	if wanted.Op != "read" || wanted.Layout != layout {
-		return nil, fmt.Errorf("this program does %q for the layout %q alone", "read", layout)
+func (s *server) take(wanted request, outcome *answer) (err error) {
+	switch wanted.Op {
+	case "read":
+		outcome.Loaded, err = s.read(wanted)
+	case "spin":
+		if wanted.Request == nil || wanted.Request.Op != "read" {
+			return fmt.Errorf("spin needs a read request here")
+		}
+		repeated := *wanted.Request
+		s.spins[wanted.ID] = StartSpin(1, time.Duration(wanted.PauseMS)*time.Millisecond, func() error {
+			_, err := s.read(repeated)
+			return err
+		})
+	case "count", "stop":
+		one := s.spins[wanted.Spin]
+		if one == nil {
+			return fmt.Errorf("nothing spins under id %d", wanted.Spin)
+		}
+		if wanted.Op == "stop" {
+			one.Stop()
+		}
+		outcome.Spun = one.Summary()
+	default:
+		return fmt.Errorf("unknown operation %q", wanted.Op)
+	}
+	return err
+}
+
+func (s *server) read(wanted request) (*Loaded, error) {
+	if wanted.Layout != s.layout {
+		return nil, fmt.Errorf("this program reads the layout %q alone", s.layout)
 	}
 	if err := RequireDirectory(wanted.Root); err != nil {
 		return nil, err
 	}
-	settings, err := load(wanted.Root, wanted.Host)
+	settings, err := s.load(wanted.Root, wanted.Host)
 	if err != nil {
 		return nil, err
 	}
-	return Summarize(settings)
+	loaded, err := Summarize(settings)
+	if err == nil && wanted.Expect != nil {
+		err = wanted.Expect.Check(loaded)
+	}
+	return loaded, err
 }
