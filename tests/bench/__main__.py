@@ -1,4 +1,4 @@
-"""`make bench`: from the PATCH of a source Secret to the switched entry on a node, and the memory of both processes."""
+"""`make bench`: from the PATCH of a source to the switched entry, memory, hostile input, and the oracle's speed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.bench import hostile, oracle
 from tests.bench.floor import Client, durable_write, patch_to_event
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.pki import Authority, Pair
@@ -36,6 +37,7 @@ def main() -> None:
         sys.stdout.write(f"{name:58} {middle:8.1f} {high:8.1f}\n")
     for name, kilobytes in figures["resident"].items():
         sys.stdout.write(f"{'resident memory of the ' + name:58} {kilobytes / 1024:8.1f} MiB\n")
+    sys.stdout.write(hostile.table() + oracle.table())
 
 
 def measure(plane: ControlPlane, runs: int) -> dict[str, Any]:

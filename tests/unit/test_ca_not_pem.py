@@ -22,6 +22,10 @@ def many_names(count: int) -> bytes:
     return issue("Many Names", pki.curve_key(4), ca=True, names=names).pem
 
 
+def self_signed_server(number: int) -> bytes:
+    return issue(f"server {number}", pki.curve_key(700 + number), ca=False, names=("harbor.corp.example",)).pem
+
+
 @pytest.mark.parametrize(
     ("data", "reason", "message"),
     [
@@ -178,6 +182,13 @@ def many_names(count: int) -> bytes:
             Reason.TOO_LARGE,
             "301 PEM blocks, at most 300 are read; give only the CA certificates that the registry "
             "needs, or split them among several sources",
+        ),
+        refused(
+            "row 124: 65 self-signed server certificates are refused before their signatures are checked",
+            lambda: root().pem + b"".join(self_signed_server(number) for number in range(65)),
+            Reason.TOO_LARGE,
+            "certificate 66 of 66, line 586: 65 self-signed server certificates, at most 64 are read; have the "
+            "registries' certificates issued by one CA and give that, or split them among several sources",
         ),
         refused(
             "row 125: BEGIN lines below the limit are refused",

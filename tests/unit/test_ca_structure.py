@@ -33,6 +33,14 @@ def alternative_name(tag: int, content: bytes) -> bytes:
     ("data", "reason", "message"),
     [
         refused(
+            "row 77: a certificate that names itself as issuer and was signed by another key is refused",
+            lambda: armour(handmade(extensions=(extension("2.5.29.19", pki.sequence()),))),
+            Reason.NOT_CA,
+            'certificate 1 of 1, line 1: "CN=Hand Made" is no CA certificate: it names itself as its issuer, and '
+            "another key signed it; put the certificate of the CA that did so here. To see it: openssl x509 -in ca.crt "
+            "-noout -text",
+        ),
+        refused(
             "row 61: rubbish inside a block is refused",
             lambda: root().pem + armour(b"rubbish"),
             Reason.CERTIFICATE_PARSE,

@@ -16,9 +16,10 @@ from registry_trust.certificates.extensions import ANY_USAGE, SERVER_AUTH
 from registry_trust.certificates.facts import CertificateFacts, CertificateKind, facts_of
 from registry_trust.certificates.hosts import forbidden_by, is_named
 from registry_trust.certificates.labels import unexpected_label
-from registry_trust.certificates.limits import SOURCE_BYTES, check_count, check_size, is_empty
+from registry_trust.certificates.limits import SELF_SIGNED_SERVERS, SOURCE_BYTES, check_count, check_size, is_empty
 from registry_trust.certificates.origin import Origin
 from registry_trust.certificates.pem import CERTIFICATE, Block, split
+from registry_trust.certificates.structure import Structure
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
@@ -65,6 +66,7 @@ def read_ca_certificates(
         unique.setdefault(certificate.sha256, certificate)
     certificates = tuple(unique.values())
     subjects = {certificate.structure.subject_der for certificate in certificates}
+    _check_servers(certificates, origin)
     warnings: list[Finding] = []
     for certificate in certificates:
         warnings.extend(_check_role(certificate, subjects, registries, origin))
@@ -92,6 +94,22 @@ def _check_labels(blocks: tuple[Block, ...], origin: Origin) -> None:
             raise unexpected_label(block, origin)
 
 
+def _is_authority(found: Structure) -> bool:
+    return found.can_sign and (found.version >= 3 or found.is_self_issued)
+
+
+def _check_servers(certificates: tuple[Certificate, ...], origin: Origin) -> None:
+    """Refuse more self-signed server certificates than can have their signatures checked in a moment."""
+    servers = [one for one in certificates if one.structure.is_self_issued and not _is_authority(one.structure)]
+    if len(servers) > SELF_SIGNED_SERVERS:
+        raise origin.refuse(
+            Reason.TOO_LARGE,
+            f"{len(servers)} self-signed server certificates, at most {SELF_SIGNED_SERVERS} are read; have the "
+            "registries' certificates issued by one CA and give that, or split them among several sources",
+            servers[SELF_SIGNED_SERVERS].where,
+        )
+
+
 def _check_role(
     certificate: Certificate, subjects: set[bytes], registries: tuple[str, ...], origin: Origin
 ) -> list[Finding]:
@@ -106,7 +124,7 @@ def _check_role(
             "have it issued anew without",
             certificate.where,
         )
-    if not found.can_sign or (found.version < 3 and not found.is_self_issued):
+    if not _is_authority(found):
         return [_own_certificate(certificate, registries, origin)]
     warnings: list[Finding] = []
     if not found.is_self_issued and found.issuer_der not in subjects:
@@ -137,6 +155,12 @@ def _own_certificate(certificate: Certificate, registries: tuple[str, ...], orig
     found = certificate.structure
     subject = quote(found.subject)
     if not certificate.is_self_signed:
+        if found.is_self_issued:
+            gist = (
+                f"{subject} is no CA certificate: it names itself as its issuer, and another key signed it; put the "
+                "certificate of the CA that did so here. To see it: openssl x509 -in ca.crt -noout -text"
+            )
+            raise origin.refuse(Reason.NOT_CA, gist, certificate.where)
         raise origin.refuse(
             Reason.NOT_CA,
             f"{subject} is no CA certificate: it was issued by {quote(found.issuer)}; put that CA's certificate here. "
