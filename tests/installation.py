@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import sys
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests.cluster import canaries
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.kubectl import Kubectl, KubectlError
 from tests.cluster.ports import free_port
 from tests.cluster.processes import Process, start
 from tests.cluster.waiting import wait_until
@@ -117,10 +121,28 @@ class Installation:
         return self.agents[node]
 
     def stop(self) -> None:
-        """End the operator and every agent."""
-        for process in [self.operator, *(agent.process for agent in self.agents.values())]:
-            if process is not None:
-                process.stop()
+        """End the operator and every agent, after a look for private keys in all that they show."""
+        try:
+            canaries.require_none(self.shown())
+        finally:
+            for process in [self.operator, *(agent.process for agent in self.agents.values())]:
+                if process is not None:
+                    process.stop()
+
+    def shown(self) -> dict[str, bytes | str]:
+        """Return all that is shown to others, by place: objects, pages, arguments and environments."""
+        running = [(self.operator, self.operator_port), *((each.process, each.port) for each in self.agents.values())]
+        shown: dict[str, bytes | str] = dict(shown_objects(self.plane.kubectl))
+        for process, port in running:
+            if process is None or process.child.poll() is not None:
+                continue
+            address = f"http://127.0.0.1:{port}/metrics"
+            with suppress(OSError), urllib.request.urlopen(address, timeout=5) as page:
+                shown[f"{process.name}: {address}"] = page.read()
+            for file in ("cmdline", "environ"):
+                with suppress(OSError):
+                    shown[f"{process.name}: {file}"] = Path(f"/proc/{process.pid}/{file}").read_bytes()
+        return shown
 
     def secret(self, name: str, data: Mapping[str, bytes], secret_type: str = "Opaque") -> None:
         """Write a Secret in the trust namespace."""
@@ -154,6 +176,14 @@ class Installation:
 
     def _saying(self, what: str, name: str) -> str:
         return f"{what} (status when the wait began: {self.status(name)})"
+
+
+def shown_objects(kubectl: Kubectl) -> dict[str, str]:
+    """Return every object in which registry-trust says something: statuses, reports, Events and the like."""
+    kinds = "registrytrusts,nodetrusts,events,nodes,leases"
+    with suppress(KubectlError):  # no API server, or no such kind any more
+        return {kinds: kubectl("get", kinds, "-A", "-o", "json")}
+    return {}
 
 
 def secret(name: str, data: Mapping[str, bytes], secret_type: str = "Opaque") -> dict[str, Any]:

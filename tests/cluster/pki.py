@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.cluster import canaries
+
 MONTH = timedelta(days=30)
 _SERVER = ExtendedKeyUsageOID.SERVER_AUTH
 _CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
@@ -48,7 +50,7 @@ class Authority:
         Without `key_usage` it lacks that extension: Go accepts such a CA, and many clusters have one, but Python 3.13's
         `ssl.create_default_context` (VERIFY_X509_STRICT) refuses it.
         """
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = _new_key()
         name = _name(common_name)
         builder = _builder(name, name, key.public_key(), now, lasts).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
@@ -95,7 +97,7 @@ class Authority:
         now: datetime | None,
         lasts: timedelta,
     ) -> Pair:
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = _new_key()
         builder = (
             _builder(_name(common_name, organizations), self.certificate.subject, key.public_key(), now, lasts)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -116,7 +118,7 @@ class Authority:
 
 def signing_key() -> bytes:
     """A private key to sign service account tokens with, as SEC1 PEM: the API server reads no EC key in PKCS#8."""
-    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+    return _new_key().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )
 
@@ -174,6 +176,12 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _new_key() -> ec.EllipticCurvePrivateKey:
+    key = ec.generate_private_key(ec.SECP256R1())
+    canaries.remember(key)
+    return key
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

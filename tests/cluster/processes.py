@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.marked_processes import RUN
-from tests.cluster.runs import Run
+from tests.cluster.runs import LOGS, Run
 
 
 class ProcessEndedError(Exception):
@@ -72,7 +72,7 @@ def start(
 
     `environment` is added to this process's. With `outlives` the process goes on when this one ends.
     """
-    log = run.subfolder("logs") / f"{name}.log"
+    log = run.subfolder(LOGS) / f"{name}.log"
     with log.open("ab") as output:
         child = subprocess.Popen(
             [*([] if outlives else die_with_parent()), *map(str, command)],

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cluster import cgroups, marked_processes
+from tests.cluster import canaries, cgroups, marked_processes
 from tests.cluster.folders import state_folder
 
 _OWNER = "owner.json"
 _RECORD = "record.jsonl"
+
+LOGS = "logs"
+"""The folder of a run's logs."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,10 @@ class Run:
         return found
 
     def destroy(self) -> None:
-        """Ends every process of the run and removes all that it made. May be repeated after a failure."""
+        """Ends every process of the run and removes all that it made. May be repeated after a failure.
+
+        Raises KeyFoundError at the end if a private key that this process made stands in one of its logs.
+        """
         marked_processes.end(marked_processes.RUN, self.name)
         for cgroup in self.recorded("cgroup"):
             cgroups.remove(cgroup)
@@ -85,7 +91,9 @@ class Run:
             # Never delete through a mount: it might lead anywhere.
             message = f"{self.folder} is kept: something is mounted there: {', '.join(below)}"
             raise RuntimeError(message)
+        logs = canaries.logs_in(self.folder / LOGS)
         shutil.rmtree(self.folder)
+        canaries.require_none(logs)
 
     @property
     def outlives(self) -> bool:

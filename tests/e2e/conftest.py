@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from registry_trust import __version__
+from tests.cluster import canaries
 from tests.cluster.cluster import MIXED, Cluster, what_is_missing
 from tests.cluster.images import build_product_image
 from tests.e2e.three_nodes import ThreeNodes
@@ -24,7 +25,9 @@ def bare() -> Iterator[ThreeNodes]:
         image = build_product_image(cluster.run.folder / "product.tar", IMAGE)
         for node in cluster.nodes:
             node.import_image(image)
-        yield ThreeNodes(cluster, cluster.add_registry("harbor.corp.test", 5000))
+        nodes = ThreeNodes(cluster, cluster.add_registry("harbor.corp.test", 5000))
+        yield nodes
+        canaries.require_none(nodes.shown())
 
 
 @pytest.fixture(scope="session")

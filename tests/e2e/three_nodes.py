@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tests.cluster.nodes import Node
 from tests.cluster.pki import Authority, Pair
 from tests.cluster.registry import Registry
 from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, MANIFEST, NAMESPACE, secret, trust
+from tests.installation import BUNDLE, MANIFEST, NAMESPACE, secret, shown_objects, trust
 
 SINGLE, STOCK, ELSEWHERE = "node1", "node2", "node3"
 """One root that containerd reads; containerd as shipped (literal colon); a folder nobody mounts and dockerd beside."""
@@ -173,6 +173,18 @@ class ThreeNodes:
         except KubectlError:
             return {}
         return status
+
+    def shown(self) -> dict[str, str]:
+        """Return all that registry-trust shows: objects, and the output of its pods, by name."""
+        texts = shown_objects(self.kubectl)
+        texts["pods"] = self.kubectl("get", "pods,daemonsets,deployments,configmaps", "-A", "-o", "json")
+        for component in ("operator", "agent"):
+            selector = f"app.kubernetes.io/component={component}"
+            for body in self.kubectl.get("pods", "-n", NAMESPACE, "-l", selector)["items"]:
+                name = body["metadata"]["name"]
+                with suppress(KubectlError):  # a pod that has not started yet
+                    texts[f"log of {name}"] = self.kubectl("-n", NAMESPACE, "logs", name, "--all-containers")
+        return texts
 
     def situation(self) -> str:
         """Return what the cluster's objects and logs say, for a failure's message."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.cluster import canaries
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 YEAR = timedelta(days=365)
@@ -29,7 +32,10 @@ _PLAIN = serialization.NoEncryption()
 
 def curve_key(number: int, curve: ec.EllipticCurve | None = None) -> ec.EllipticCurvePrivateKey:
     """The private key `number` on a curve (P-256): the same in every run."""
-    return ec.derive_private_key(1_000_003 + number, curve or ec.SECP256R1())
+    scalar = int.from_bytes(hashlib.sha512(b"%d" % number).digest()[:27], "big")  # of any of the curves
+    key = ec.derive_private_key(scalar, curve or ec.SECP256R1())
+    canaries.remember(key)
+    return key
 
 
 def ed25519_key(number: int = 0) -> ed25519.Ed25519PrivateKey:
@@ -38,7 +44,9 @@ def ed25519_key(number: int = 0) -> ed25519.Ed25519PrivateKey:
 
 @functools.cache
 def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(65537, bits)
+    key = rsa.generate_private_key(65537, bits)
+    canaries.remember(key)
+    return key
 
 
 def pkcs8(key: Any) -> bytes:

@@ -69,7 +69,7 @@ def alternative_name(tag: int, content: bytes) -> bytes:
             lambda: armour(root().der + root(1).der),
             Reason.CERTIFICATE_PARSE,
             "certificate 1 of 1, line 1: is no certificate that runtimes can read: the certificate is "
-            "followed by other bytes (323); copy it again, or have it issued anew "
+            "followed by other bytes (322); copy it again, or have it issued anew "
             "(openssl x509 -in ca.crt -noout -text shows it)",
         ),
         refused(
