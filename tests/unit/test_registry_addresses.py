@@ -35,7 +35,7 @@ FIELD = "spec.registries[0]"
         pytest.param(
             "[fe80::1%eth0]:5000",
             Reason.INVALID_HOST,
-            '"[fe80::1%eth0]:5000" holds a percent sign, which no image reference\'s host can',
+            '"[fe80::1%eth0]:5000" has a zone after the %, which no image reference can carry; remove it',
             id="row 33: a zone",
         ),
         pytest.param(
@@ -53,17 +53,20 @@ FIELD = "spec.registries[0]"
         pytest.param(
             "[:::1]",
             Reason.INVALID_HOST,
-            '"[:::1]" has no IPv6 address between the brackets',
+            '"[:::1]" has no IPv6 address between the brackets; write [IPv6] or [IPv6]:port',
             id="row 37: three colons",
         ),
         pytest.param(
             "[12345::1]",
             Reason.INVALID_HOST,
-            '"[12345::1]" has no IPv6 address between the brackets',
+            '"[12345::1]" has no IPv6 address between the brackets; write [IPv6] or [IPv6]:port',
             id="row 37: five digits in a group",
         ),
         pytest.param(
-            "[]", Reason.INVALID_HOST, '"[]" has no IPv6 address between the brackets', id="row 37: nothing in brackets"
+            "[]",
+            Reason.INVALID_HOST,
+            '"[]" has no IPv6 address between the brackets; write [IPv6] or [IPv6]:port',
+            id="row 37: nothing in brackets",
         ),
         pytest.param(
             "[2001:db8::1]x",
@@ -197,7 +200,7 @@ FIELD = "spec.registries[0]"
         pytest.param(
             "reg.example_5000_",
             Reason.INVALID_HOST,
-            '"reg.example_5000_" holds an underscore, which no image reference\'s host can',
+            '"reg.example_5000_" is containerd\'s spelling of a directory\'s name; write "reg.example:5000"',
             id="row 44: containerd's other spelling",
         ),
     ],

@@ -88,13 +88,13 @@ FIELD = "spec.registries[0]"
         pytest.param(
             "reg%2f..%2fx",
             Reason.INVALID_HOST,
-            '"reg%2f..%2fx" holds a percent sign, which no image reference\'s host can',
+            '"reg%2f..%2fx" holds a percent sign, which no image reference\'s host can; write the name as DNS has it',
             id="row 8: an escaped slash",
         ),
         pytest.param(
             "reg\\..\\x",
             Reason.INVALID_HOST,
-            '"reg\\..\\x" holds a backslash, which no image reference\'s host can',
+            '"reg\\..\\x" holds a backslash, which no image reference\'s host can; write the name as DNS has it',
             id="row 9: a backslash",
         ),
         pytest.param(
@@ -130,7 +130,8 @@ FIELD = "spec.registries[0]"
         pytest.param(
             "reg_1.example",
             Reason.INVALID_HOST,
-            '"reg_1.example" holds an underscore, which no image reference\'s host can',
+            '"reg_1.example" holds an underscore, which no image reference\'s host can; give the registry a DNS '
+            "name without it",
             id="row 14: an underscore",
         ),
         pytest.param(
@@ -148,7 +149,7 @@ FIELD = "spec.registries[0]"
         pytest.param(
             "reg..example",
             Reason.INVALID_HOST,
-            '"reg..example" has an empty label (two dots, or a dot at the edge)',
+            '"reg..example" has an empty label (two dots, or a dot at the edge); write one dot between labels',
             id="row 16: an empty label",
         ),
         pytest.param(
@@ -169,19 +170,19 @@ FIELD = "spec.registries[0]"
         pytest.param(
             "a" * 64 + ".example",
             Reason.INVALID_HOST,
-            '"{name}" has a label of more than 63 characters',
+            '"{name}" has a label of more than 63 characters, which DNS has not; write the name as DNS has it',
             id="row 19: a label of 64 characters",
         ),
         pytest.param(
             ".".join(["a" * 49] * 5) + ".abcd",
             Reason.INVALID_HOST,
-            '"{name}" is longer than 253 characters',
+            '"{name}" is longer than 253 characters, as no name in DNS is; write the name as DNS has it',
             id="row 20: a name of 254 characters",
         ),
         pytest.param(
             ".".join(["a" * 48] * 5) + ".abcdef:5000",
             Reason.INVALID_HOST,
-            '"{name}" is 257 bytes as a directory name; at most 255 fit',
+            '"{name}" is 257 bytes as a directory name; at most 255 fit; give it a shorter one',
             id="row 20: a directory name of 256 bytes",
         ),
         pytest.param(

@@ -1,4 +1,4 @@
-"""Secrets, ConfigMaps and whole trusts as input: verdict and whole message (rows 41, 104-112, 117, 119, 128)."""
+"""Secrets, ConfigMaps and whole trusts as input: verdict and whole message (rows 41, 104-111, 117, 119, 128)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from registry_trust.core import registry as registry_names
 from registry_trust.core import text
 from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState
 from registry_trust.core.desired import desired_state
-from registry_trust.core.errors import SourceUnavailable, UnusableMaterial
-from registry_trust.core.reasons import Reason
+from registry_trust.core.errors import SourceUnavailable
 from registry_trust.core.trust import ClientSource, ConfigMapKeyRef, SecretKeyRef, Trust
 from tests.unit import pki
-from tests.unit.ca_tables import read as read_authorities
-from tests.unit.pki import client, root
+from tests.unit.pki import client
 
 SECRET, CONFIG_MAP = SourceKind.SECRET, SourceKind.CONFIG_MAP
 CA, PAIR = SecretKeyRef("harbor-ca", "ca.crt"), ClientSource("harbor-client")
@@ -125,36 +123,11 @@ def test_a_source_that_is_not_there_or_not_one_is_refused(sources, source, messa
         ),
     ],
 )
-def test_half_a_pair_is_called_so(data, message):
+def test_half_a_pair_is_refused_as_that(data, message):
     with pytest.raises(SourceUnavailable) as caught:
         read_pair(holding(secret("harbor-client", **data)), PAIR, 0)
 
     assert str(caught.value) == f"PairIncomplete: spec.clientCertificates[0].secretRef: {message}"
-
-
-def test_row_110_a_certificate_of_tls_crt_is_read_as_any_other_and_says_what_is_wrong_with_it():
-    leaf = pki.issue("harbor.corp.example", pki.curve_key(8), issuer=root(), ca=False, names=("harbor.corp.example",))
-    sources = holding(secret("harbor-ca", "kubernetes.io/tls", tls_crt=leaf.pem, tls_key=KEY))
-    data, _, place = read_ca(sources, replace(CA, key="tls.crt"), 0)
-
-    assert place == "Secret registry-trust/harbor-ca key tls.crt"
-    with pytest.raises(UnusableMaterial) as caught:
-        read_authorities(data)
-    assert caught.value.reason is Reason.NOT_CA
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        pytest.param(b"\xff\xfe\x00" * 100, Reason.INVALID_PEM, id="row 112: bytes that are no text"),
-        pytest.param(b"A" * (1 << 20), Reason.TOO_LARGE, id="row 112: 1 MiB, the most that the API server takes"),
-    ],
-)
-def test_bytes_of_any_kind_are_refused_for_what_they_are(data, reason):
-    with pytest.raises(UnusableMaterial) as caught:
-        read_authorities(data)
-
-    assert caught.value.reason is reason
 
 
 # ---- whole trusts ----------------------------------------------------------------------------------------------------

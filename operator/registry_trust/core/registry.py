@@ -18,6 +18,16 @@ RESERVED_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.i
 RESERVED_NAMES = frozenset({"_default", "_backup", ".registry-trust", "lost+found"})
 """Names in a `certs.d` root that mean something else: to containerd, to Spegel, to us, and to ext4."""
 
+_AS_IN_DNS = "write the name as DNS has it"
+_IMPOSSIBLE = (
+    ("\\", "a backslash", _AS_IN_DNS),
+    ("%", "a percent sign", _AS_IN_DNS),
+    ("_", "an underscore", "give the registry a DNS name without it"),
+    ("*", "a *", "runtimes know no wildcards, name each registry"),
+)
+"""What no host can hold, as messages call it, and what to do."""
+
+_CONTAINERD_SPELLING = re.compile(r"([^_]+)_([0-9]{1,5})_")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _PORT_RULE = "has no port between 1 and 65535 after the colon; use ASCII digits only"
@@ -64,7 +74,11 @@ def check(registry: str, field: str = "") -> str:
         _check_host(registry, host, field, has_port=port is not None)
     longest = registry + ("_" if port is not None else "")
     if len(longest) > MAXIMUM_LENGTH:
-        raise _bad(registry, field, f"is {len(longest)} bytes as a directory name; at most {MAXIMUM_LENGTH} fit")
+        raise _bad(
+            registry,
+            field,
+            f"is {len(longest)} bytes as a directory name; at most {MAXIMUM_LENGTH} fit; give it a shorter one",
+        )
     if host in RESERVED_HOSTS:
         raise InvalidField(
             Reason.RESERVED_HOST,
@@ -79,7 +93,7 @@ def _bad(registry: str, field: str, gist: str) -> InvalidField:
     return InvalidField(Reason.INVALID_HOST, f"{quote(registry)} {gist}", field=field)
 
 
-def _check_characters(registry: str, field: str) -> None:  # noqa: C901 - one flat list of what can't be there
+def _check_characters(registry: str, field: str) -> None:
     if not registry:
         raise InvalidField(
             Reason.INVALID_HOST, "must not be empty; write the host[:port] of an image reference", field=field
@@ -102,18 +116,27 @@ def _check_characters(registry: str, field: str) -> None:  # noqa: C901 - one fl
             raise InvalidField(Reason.INVALID_PORT, f"{quote(registry)} {_PORT_RULE}", field=field)
         if ord(character) > 0x7E:
             raise _bad(registry, field, _non_ascii(registry, code))
-    if "/" in registry:
-        raise _bad(registry, field, "has a path; name the host alone, as host[:port], without anything from the /")
-    for character, name in (("\\", "a backslash"), ("%", "a percent sign"), ("_", "an underscore"), ("*", "a *")):
-        if character in registry and not _is_in_port(registry, registry.index(character)):
-            more = "; runtimes know no wildcards, name each registry" if character == "*" else ""
-            raise _bad(registry, field, f"holds {name}, which no image reference's host can{more}")
+    _check_punctuation(registry, field)
     if registry != registry.lower() and not registry.startswith("["):
         raise _bad(
             registry,
             field,
             f"has upper case; directory names are compared byte for byte, write {quote(registry.lower())}",
         )
+
+
+def _check_punctuation(registry: str, field: str) -> None:
+    if "/" in registry:
+        raise _bad(registry, field, "has a path; name the host alone, as host[:port], without anything from the /")
+    spelling = _CONTAINERD_SPELLING.fullmatch(registry)
+    if spelling:
+        written = quote(f"{spelling.group(1)}:{spelling.group(2)}")
+        raise _bad(registry, field, f"is containerd's spelling of a directory's name; write {written}")
+    if "%" in registry and registry.startswith("["):
+        raise _bad(registry, field, "has a zone after the %, which no image reference can carry; remove it")
+    for character, name, cure in _IMPOSSIBLE:
+        if character in registry and not _is_in_port(registry, registry.index(character)):
+            raise _bad(registry, field, f"holds {name}, which no image reference's host can; {cure}")
 
 
 def _is_in_port(registry: str, position: int) -> bool:
@@ -174,7 +197,7 @@ def _check_ipv6(registry: str, host: str, field: str) -> None:
     try:
         address = ipaddress.IPv6Address(inner)
     except ValueError:
-        raise _bad(registry, field, "has no IPv6 address between the brackets") from None
+        raise _bad(registry, field, "has no IPv6 address between the brackets; write [IPv6] or [IPv6]:port") from None
     if address.ipv4_mapped is not None:
         raise _bad(registry, field, "is an IPv4-mapped address; write the IPv4 address itself")
     if str(address) != inner:
@@ -188,14 +211,16 @@ def _check_host(registry: str, host: str, field: str, *, has_port: bool) -> None
     labels = host.split(".")
     for label in labels:
         if not label:
-            raise _bad(registry, field, "has an empty label (two dots, or a dot at the edge)")
+            raise _bad(
+                registry, field, "has an empty label (two dots, or a dot at the edge); write one dot between labels"
+            )
         if len(label) > 63:
-            raise _bad(registry, field, "has a label of more than 63 characters")
+            raise _bad(registry, field, f"has a label of more than 63 characters, which DNS has not; {_AS_IN_DNS}")
         if not _LABEL.fullmatch(label):
             gist = f"has the label {quote(label)}; a label is a-z, 0-9 and -, without - at its edges"
             raise _bad(registry, field, gist)
     if len(host) > 253:
-        raise _bad(registry, field, "is longer than 253 characters")
+        raise _bad(registry, field, f"is longer than 253 characters, as no name in DNS is; {_AS_IN_DNS}")
     if len(labels) == 1 and not has_port and host != "localhost":
         raise _bad(
             registry, field, "has neither a dot nor a port, so image references read it as a repository; add the port"

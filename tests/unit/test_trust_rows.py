@@ -1,0 +1,212 @@
+"""A trust as a whole: what is refused or warned of, with the whole message (rows 22, 30, 106-122 and 126)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from registry_trust.api.parse import check_trust
+from registry_trust.compiler import compile as compiling
+from registry_trust.compiler.content import Checker
+from registry_trust.compiler.sources import SourceKind, SourceObject, Sources
+from registry_trust.core.bundle import Bundle
+from registry_trust.core.desired import Desired, DesiredRegistry
+from registry_trust.core.layout import Layout, Material
+from registry_trust.core.plan import ForeignEntry, ObservedRoot, Target, make_plan
+from registry_trust.core.reasons import Reason
+from registry_trust.core.report import RowState
+from registry_trust.core.trust import SecretKeyRef, Trust
+from tests.unit import pki
+from tests.unit.pki import root
+
+FIELD = "spec.caCertificates[0].secretKeyRef"
+PLACE = "Secret registry-trust/harbor-ca key ca.crt"
+
+
+def compiled(
+    data: bytes = b"", *, registries: tuple[str, ...] = ("harbor.example",), last: Bundle | None = None
+) -> compiling.Outcome:
+    """Compile one trust whose CA certificates are these; without any, a good one."""
+    source = SourceObject(SourceKind.SECRET, "harbor-ca", "1", {"ca.crt": data or root().pem}, "Opaque")
+    trust = Trust("harbor", "u", "2026-01-01T00:00:00Z", 1, registries, (SecretKeyRef("harbor-ca", "ca.crt"),))
+    result = compiling.compile_bundle(
+        [compiling.TrustInput(trust.name, trust.uid, trust.created, trust.generation, trust)],
+        Sources("registry-trust", {(source.kind, source.name): source}),
+        last or Bundle(),
+        pki.NOW.timestamp(),
+        checker=Checker(),
+    )
+    return result.outcomes["harbor"]
+
+
+def spec(**fields: Any) -> dict[str, Any]:
+    whole = {
+        "registries": ["a.example"],
+        "caCertificates": [{"secretKeyRef": {"name": "a", "key": "ca.crt"}}],
+        **fields,
+    }
+    return {"metadata": {"name": "harbor"}, "spec": whole}
+
+
+def of_secret(**reference: str) -> dict[str, Any]:
+    return spec(caCertificates=[{"secretKeyRef": {"key": "ca.crt", **reference}}])
+
+
+@pytest.mark.parametrize(
+    ("obj", "reason", "message"),
+    [
+        pytest.param(
+            of_secret(name="other/harbor-ca"),
+            Reason.INVALID_SPEC,
+            'spec.caCertificates[0].secretKeyRef.name: "other/harbor-ca" is not a name of Kubernetes; use a-z, 0-9, - '
+            "and ., with a letter or digit at both ends",
+            id="row 106: a namespace before the name of a Secret",
+        ),
+        pytest.param(
+            of_secret(name="harbor-ca", namespace="other"),
+            Reason.INVALID_SPEC,
+            "spec.caCertificates[0].secretKeyRef.namespace: is not a field: Secrets and ConfigMaps are read from the "
+            "trust namespace only; put the object there and remove it",
+            id="row 106: another namespace",
+        ),
+        pytest.param(
+            spec(registries=["harbor.example", "Harbor.example"]),
+            Reason.INVALID_HOST,
+            'spec.registries[1]: "Harbor.example" has upper case; directory names are compared byte for byte, write '
+            '"harbor.example"',
+            id="row 118: two spellings of one registry",
+        ),
+        pytest.param(
+            spec(registries=["a.example", "b.example", "a.example"]),
+            Reason.DUPLICATE_REGISTRY,
+            'spec.registries[2]: "a.example" stands at registries[0] already; remove one of the two',
+            id="row 120: a registry that stands there twice",
+        ),
+        pytest.param(
+            spec(registries=[f"r{number}.example" for number in range(65)]),
+            Reason.INVALID_SPEC,
+            "spec.registries: has 65 items; at most 64 fit; spread them over several trusts (they add up)",
+            id="row 122: too many registries",
+        ),
+    ],
+)
+def test_an_object_that_is_refused(obj, reason, message):
+    (error,) = check_trust(obj)
+
+    assert str(error) == f"{reason}: {message}"
+
+
+def test_row_122_a_name_of_253_characters_is_accepted():
+    assert check_trust({**spec(), "metadata": {"name": "a" * 253}}) == ()
+
+
+@pytest.mark.parametrize(
+    ("registry", "reason", "message"),
+    [
+        *(
+            pytest.param(
+                registry,
+                Reason.RUNTIME_IGNORES_TLS,
+                f'container runtimes skip TLS verification for "{registry}" by themselves; give the registry a name '
+                "to have it verified",
+                id=f"row 22: {registry}, for which runtimes verify nothing",
+            )
+            for registry in ("localhost:5000", "127.0.0.1:5000", "[::1]:5000")
+        ),
+        *(
+            pytest.param(
+                "harbor.example:443",
+                Reason.INVALID_PORT,
+                '"harbor.example:443" is another directory than "harbor.example": it serves only image references '
+                "that spell :443",
+                id=f"row {row}: port 443, which is another directory",
+            )
+            for row in (30, 117)
+        ),
+    ],
+)
+def test_a_registry_that_is_accepted_with_a_warning(registry, reason, message):
+    outcome = compiled(registries=(registry,))
+
+    assert outcome.accepted
+    assert [str(warning) for warning in outcome.warnings] == [f"{reason}: spec.registries[0]: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason", "message"),
+    [
+        pytest.param(
+            lambda: pki.issue("harbor.example", pki.curve_key(8), issuer=root(), names=("harbor.example",)).pem,
+            Reason.NOT_CA,
+            'certificate 1 of 1, line 1: "CN=harbor.example" is no CA certificate: it was issued by "CN=Corp Root 0"; '
+            "put that CA's certificate here. To see which it is: openssl x509 -in ca.crt -noout -subject -issuer -ext "
+            "basicConstraints,keyUsage",
+            id="row 110: the server certificate of a kubernetes.io/tls Secret",
+        ),
+        pytest.param(
+            lambda: b"\xff\xfe\x00" * 100,
+            Reason.INVALID_PEM,
+            "is UTF-16 text; save it as ASCII: iconv -f UTF-16 -t US-ASCII ca.txt > ca.crt",
+            id="row 112: bytes that are no text",
+        ),
+        pytest.param(
+            lambda: b"A" * (1 << 20),
+            Reason.TOO_LARGE,
+            "1,048,576 bytes, at most 330,000 are read; give only the CA certificates that the registry needs, or "
+            "split them among several sources",
+            id="row 112: 1 MiB, the most that the API server takes",
+        ),
+    ],
+)
+def test_a_source_that_is_refused(data, reason, message):
+    outcome = compiled(data())
+
+    assert not outcome.accepted
+    assert [str(error) for error in outcome.errors] == [f"{reason}: {FIELD}: {PLACE}: {message}"]
+
+
+def test_row_126_what_does_not_fit_into_the_bundle_is_refused(monkeypatch):
+    monkeypatch.setattr(compiling, "SIZE_LIMIT", 100)
+
+    outcome = compiled()
+
+    assert not outcome.accepted
+    (error,) = outcome.errors
+    assert str(error) == (
+        "BundleTooLarge: spec: this trust's certificates do not fit: the bundle holds 157 of 100 bytes; use fewer CA "
+        "certificates, or the same ones in several trusts (each is stored once)"
+    )
+
+
+ROOT, REGISTRY = "/etc/containerd/certs.d", "harbor.example:5000"
+MIRROR = ForeignEntry("a directory (with hosts.toml)")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "message"),
+    [
+        pytest.param(
+            "harbor.example_5000_",
+            Reason.FOREIGN_FILE,
+            "/etc/containerd/certs.d/harbor.example_5000_ is a directory (with hosts.toml) that registry-trust did not "
+            "write; it is left alone. Move it away, and the entry is written at once",
+            id="row 121: somebody else's directory",
+        ),
+        pytest.param(
+            "_default",
+            Reason.WOULD_SHADOW,
+            "writing /etc/containerd/certs.d/harbor.example_5000_ would hide /etc/containerd/certs.d/_default, which "
+            "the runtime reads now and registry-trust did not write; nothing was written. Move what it says into the "
+            "trust, or move it away",
+            id="row 121: somebody else's mirrors in _default",
+        ),
+    ],
+)
+def test_where_somebody_elses_files_are_nothing_is_written_and_the_row_is_refused(name, reason, message):
+    wanted = Desired({REGISTRY: DesiredRegistry(REGISTRY, ("a",), Material((b"ca",)))})
+
+    made = make_plan(Target(ROOT, Layout.CONTAINERD), wanted, {ROOT: ObservedRoot(foreign={name: MIRROR})})
+
+    assert made.steps == ()
+    assert [(row.state, row.reason, row.message) for row in made.rows] == [(RowState.FAILED, reason, message)]
