@@ -92,7 +92,8 @@ class Figures:
     """What came of a run."""
 
     names: int = 0
-    accepted: int = 0
+    taken: list[str] = field(default_factory=list)
+    """Names that we accept."""
     not_in_the_grammar: list[str] = field(default_factory=list)
     """Names that we accept, and that no image reference can carry byte for byte: must stay empty."""
     outside: list[str] = field(default_factory=list)
@@ -128,8 +129,8 @@ def run(count: int, seed: int = 1) -> Figures:
     asked = list(dict.fromkeys(name for name in names(count, seed) if name))
     figures = Figures(names=len(asked))
     refusals = [_refusal(name) for name in asked]
-    figures.accepted = refusals.count("")
-    figures.outside = [name for name, refusal in zip(asked, refusals, strict=True) if not refusal and leaves_root(name)]
+    figures.taken = [name for name, refusal in zip(asked, refusals, strict=True) if not refusal]
+    figures.outside = [name for name in figures.taken if leaves_root(name)]
     for tool in JUDGES:
         verdicts = judge(tool, (Question(registry=name) for name in asked))
         for name, refusal, verdict in zip(asked, refusals, verdicts, strict=True):
@@ -156,9 +157,14 @@ def _refusal(name: str) -> str:
     return ""
 
 
+def directories_of(name: str) -> set[str]:
+    """Return every directory's name that a runtime or the store uses for a registry."""
+    return {one for layout in Layout for one in (entry_name(layout, name), *lookup_names(layout, name))}
+
+
 def leaves_root(name: str) -> bool:
     """Say whether any directory that a runtime or the store uses for a name is not one plain name in a root."""
-    found = {one for layout in Layout for one in (entry_name(layout, name), *lookup_names(layout, name))}
+    found = directories_of(name)
     root = PurePosixPath("/etc/certs.d")
     return any(
         (root / one).parent != root or one in (".", "..") or "\0" in one or len(one.encode()) > 255 for one in found
@@ -170,7 +176,7 @@ def main(arguments: list[str]) -> int:
     count, seed = (*(int(text) for text in arguments), *(50_000, 1)[len(arguments) :])
     figures = run(count, seed)
     wrong = figures.not_in_the_grammar + figures.outside
-    sys.stdout.write(f"names {figures.names}, accepted {figures.accepted}, wrongly {len(wrong)}\n")
+    sys.stdout.write(f"names {figures.names}, accepted {len(figures.taken)}, wrongly {len(wrong)}\n")
     sys.stdout.writelines(f"  {line}\n" for line in wrong[:40])
     for kind, number in figures.stricter.most_common():
         sys.stdout.write(f"{number:6} {kind}   e.g. {figures.examples[kind]!r:.80}\n")

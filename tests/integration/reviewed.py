@@ -1,0 +1,72 @@
+"""Reviewed: everything that Go, or the grammar of image references, takes and this project refuses, and why.
+
+The differential tests fail on a refusal that is not listed here. The key is a regular expression for the refusal.
+"""
+
+UNREADABLE = "CertificateParse: is no certificate that runtimes can read: "
+
+PAIR = "Pair: "
+
+STRICTER_THAN_GO = {
+    UNREADABLE
+    + "the certificate can't be parsed": "cryptography refuses it: bytes after the last field of a structure "
+    "(Go reads over them), a malformed extension that Go does not look into, a point that is not on its curve. None is "
+    "made by any CA, and the operator could not report what such a certificate says.",
+    UNREADABLE
+    + ".* is followed by other bytes": "Bytes after a structure that is complete; Go reads over them in some "
+    "places, and other TLS libraries on the way don't.",
+    UNREADABLE + "the serial number is negative": "Go 1.23 and newer refuse it.",
+    UNREADABLE + "notAfter is earlier than notBefore": "Never valid: Go parses it and refuses every chain.",
+    UNREADABLE + "(?:policyMappings|policyConstraints|inhibitAnyPolicy) ": "Go 1.24 and newer parse it, and refuse.",
+    UNREADABLE
+    + "not(?:Before|After) is no time in UTC": "Go also reads times without seconds or with an offset, which "
+    "RFC 5280 4.1.2.5 forbids; cryptography refuses them.",
+    UNREADABLE + "basicConstraints has a path length": "The newest Go refuses it.",
+    UNREADABLE + "subjectAltName has a URI": "Go's rules for URIs were narrowed from version to version; ours are "
+    "narrower than each.",
+    UNREADABLE + "certificatePolicies ": "The newest Go is stricter with policies than the older one, or the other way "
+    "round; ours is as strict as both.",
+    PAIR + "CertificateParse: ": "A chain whose later certificates are damaged: X509KeyPair parses the first "
+    "one alone, and the registry would refuse what is sent after it.",
+    "NotCA: .* is no CA certificate": "Go loads it, and no chain ends in it.",
+    "NotCA: .* is self-signed and lacks": "Go loads it, and no chain ends in it.",
+    "Expired: ": "Go loads it, and no chain is valid with it: it is the only certificate of its source.",
+    "EmptyData: ": "Nothing is not what anybody meant.",
+    "UnsupportedExtension: ": "Go loads it, and every chain through it fails as unhandled in one supported version.",
+    f"(?:{PAIR})?UnsupportedAlgorithm: .* has an RSA key": "The newest Go refuses to verify with it "
+    "(under 1,024 bits, a bad exponent), in TLS (over 8,192), or it only costs time.",
+    f"(?:{PAIR})?UnsupportedAlgorithm: .* has a key of": "Go parses the certificate without its key, and can't "
+    "verify with it; DSA even makes older versions panic.",
+    PAIR + "KeyUnsupported: is a private key of": "X509KeyPair takes it, and TLS 1.3 has no signature for it.",
+    PAIR + "KeyUnsupported: has the label": "X509KeyPair takes any label that ends in PRIVATE KEY.",
+    PAIR + "KeyParse: says ": "X509KeyPair tries all forms whatever the label says; other programs go by the label.",
+    PAIR
+    + "KeyParse: is no private key": "cryptography refuses it: numbers that don't fit together or a public part that "
+    "belongs to another key (Go ignores it), or bytes after the key.",
+    PAIR + "KeyEncrypted: ": "It says that it is encrypted, and is not: Go reads the first key after it.",
+    PAIR + "KeyMismatch: ": "Older X509KeyPair compares the moduli of RSA keys alone, not their exponents.",
+    PAIR + "KeyAmbiguous: ": "X509KeyPair takes the first of several; which one is meant is a guess.",
+    PAIR + "KeyParse: ": "X509KeyPair passes over other blocks before the key.",
+    PAIR + "Swapped: ": "X509KeyPair passes over other blocks.",
+    f"(?:{PAIR})?InvalidPEM: ": "Text that Go's decoder skips or repairs in silence, in a way that changed between "
+    "its versions: damaged or indented lines, headers, stray bytes, blocks without a beginning or an end. What a "
+    "person meant by it is unknown, and with several blocks it loses some.",
+    f"(?:{PAIR})?TooLarge: ": "Over a limit that protects the operator.",
+}
+"""What a Go version takes as a whole and we refuse, and why that is right; the first that fits counts."""
+
+STRICTER_THAN_THE_GRAMMAR = {
+    r"InvalidHost: .* has upper case": "Directory names are compared byte for byte, and each tool folds case in its "
+    "own way before it looks; the lower-case name is the one that they agree on.",
+    r"InvalidPort: .* has no port between # and #": "The grammar takes any digits; nothing can connect to such a port.",
+    r"InvalidPort: .* has a port with a leading zero": "The same port under another directory name: a trap.",
+    r"InvalidHost: .* is not a canonical IPv# address": "No host of that name can exist (its last label is a number), "
+    "and what looks like an address is read differently by each resolver.",
+    r"InvalidHost: .* has a label of more than # characters": "No DNS name can have it (RFC 1035 2.3.4).",
+    r"InvalidHost: .* is longer than # characters": "No DNS name can be it (RFC 1035 2.3.4).",
+    r"InvalidHost: .* is # bytes as a directory name": "No file system can hold the directory (NAME_MAX).",
+    r"InvalidHost: .* has no IPv# address between the brackets": "The grammar takes any hexadecimal digits and colons.",
+    r"InvalidHost: .* is not the canonical form of the address": "The same address under another directory name.",
+    r"ReservedHost: .* is Docker Hub": "The classic store of dockerd reads no directory for it.",
+}
+"""What an image reference can name and we refuse, and why that is right."""
