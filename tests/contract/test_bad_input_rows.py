@@ -107,6 +107,7 @@ OTHERWISE = {
         "there is no opt-in on Secrets: the trust namespace holds sources and nothing else, and is all that is read",
         "",
     ),
+    108: ("a cluster's operator never lists Helm's releases nor its own bundle, so that those are SecretNotFound", ""),
     112: ("bytes that are not UTF-8 are told by what they look like; 1 MiB is over the limit of a source", ""),
     113: ("trusts of one registry add up, as in Docker's directory", "test_several_trusts_for_one_registry_add_up"),
     114: (
