@@ -220,9 +220,12 @@ def test_ci_installs_every_debian_package_that_the_end_to_end_tests_ask_for():
 @pytest.fixture
 def session(tmp_path):
     """Return a function that runs files of tests, given by their path under tests/, with this project's conftest."""
-    (tmp_path / "tests").mkdir()
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "tests" / "cluster").mkdir(parents=True)
+    ours = [
+        f"tests/{name}.py" for name in ("__init__", "conftest", "cluster/__init__", "cluster/canaries", "cluster/pki")
+    ]
+    for name in (*ours, "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
 
     def start(files: dict[str, str], require_all: str) -> subprocess.CompletedProcess[str]:
         for name, text in files.items():
@@ -238,6 +241,22 @@ def session(tmp_path):
 SKIPPED = "import pytest\n\ndef test_it():\n    pytest.skip('needs a tool: how to get it')\n"
 EXPECTED_TO_FAIL = "import pytest\n\n@pytest.mark.xfail\ndef test_it():\n    assert False\n"
 PASSING = "def test_it():\n    pass\n"
+
+
+PRINTING_A_KEY = """
+from tests.cluster.pki import Authority
+
+def test_it():
+    print(Authority.create("x").client("y").key.decode())
+"""
+
+
+def test_a_test_that_prints_a_private_key_fails_and_the_key_is_not_shown(session):
+    leaking = session({"unit/test_it.py": PRINTING_A_KEY}, require_all="")
+
+    assert leaking.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "a private key of the tests stands in this test's output" in leaking.stdout
+    assert "BEGIN PRIVATE KEY" not in leaking.stdout
 
 
 def test_a_skipped_test_fails_the_session_only_where_everything_must_run(session):

@@ -48,9 +48,8 @@ SELF_SIGNED = issue(
                 + issue("harbor.corp.example", pki.curve_key(8), issuer=root(), names=("harbor.corp.example",)).pem
             ),
             Reason.NOT_CA,
-            'certificate 2 of 2, line 10: "CN=harbor.corp.example" is no CA certificate: it was issued '
-            'by "CN=Corp Root 0"; put that CA\'s certificate here. To see which it is: openssl x509 -in '
-            "ca.crt -noout -subject -issuer -ext basicConstraints,keyUsage",
+            'certificate 2 of 2, line 10: "CN=harbor.corp.example" is no CA certificate: it was issued by "CN=Corp '
+            "Root 0\", whose certificate is here, too; remove this one (a registry's own chain is no list of CAs)",
         ),
         refused(
             "row 77: a certificate of version 1 from another issuer is refused",

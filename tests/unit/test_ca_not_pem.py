@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import traceback
+from functools import partial
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -154,6 +155,19 @@ def self_signed_server(number: int) -> bytes:
             lambda: bytes(range(128, 256)),
             Reason.INVALID_PEM,
             "holds no PEM block; it must hold -----BEGIN CERTIFICATE----- lines or the like, as text",
+        ),
+        *(
+            refused(
+                f"row 66: {kind} is refused",
+                partial(bytes, text),
+                Reason.INVALID_PEM,
+                f"holds no PEM block: looks like {kind}; give the PEM text itself",
+            )
+            for kind, text in (
+                ("HTML or XML, perhaps an error page", b"<!DOCTYPE html><html>404</html>"),
+                ("an address", b"https://pki.corp.example/ca.crt"),
+                ("the path of a file", b"/etc/ssl/certs/ca.pem"),
+            )
         ),
         refused(
             "row 123: 330,001 bytes are refused unread",

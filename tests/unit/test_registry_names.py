@@ -32,6 +32,12 @@ FIELD = "spec.registries[0]"
             id="row 2: a scheme",
         ),
         pytest.param(
+            "https://reg.example/v2/",
+            Reason.INVALID_HOST,
+            '"https://reg.example/v2/" has a scheme; remove "https://" and what follows the host',
+            id="row 2: a scheme and a path",
+        ),
+        pytest.param(
             "reg.example/v2",
             Reason.INVALID_HOST,
             ('"reg.example/v2" has a path; name the host alone, as host[:port], without anything from the /'),

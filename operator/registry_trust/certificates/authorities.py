@@ -125,7 +125,7 @@ def _check_role(
             certificate.where,
         )
     if not _is_authority(found):
-        return [_own_certificate(certificate, registries, origin)]
+        return [_own_certificate(certificate, subjects, registries, origin)]
     warnings: list[Finding] = []
     if not found.is_self_issued and found.issuer_der not in subjects:
         warnings.append(
@@ -150,7 +150,9 @@ def _check_role(
     return warnings
 
 
-def _own_certificate(certificate: Certificate, registries: tuple[str, ...], origin: Origin) -> Finding:
+def _own_certificate(
+    certificate: Certificate, subjects: set[bytes], registries: tuple[str, ...], origin: Origin
+) -> Finding:
     """Accept a self-signed server certificate as its own CA (Go: `Roots.contains`); refuse everything else."""
     found = certificate.structure
     subject = quote(found.subject)
@@ -161,12 +163,14 @@ def _own_certificate(certificate: Certificate, registries: tuple[str, ...], orig
                 "certificate of the CA that did so here. To see it: openssl x509 -in ca.crt -noout -text"
             )
             raise origin.refuse(Reason.NOT_CA, gist, certificate.where)
-        raise origin.refuse(
-            Reason.NOT_CA,
-            f"{subject} is no CA certificate: it was issued by {quote(found.issuer)}; put that CA's certificate here. "
-            "To see which it is: openssl x509 -in ca.crt -noout -subject -issuer -ext basicConstraints,keyUsage",
-            certificate.where,
+        cure = (
+            ", whose certificate is here, too; remove this one (a registry's own chain is no list of CAs)"
+            if found.issuer_der in subjects
+            else "; put that CA's certificate here. To see which it is: openssl x509 -in ca.crt -noout -subject "
+            "-issuer -ext basicConstraints,keyUsage"
         )
+        gist = f"{subject} is no CA certificate: it was issued by {quote(found.issuer)}{cure}"
+        raise origin.refuse(Reason.NOT_CA, gist, certificate.where)
     if not found.extensions.has_alternative_names:
         lacks = "keyCertSign in its keyUsage" if found.extensions.is_ca else "the mark CA:TRUE"
         raise origin.refuse(

@@ -8,6 +8,7 @@ import re
 
 _TO_PEM = "openssl x509 -inform der -in ca.der -out ca.crt"
 _KEYTOOL = "convert it: keytool -exportcert -rfc -alias ALIAS -keystore ca.jks"
+_ITSELF = "give the PEM text itself"
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]+")
 
 _STARTS = (
@@ -16,7 +17,11 @@ _STARTS = (
     (b"\xce\xce\xce\xce", "a Java key store (JCEKS)", _KEYTOOL),
     (b"PK\x03\x04", "a ZIP archive", "unpack it: unzip ca.zip"),
     (b"ssh-", "an SSH public key", "give the certificate instead"),
-    (b"{", "JSON", "give the PEM text itself"),
+    (b"{", "JSON", _ITSELF),
+    (b"<", "HTML or XML, perhaps an error page", _ITSELF),
+    (b"http://", "an address", _ITSELF),
+    (b"https://", "an address", _ITSELF),
+    (b"/", "the path of a file", _ITSELF),
 )
 
 

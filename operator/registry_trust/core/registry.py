@@ -105,7 +105,8 @@ def _check_characters(registry: str, field: str) -> None:
         )
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", registry)
     if scheme:
-        raise _bad(registry, field, f"has a scheme; remove {quote(scheme.group(0))}")
+        rest = " and what follows the host" if "/" in registry[scheme.end() :] else ""
+        raise _bad(registry, field, f"has a scheme; remove {quote(scheme.group(0))}{rest}")
     for position, character in enumerate(registry):
         code = f"U+{ord(character):04X} at position {position}"
         if ord(character) < 0x20 or ord(character) == 0x7F:
