@@ -195,6 +195,49 @@ def test_on_a_file_system_that_is_full_the_last_good_files_stay_until_there_is_r
     in_a_mount_of_its_own(FULL_DISK, options, tmp_path)
 
 
+FULL_FOR_LONG = """
+import logging, sys
+from pathlib import Path
+from registry_trust.core.report import RowState
+from tests.integration.roots import CA_1, OTHER, Root, files_of
+from tests.torture.errors import Agent
+from tests.torture.scenarios import SCENARIOS, at_rest, prepared
+logging.disable(logging.CRITICAL)
+(rotation,) = [scenario for scenario in SCENARIOS if scenario.name == "rotate-pair"]
+root = prepared(rotation, Root(Path(sys.argv[1])).layout, Path(sys.argv[1]))
+filler = root.path / "filler.example"
+filler.mkdir()
+def fill():
+    for number in range(10_000):
+        try:
+            (filler / str(number)).write_bytes(b"x" * 4096)
+        except OSError:
+            return
+fill()
+agent = Agent(root, rotation)
+began = agent.now
+while agent.now < began + 300:
+    rows = {row.registry: row for row in agent.turn().rows}
+    failed = [row for row in rows.values() if row.state is RowState.FAILED]
+    assert [": ENOSPC (" in row.message and "free space or inodes" in row.message for row in failed] == [True], rows
+    assert root.read() == rotation.old and root.read(OTHER) == files_of(CA_1)
+    assert rows[OTHER].state is RowState.CURRENT, rows
+    fill()
+assert agent.turns < 60, agent.turns
+for path in filler.iterdir():
+    path.unlink()
+cured = agent.now
+while any(row.state is RowState.FAILED for row in agent.turn().rows):
+    assert agent.now - cured < 61
+assert at_rest(root, rotation, done=True) == ""
+"""
+
+
+@pytest.mark.parametrize("options", ["size=256k", "nr_inodes=90"], ids=["of-bytes", "of-inodes"])
+def test_an_agent_on_a_full_file_system_serves_what_it_has_never_loops_and_recovers_within_a_minute(options, tmp_path):
+    in_a_mount_of_its_own(FULL_FOR_LONG, options, tmp_path)
+
+
 READ_ONLY = """
 import logging, subprocess, sys
 from pathlib import Path
