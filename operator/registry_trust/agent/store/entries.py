@@ -10,7 +10,7 @@ from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.garbage import require_owner
 from registry_trust.agent.store.generations import build, remove, temporary_name
 from registry_trust.agent.store.leftovers import clear_folder
-from registry_trust.agent.store.links import foreign, point, require_ours, take_away
+from registry_trust.agent.store.links import clear_orphan, foreign, point, require_ours, take_away
 from registry_trust.agent.store.manifest import OWNER_FILE, Ownership, next_number, record
 from registry_trust.agent.store.ownership import read_ownership, write_ownership
 from registry_trust.core.errors import StoreFailure
@@ -38,6 +38,8 @@ def switch(root: Directory, store: Directory, step: Switch, layout: Layout, inst
     registry, material = step.desired.registry, step.desired.material
     with _folder(store, step.entry) as folder:
         before = _ownership(folder, step.entry, installation)
+        if before is None:
+            clear_orphan(root, folder, step.entry)
         ownership = before or Ownership(installation, registry, step.entry, layout.value, ())
         if not step.replace:
             require_ours(root, ownership)

@@ -12,7 +12,7 @@ from itertools import islice
 from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.failures import failing, shown
 from registry_trust.agent.store.generations import attributes_difference, difference, strangers
-from registry_trust.agent.store.links import is_kept
+from registry_trust.agent.store.links import is_kept, is_orphan
 from registry_trust.agent.store.manifest import (
     OWNER_FILE,
     STATE_FILE,
@@ -77,6 +77,7 @@ def observe_root(root: Directory, store: Directory | None, installation: str) ->
         for name in names
         if name != STORE and not name.startswith(REPLACED)
         if not (name in own and own[name].generation) and name not in unreadable
+        if not _is_orphan(root, store, name)
     }
     observed = ObservedRoot(own, foreign, unreadable, kept)
     findings.extend(_kept_for_good(root, observed))
@@ -136,6 +137,13 @@ def installations(store: Directory) -> set[str]:
             with store.open(entry) as folder:
                 found.append(read_any_ownership(folder, entry))
     return {ownership.installation for ownership in found if ownership is not None}
+
+
+def _is_orphan(root: Directory, store: Directory | None, name: str) -> bool:
+    try:
+        return is_orphan(root, store, name)
+    except StoreFailure:
+        return False  # What can't be looked at is somebody else's.
 
 
 def describe(root: Directory, name: str) -> ForeignEntry:
