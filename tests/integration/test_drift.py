@@ -160,15 +160,46 @@ assert store.is_detached()
 """
 
 
+AGENT = """
+import re, shutil, subprocess, sys, time, urllib.error, urllib.request
+from pathlib import Path
+from tests.cluster.waiting import wait_until
+from tests.integration.roots import CA_1, Root, wanted
+place, change = Path(sys.argv[1]), sys.argv[2]
+Root(place / "mounted").bring_well(wanted(CA_1))
+log = place / "log"
+child = subprocess.Popen(
+    [sys.executable, "-m", "registry_trust.agent", "--node-name=n", "--namespace=ns", "--api-server=https://127.0.0.1:1",
+     f"--ca-file={place}/none", f"--token-file={place}/none", f"--target=docker={place}/mounted",
+     "--listen=127.0.0.1:0", "--drift-interval=1"],
+    stdout=log.open("w"), stderr=subprocess.STDOUT,
+)
+def ready():
+    port = re.search(r"metrics on \\S+ port (\\d+)", log.read_text())
+    try:
+        return port and urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/readyz", timeout=5).status == 200
+    except urllib.error.URLError:
+        return False
+try:
+    wait_until(ready, "the agent is ready on what it finds", within=20)
+    (place / "host").rename(place / "host.old") if change == "moved" else shutil.rmtree(place / "host")
+    assert child.wait(20) == 3, log.read_text()
+    assert f"{place}/mounted was moved or deleted on the host" in log.read_text(), log.read_text()
+finally:
+    child.kill()
+"""
+
+
 @pytest.mark.parametrize("change", ["moved", "deleted"])
-def test_a_mounted_root_whose_source_was_moved_or_deleted_is_detached(change, tmp_path):
+@pytest.mark.parametrize("program", [DETACHING, AGENT], ids=["is-seen-by-the-store", "ends-the-agent"])
+def test_a_mounted_root_whose_source_was_moved_or_deleted(program, change, tmp_path):
     if missing := missing_for_mounts():
         pytest.skip(missing)
     (tmp_path / "host").mkdir()
     (tmp_path / "mounted").mkdir()
     mount = 'mount --bind "$1/host" "$1/mounted" && exec "$2" -c "$3" "$1" "$4"'
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", mount, "sh", str(tmp_path), sys.executable, DETACHING, change],
+        ["unshare", "--mount", "sh", "-c", mount, "sh", str(tmp_path), sys.executable, program, change],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
         capture_output=True,
         text=True,

@@ -6,14 +6,19 @@ import fcntl
 import os
 import subprocess
 import sys
+from functools import partialmethod
 
 import pytest
 
 from registry_trust.agent.store.store import Store
 from registry_trust.core.errors import StoreFailure
+from registry_trust.core.layout import Layout
 from registry_trust.core.plan import ObservedRoot
 from registry_trust.core.reasons import Reason
+from registry_trust.core.report import TargetState
 from tests.integration.roots import CA_1, CA_2, PAIR_1, REGISTRY, Root, files_of, wanted
+from tests.torture.errors import Agent
+from tests.torture.scenarios import SCENARIOS, prepared
 
 WRITER = """
 import sys
@@ -60,3 +65,24 @@ def test_a_root_that_another_process_keeps_is_given_up_after_a_while_and_the_hol
     assert f"process {os.getpid()}" in caught.value.message
     with store.lock():
         assert store.observe() == ObservedRoot()
+
+
+def test_a_second_agent_waits_says_who_has_the_root_and_writes_once_it_is_free(tmp_path, monkeypatch):
+    monkeypatch.setattr(Store, "__init__", partialmethod(Store.__init__, lock_wait=0))
+    (rotation,) = [scenario for scenario in SCENARIOS if scenario.name == "rotate-pair"]
+    root = prepared(rotation, Layout.DOCKER, tmp_path / "certs.d")
+    agent = Agent(root, rotation)
+    first = os.open(root.path, os.O_RDONLY)
+    fcntl.flock(first, fcntl.LOCK_EX)
+    try:
+        (target,) = agent.turn().targets
+        assert (target.state, target.reason) == (TargetState.FAILED, Reason.CONTESTED)
+        assert f"process {os.getpid()}" in target.message
+        assert root.read() == rotation.old
+    finally:
+        os.close(first)
+
+    (target,) = agent.turn().targets
+
+    assert target.state is TargetState.READ
+    assert root.read() == rotation.new
