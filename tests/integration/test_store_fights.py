@@ -11,9 +11,12 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from registry_trust.agent.options import Mount
+from registry_trust.agent.passes import Passes
 from registry_trust.core.layout import STORE, Layout
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
@@ -141,3 +144,22 @@ def test_a_link_into_the_store_that_still_leads_to_files_is_left_alone_without_i
 
     assert [row.reason for row in plan.rows] == [Reason.FOREIGN_FILE]
     assert fingerprint(root.path) == before
+
+
+def test_without_a_bundle_drift_is_named_and_left_for_the_bundle_to_repair(tmp_path: Path, caplog: Any) -> None:
+    logging.disable(logging.NOTSET)
+    root = Root(tmp_path / "certs.d")
+    root.bring_well(wanted(CA_1))
+    (root.generation() / "ca.crt").write_bytes(b"edited\n")
+    before = fingerprint(root.path)
+    passes = Passes([Mount(str(root.path), str(root.path))])
+
+    looks = [passes.look() for _ in range(3)]
+
+    assert {row.message for _, rows, _ in looks for row in rows} == {
+        f"{root.entry()}: ca.crt has other content; it is written anew once a bundle is received"
+    }
+    assert fingerprint(root.path) == before
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{root.entry()}: ca.crt has other content; no usable bundle was received yet to write it anew"
+    ]

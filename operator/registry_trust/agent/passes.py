@@ -52,6 +52,7 @@ class Passes:
         self._stores = {mount.host: Store(mount.here, shown_path=mount.host) for mount in roots}
         self._applied: dict[Key, str] = {}
         self._said: dict[Key, str] = {}
+        self._said_faults: dict[Key, str] = {}
         self._serial = 0
         self._open_steps: set[Key] = set()
         self.repairs = Repairs()
@@ -77,15 +78,27 @@ class Passes:
         rows: dict[str, RegistryRow] = {}
         with self._open() as (_, opened):
             states = self._states(opened)
-            for root in opened.observed.values():
-                for own in root.own.values():
+            for path, root in opened.observed.items():
+                faults = self._stores[path].faults()
+                self._say_faults(path, faults)
+                for entry, own in root.own.items():
                     if not own.digest:
                         continue  # Removed; only what it replaced is kept.
                     message = "kept as it is: no usable bundle was received yet"
+                    if entry in faults:
+                        message = f"{path}/{entry}: {faults[entry]}; it is written anew once a bundle is received"
                     rows[own.registry] = RegistryRow(
                         own.registry, RowState.HELD, own.digest, Reason.BUNDLE_MISSING, message
                     )
             return states, tuple(rows.values()), not opened.failed
+
+    def _say_faults(self, path: str, faults: Mapping[str, str]) -> None:
+        """Log what is not as it was written and can't be repaired without a bundle, once for each fault."""
+        for entry, fault in faults.items():
+            if self._said_faults.get((path, entry)) != fault:
+                log.warning("%s/%s: %s; no usable bundle was received yet to write it anew", path, entry, fault)
+        self._said_faults = {key: fault for key, fault in self._said_faults.items() if key[0] != path}
+        self._said_faults |= {(path, entry): fault for entry, fault in faults.items()}
 
     def apply(
         self,
