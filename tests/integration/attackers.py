@@ -7,6 +7,7 @@ themselves; `make torture` lets both attack in full.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,9 @@ def swap(root: Path, pulse: Pulse, victim: Path) -> None:
         folder = f"{STORE}/{REGISTRY}"
         generations: list[str] = []
         with suppress(OSError):
-            generations = [f"{folder}/{one.name}" for one in (root / folder).iterdir()]
+            # Not all: what a swap took out of the manifest stays, and there is more of it with every round.
+            found = [f"{folder}/{one.name}" for one in (root / folder).iterdir()]
+            generations = random.sample(found, min(len(found), 6))
         for name, aim in (
             (STORE, victim / STORE),
             (folder, victim / folder),
@@ -110,10 +113,10 @@ def attack_by_swapping(folder: Path, changes: int, step: Callable[[Path], Step] 
 
 def _write(write: Step, changes: int, pulse: Pulse, enough: Callable[[], bool]) -> tuple[int, int, float]:
     """Write until there were so many changes, or it is enough; return changes, turns, and when it began."""
-    made = turns = rounds = 0
+    made = turns = done = 0
     begun = time.monotonic()
     while made < changes and not enough():
-        rounds = pulse.await_round(rounds)
+        done = pulse.await_change(done)
         made += write(turns)
         turns += 1
         if changes == ENDLESS and time.monotonic() - begun > 10:

@@ -46,13 +46,13 @@ class Pulse:
         """How many of them succeeded."""
         return self.numbers[2]
 
-    def await_round(self, after: int) -> int:
-        """Wait until there was another round, so that an attacker and the writer are always at work together."""
+    def await_change(self, after: int) -> int:
+        """Wait until the attacker did anything, so that it and the writer are always at work together."""
         deadline = time.monotonic() + PATIENCE
-        while self.numbers[0] == after:
+        while (done := self.numbers[0] + self.numbers[1]) == after:
             assert time.monotonic() < deadline, f"the attacker has done nothing for {PATIENCE} s"
             time.sleep(0)
-        return self.numbers[0]
+        return done
 
 
 @dataclass
