@@ -61,6 +61,8 @@ def test_the_agent_mounts_exactly_the_roots_and_the_runtimes_configuration():
         LITERAL: ("/host/root/etc/containerd/certs.d+/etc/docker/certs.d", False),
         "/etc/containerd": ("/host/config/etc/containerd", True),
         "/etc/docker": ("/host/config/etc/docker", True),
+        "/etc/containers": ("/host/config/etc/containers", True),
+        "/run/systemd/units": ("/host/systemd/run/systemd/units", True),
     }
     assert {path["type"] for path in paths.values()} == {"DirectoryOrCreate"}
     assert len(agent()["volumeMounts"]) == len(paths) + 1, "and the token"
@@ -80,7 +82,9 @@ def test_the_agent_understands_its_arguments_and_finds_its_mounts_by_them(argume
     understood = options.parse(given)
     mounted = {m["mountPath"] for m in agent(arguments)["volumeMounts"]} - {TOKEN}
 
-    assert {mount.here for mount in (*understood.roots, *understood.configurations)} == mounted
+    units = understood.systemd_units
+    assert units is not None
+    assert {mount.here for mount in (*understood.roots, *understood.configurations, units)} == mounted
     assert understood.bundle == found("Secret", "registry-trust-bundle", arguments)["metadata"]["name"]
     assert understood.token_file == f"{TOKEN}/token"
     assert understood.listen == (ANY_ADDRESS, 8080)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
 from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
 from registry_trust.agent.runtime.docker_config import ignored, read_configuration
+from registry_trust.agent.runtime.docker_exceptions import docker_notices, with_docker_exceptions
+from registry_trust.agent.runtime.facts import Facts
+from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
+from registry_trust.agent.runtime.runtimes import RuntimeFacts
+from registry_trust.core.report import RegistryRow, RowState, TargetRow, TargetState
 
 PATH = "/etc/docker/daemon.json"
 
@@ -21,6 +27,8 @@ PATH = "/etc/docker/daemon.json"
         (["10.0.0.0/8"], "10.1.2.3:5000", True),
         (["10.0.0.0/8"], "11.1.2.3:5000", False),
         (["fd00::/8"], "[fd00::1]:5000", True),
+        (["https://harbor.example:5000"], "harbor.example:5000", True),
+        (["HTTP://harbor.example:5000"], "harbor.example:5000", True),
         (["not a network/8"], "10.1.2.3:5000", False),
         ([], "harbor.example:5000", False),
     ],
@@ -42,6 +50,7 @@ def test_a_missing_or_empty_file_is_the_default(data: bytes | None) -> None:
         (b"{", "is no valid JSON"),
         (b"[]", "is no JSON object"),
         (b'{"insecure-registries": "harbor.example"}', "insecure-registries is no list"),
+        (b'{"registry-mirrors": {}}', "registry-mirrors is no list"),
     ],
 )
 def test_a_file_that_dockerd_would_not_take_is_named(data: bytes, words: str) -> None:
@@ -50,3 +59,52 @@ def test_a_file_that_dockerd_would_not_take_is_named(data: bytes, words: str) ->
 
     assert PATH in str(caught.value)
     assert words in str(caught.value)
+
+
+REGISTRY = "harbor.example:5000"
+CURRENT = RegistryRow(REGISTRY, RowState.CURRENT)
+TARGET = TargetRow("/etc/docker/certs.d", "docker", TargetState.READ)
+
+
+def found(content: Mapping[str, object], in_force: InForce = IN_FORCE) -> RuntimeFacts:
+    return RuntimeFacts(Facts(()), read_configuration(PATH, lambda _: json.dumps(content).encode()), in_force)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"insecure-registries": [REGISTRY]}, "verifies nothing of it"),
+        ({"registry-mirrors": [f"https://{REGISTRY}/proxy/"]}, "names it as a mirror of Docker Hub"),
+        (
+            {"registry-mirrors": [f"https://{REGISTRY}"], "features": {"containerd-snapshotter": True}},
+            "use the directory of docker.io",
+        ),
+        ({"registry-mirrors": [f"https://{REGISTRY}"], "features": {"containerd-snapshotter": False}}, ""),
+        ({"registry-mirrors": ["https://other.example"]}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_current_row_says_where_dockerd_has_no_use_for_the_files(content: dict[str, object], words: str) -> None:
+    (row,) = with_docker_exceptions([CURRENT], [TARGET], found(content))
+
+    assert row.state is RowState.CURRENT
+    assert row.reason == ("RuntimeIgnoresTLS" if words else "")
+    assert words in row.message
+
+
+def test_a_node_whose_dockerd_is_not_served_says_nothing_of_it() -> None:
+    facts = found({"insecure-registries": [REGISTRY, "10.0.0.0/8"]}, InForce(remark="changed"))
+    other = TargetRow("/etc/containerd/certs.d", "containerd", TargetState.READ)
+
+    assert with_docker_exceptions([CURRENT], [other], facts) == (CURRENT,)
+    assert docker_notices([other], facts) == ()
+
+
+def test_an_insecure_network_is_a_notice_because_no_name_is_looked_up() -> None:
+    (notice,) = docker_notices([TARGET], found({"insecure-registries": ["10.0.0.0/8", REGISTRY]}))
+
+    assert notice.startswith(f"RuntimeIgnoresTLS: {PATH} lists 10.0.0.0/8 under insecure-registries")
+
+
+def test_a_change_that_dockerd_may_not_have_taken_is_a_notice() -> None:
+    assert docker_notices([TARGET], found({}, InForce(remark="changed"))) == ("changed",)

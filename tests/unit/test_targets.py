@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from registry_trust.agent.options import ExplicitTarget
 from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration
-from registry_trust.agent.runtime.targets import CONTAINERS_CHAIN, Choice, Facts, MountedRoot, choose
+from registry_trust.agent.runtime.facts import CONTAINERS_CHAIN, Choice, Facts, MountedRoot
+from registry_trust.agent.runtime.restarts import InForce
+from registry_trust.agent.runtime.targets import choose
 from registry_trust.core.layout import Layout
 from registry_trust.core.plan import Target
 
@@ -205,3 +209,47 @@ def test_nothing_to_write_is_said() -> None:
     choice = choose(Facts(roots(DOCKER), discover=False))
 
     assert [(row.state.value, row.reason) for row in choice.rows] == [("NotRead", "NoTarget")]
+
+
+@pytest.mark.parametrize("config_path", [CONTAINERD, LITERAL])
+def test_what_containerd_reads_only_after_a_restart_is_written_and_not_said_to_be_read(config_path: str) -> None:
+    in_force = InForce(problem="containerd was not restarted")
+
+    choice = choose(
+        Facts(
+            roots(*ALL),
+            runtime="containerd://2.4.2",
+            containerd=configuration(config_path),
+            containerd_in_force=in_force,
+        )
+    )
+
+    assert config_path in {target.path for target in choice.targets}
+    assert states(choice)[0] == (config_path, "containerd", "Unknown", "RuntimeNotRestarted")
+    assert choice.rows[0].message == "containerd was not restarted"
+
+
+def test_a_change_without_a_witness_of_the_restart_is_a_remark() -> None:
+    in_force = InForce(remark="was it restarted?")
+    facts = Facts(
+        roots(*ALL), runtime="containerd://2.4.2", containerd=configuration(CONTAINERD), containerd_in_force=in_force
+    )
+
+    assert [(row.state.value, row.message) for row in choose(facts).rows] == [("Read", "was it restarted?")]
+
+
+@pytest.mark.parametrize("runtime", ["cri-o://1.34.0", "containerd://2.4.2"])
+def test_roots_of_containers_image_that_come_first_and_can_not_be_seen_are_said(runtime: str) -> None:
+    facts = Facts(
+        roots(CONTAINERS),
+        explicit=(ExplicitTarget(Layout.CONTAINERS, CONTAINERS),) if runtime.startswith("containerd") else (),
+        runtime=runtime,
+        containerd=configuration(CONTAINERD),
+    )
+    remark = "/etc/containers/certs.rootful.d is not mounted into the agent, and what is there is read first"
+
+    choice = choose(facts)
+    assert choice.targets[0].chain == CONTAINERS_CHAIN
+    assert choice.rows[0].message.endswith(remark)
+    seen = choose(replace(facts, folders=("/etc/containers",)))
+    assert remark not in seen.rows[0].message

@@ -7,8 +7,7 @@ import select
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from registry_trust import __version__
 from registry_trust.agent import rollback
@@ -18,15 +17,15 @@ from registry_trust.agent.health import Health
 from registry_trust.agent.options import Options
 from registry_trust.agent.passes import Passes
 from registry_trust.agent.rollback import PATIENCE, Applied
-from registry_trust.agent.runtime import docker_config
+from registry_trust.agent.runtime.docker_exceptions import docker_notices, with_docker_exceptions
+from registry_trust.agent.runtime.facts import Choice
 from registry_trust.agent.runtime.runtimes import RuntimeFacts, Runtimes
-from registry_trust.agent.runtime.targets import Choice, choose
+from registry_trust.agent.runtime.targets import choose
 from registry_trust.agent.store.drift import Drift
 from registry_trust.core.desired import desired_state
-from registry_trust.core.layout import Layout
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import held_removals
-from registry_trust.core.report import NodeReport, RegistryRow, RowState, TargetRow, TargetState, order_rows
+from registry_trust.core.report import NodeReport, RegistryRow, TargetRow, TargetState, order_rows
 from registry_trust.core.selection import labels_hash
 
 DRIFT_PAUSE = 0.2
@@ -62,7 +61,7 @@ class Loop:
         self._reporter = reporter
         self._health = health
         self._stopping = stop
-        self._passes = Passes(options.roots)
+        self._passes = Passes(options.roots, options.configurations)
         self._drift = Drift()
         self._started = time.monotonic()
         self._known: tuple[Applied, ...] | None = None
@@ -158,11 +157,12 @@ class Loop:
         desired = desired_state(received.bundle, node.labels)
         result = self._passes.apply(choice.targets, choice.rows, desired, applied, now)
         self._known = (applied,)
-        rows = _with_docker_exceptions(result.rows, result.targets, found)
+        rows = with_docker_exceptions(result.rows, result.targets, found)
         self._health.entries = Counter(row.state.value for row in rows)
         rows += held_removals(received.bundle, node.labels, self._options.namespace, self._options.bundle)
         problem = (heard.bundle_problem,) if heard.bundle_problem else ()
-        notices = (*problem, *((self._rollback_notice,) if self._rollback_notice else ()), *result.findings)
+        rolled = (self._rollback_notice,) if self._rollback_notice else ()
+        notices = (*problem, *rolled, *docker_notices(result.targets, found), *result.findings)
         self._report(heard, node, applied, rows, result.targets, notices, received.bundle.fleet_size)
         self._health.serial = applied.serial
         self._health.repairs = self._passes.repairs.total
@@ -214,27 +214,6 @@ class Loop:
         rest = (DRIFT_PAUSE if self._restless < RESTLESS else 1.0) - (time.monotonic() - began)
         if for_drift and rest > 0:
             select.select([self._inbox.fileno()], [], [], rest)
-
-
-def _with_docker_exceptions(
-    rows: Sequence[RegistryRow], targets: Sequence[TargetRow], found: RuntimeFacts
-) -> tuple[RegistryRow, ...]:
-    """Say it where dockerd ignores what was written, because its daemon.json calls the registry insecure."""
-    if found.docker is None or not any(
-        row.layout == Layout.DOCKER.value and row.state is TargetState.READ for row in targets
-    ):
-        return tuple(rows)
-    ignored: Mapping[str, None] = dict.fromkeys(docker_config.ignored(found.docker, [row.registry for row in rows]))
-    message = (
-        f"{found.docker.path} lists it under insecure-registries, and dockerd then reads no certificate directory for "
-        "it; remove it there and reload dockerd (systemctl reload docker)"
-    )
-    return tuple(
-        replace(row, reason=Reason.RUNTIME_IGNORES_TLS, message=message)
-        if row.registry in ignored and row.state is RowState.CURRENT
-        else row
-        for row in rows
-    )
 
 
 def _repairs_notice(total: int) -> str:

@@ -45,6 +45,7 @@ class Options:
     roots: tuple[Mount, ...] = ()
     targets: tuple[ExplicitTarget, ...] = ()
     configurations: tuple[Mount, ...] = ()
+    systemd_units: Mount | None = None
     listen: tuple[str, int] | None = None
     log_format: str = "text"
     drift_interval: float = 15.0
@@ -74,6 +75,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         roots=roots,
         targets=targets,
         configurations=tuple(given.runtime_config),
+        systemd_units=given.systemd_units,
         listen=given.listen,
         log_format=given.log_format,
         drift_interval=given.drift_interval,
@@ -116,6 +118,12 @@ def _parser() -> argparse.ArgumentParser:
         type=_mount,
         metavar="HOSTPATH[=MOUNT]",
         help="a folder with a runtime's own configuration, by which targets are chosen among the roots; repeated",
+    )
+    add(
+        "--systemd-units",
+        type=_mount,
+        metavar="HOSTPATH[=MOUNT]",
+        help="the host's /run/systemd/units, which tells when a runtime was started",
     )
     add("--listen", type=_address, metavar="HOST:PORT", help="serve /healthz, /readyz and /metrics; HOST may be empty")
     add("--log-format", choices=("text", "json"), default=Options.log_format, help="lines of text, or JSON")

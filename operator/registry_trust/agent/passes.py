@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from registry_trust.agent.options import Mount
 from registry_trust.agent.pacing import Failures, Key, Repairs
 from registry_trust.agent.rollback import Applied
+from registry_trust.agent.store.neighbour_roots import NeighbourRoots
 from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired
 from registry_trust.core.errors import StoreFailure
@@ -39,17 +40,23 @@ class PassResult:
 
 @dataclass(slots=True)
 class _Opened:
-    """The roots that are locked and were looked at in this pass, by path on the host; and those that can't be."""
+    """The roots that are locked and were looked at in this pass, by path on the host; and those that can't be.
+
+    `neighbours` are the roots that are only looked at, and `unseen` those of them that can't be.
+    """
 
     observed: dict[str, ObservedRoot]
     failed: dict[str, StoreFailure]
+    neighbours: dict[str, ObservedRoot] = field(default_factory=dict)
+    unseen: dict[str, StoreFailure] = field(default_factory=dict)
 
 
 class Passes:
     """All mounted roots of this node, and what this process did to them so far."""
 
-    def __init__(self, roots: Sequence[Mount]) -> None:
+    def __init__(self, roots: Sequence[Mount], configurations: Sequence[Mount] = ()) -> None:
         self._stores = {mount.host: Store(mount.here, shown_path=mount.host) for mount in roots}
+        self._neighbours = NeighbourRoots(configurations, self._stores)
         self._applied: dict[Key, str] = {}
         self._said: dict[Key, str] = {}
         self._said_faults: dict[Key, str] = {}
@@ -67,7 +74,8 @@ class Passes:
 
     def watched_paths(self) -> list[str]:
         """Return the directories in which any change is drift."""
-        return [path for store in self._stores.values() for path in store.watched_paths()]
+        own = [path for store in self._stores.values() for path in store.watched_paths()]
+        return [*own, *self._neighbours.watched_paths()]
 
     def look(self) -> tuple[tuple[Applied, ...], tuple[RegistryRow, ...], bool]:
         """Look at all roots without changing anything.
@@ -124,6 +132,7 @@ class Passes:
         self._open_steps = set()
         self._serial = applied.serial
         with self._open() as (stack, opened):
+            opened.neighbours, opened.unseen = self._neighbours.observe(targets)
             for target in targets:
                 try:
                     if target.path in opened.failed:
@@ -140,6 +149,8 @@ class Passes:
                 if failure is not None:
                     self._open_steps.add((target.path, ""))
                     rows[target.path] = _failed_target(rows[target.path], failure)
+                else:
+                    rows[target.path] = _unseen_neighbour(rows[target.path], target, opened.unseen)
             self._states(opened)
             stack.close()
         self.failures.keep(self._open_steps)
@@ -181,7 +192,7 @@ class Passes:
 
     def _bring(self, target: Target, desired: Desired, opened: _Opened, now: float) -> list[RegistryRow]:
         """Bring one target to what it is to hold; return its rows."""
-        plan = make_plan(target, desired, opened.observed)
+        plan = make_plan(target, desired, {**opened.neighbours, **opened.observed})
         self._open_steps |= {(target.path, step.entry) for step in plan.steps}
         rows = {row.registry: row for row in plan.rows}
         store = self._stores[target.path]
@@ -312,3 +323,11 @@ def _failed_target(row: TargetRow, failure: StoreFailure) -> TargetRow:
     if row.state is TargetState.STANDBY:
         return replace(row, reason=failure.reason, message=failure.message)
     return replace(row, state=TargetState.FAILED, reason=failure.reason, message=failure.message)
+
+
+def _unseen_neighbour(row: TargetRow, target: Target, unseen: Mapping[str, StoreFailure]) -> TargetRow:
+    """Say it where nobody knows what another root of the same reader holds: never Ready by silence."""
+    failure = next((unseen[path] for path in target.lookup_chain() if path in unseen), None)
+    if failure is None or row.state is not TargetState.READ:
+        return row
+    return replace(row, state=TargetState.UNKNOWN, reason=Reason.RUNTIME_UNKNOWN, message=failure.message)

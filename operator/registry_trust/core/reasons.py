@@ -69,6 +69,7 @@ class Reason(StrEnum):
     CLIENT_CERTIFICATE_CONFLICT = "ClientCertificateConflict"
     ROOT_NOT_READ = "RootNotRead"
     RUNTIME_UNKNOWN = "RuntimeUnknown"
+    RUNTIME_NOT_RESTARTED = "RuntimeNotRestarted"
     WRITE_FAILED = "WriteFailed"
     DRIFT_REPAIRED = "DriftRepaired"
     CONTENT_HELD = "ContentHeld"

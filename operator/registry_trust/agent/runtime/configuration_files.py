@@ -74,6 +74,11 @@ class ConfigurationFiles:
         paths = {*self._asked, *(path for pattern in self._patterns for path in self.glob(pattern))}
         return tuple((path, self._stat(path)) for path in sorted(paths))
 
+    def newest(self) -> tuple[float, str]:
+        """Return the newest time at which one of the files that were read was changed, and its path; 0 without any."""
+        times = [(found[0] / 1e9, path) for path in self._asked if (found := self._stat(path)) is not None]
+        return max(times, default=(0.0, ""))
+
     def _here(self, path: str) -> str | None:
         for mount in self._mounts:
             if path.startswith(mount.host + "/"):

@@ -1,10 +1,10 @@
-"""dockerd's configuration: the registries for which it ignores certificate directories."""
+"""dockerd's configuration: the registries for which it ignores what is written, or does not ask for it."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
@@ -17,14 +17,28 @@ ROOT = "/etc/docker/certs.d"
 
 @dataclass(frozen=True, slots=True)
 class DockerConfiguration:
-    """What matters of daemon.json: `insecure_registries` are hosts with or without port, and networks."""
+    """What matters of daemon.json.
+
+    Attributes:
+        insecure_registries: hosts with or without port, and networks.
+        mirrors: hosts that dockerd asks before Docker Hub.
+        containerd_store: whether images are kept by containerd; None where it is left to dockerd's default.
+    """
 
     path: str
     insecure_registries: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    containerd_store: bool | None = None
+
+    def networks(self) -> tuple[str, ...]:
+        """Return the networks among the insecure registries."""
+        return tuple(name for name in self.insecure_registries if _network(name) is not None)
 
 
 def read_configuration(path: str, read: Read) -> DockerConfiguration:
     """Read daemon.json; a missing or empty one is the default.
+
+    dockerd's own options say the same things and can't be seen from here. It refuses to start where both do.
 
     Raises:
         UnreadableConfiguration: it can't be read, or is no JSON object.
@@ -38,20 +52,36 @@ def read_configuration(path: str, read: Read) -> DockerConfiguration:
         raise UnreadableConfiguration(f"{path} is no valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise UnreadableConfiguration(f"{path} is no JSON object")
-    insecure = content.get("insecure-registries", [])
-    if not isinstance(insecure, list):
-        raise UnreadableConfiguration(f"{path}: insecure-registries is no list")
-    return DockerConfiguration(path, tuple(str(name) for name in insecure))
+    features = content.get("features")
+    store = features.get("containerd-snapshotter") if isinstance(features, dict) else None
+    return DockerConfiguration(
+        path,
+        insecure_registries=tuple(_without_scheme(name) for name in _names(path, content, "insecure-registries")),
+        mirrors=tuple(_without_scheme(name).partition("/")[0] for name in _names(path, content, "registry-mirrors")),
+        containerd_store=store if isinstance(store, bool) else None,
+    )
 
 
 def ignored(configuration: DockerConfiguration, registries: Iterable[str]) -> tuple[str, ...]:
-    """Return those registries for which dockerd reads no certificate directory, since it takes them as insecure.
+    """Return those registries that dockerd takes as insecure.
 
     A name must be equal, port included; an address counts also where a network contains it (moby service config.go).
     """
     names = set(configuration.insecure_registries)
     networks = [network for name in names if (network := _network(name)) is not None]
     return tuple(name for name in registries if name in names or _within(name, networks))
+
+
+def _names(path: str, content: Mapping[str, object], key: str) -> list[str]:
+    names = content.get(key, [])
+    if not isinstance(names, list):
+        raise UnreadableConfiguration(f"{path}: {key} is no list")
+    return [str(name) for name in names]
+
+
+def _without_scheme(name: str) -> str:
+    scheme, separator, rest = name.partition("://")
+    return rest if separator and scheme.lower() in ("http", "https") else name
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

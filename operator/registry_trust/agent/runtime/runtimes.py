@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from registry_trust.agent.options import Mount, Options
-from registry_trust.agent.runtime import containerd_config, docker_config
+from registry_trust.agent.runtime import containerd_config, docker_config, restarts
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, Signature, UnreadableConfiguration
 from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration
 from registry_trust.agent.runtime.docker_config import DockerConfiguration
-from registry_trust.agent.runtime.targets import OPENSHIFT_LABEL, Facts, MountedRoot
+from registry_trust.agent.runtime.facts import OPENSHIFT_LABEL, Facts, MountedRoot
+from registry_trust.agent.runtime.restarts import IN_FORCE, InForce, Known, Reader, Seen
+from registry_trust.agent.runtime.unit_starts import started
 from registry_trust.core.text import escape
 
 CONTAINERD_FOLDER = "/etc/containerd"
 DOCKER_FOLDER = "/etc/docker"
+_NEVER_CONTAINERDS = (DOCKER_FOLDER, "/etc/containers", "/usr/share/containers", "/root/.config/containers")
 _MAIN_FILES = ("config.toml", "containerd.toml")
 """Names of containerd's main file; the second one is k0s's (/etc/k0s) and MicroK8s's."""
 
@@ -29,19 +33,27 @@ class RuntimeFacts:
 
     facts: Facts
     docker: DockerConfiguration | None = None
+    docker_in_force: InForce = IN_FORCE
 
 
 class Runtimes:
     """Reads the runtimes' configuration again only when a file of it changed (by time, size or inode)."""
 
-    def __init__(self, options: Options, runtime_may_have_changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        runtime_may_have_changed: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._options = options
         self._changed = runtime_may_have_changed
-        self._files = ConfigurationFiles(options.configurations)
+        self._clock = clock
+        self._containerd_files = self._docker_files = ConfigurationFiles(options.configurations)
         self._signature: Signature | None = None
         self._runtime = ""
         self._containerd: ContainerdConfiguration | str | None = None
         self._docker: DockerConfiguration | str | None = None
+        self._known: dict[str, Known] = {}
 
     def facts(self, runtime: str, labels: Mapping[str, str], written: frozenset[str]) -> RuntimeFacts:
         """Return what is known now.
@@ -58,49 +70,78 @@ class Runtimes:
             roots=tuple(
                 MountedRoot(mount.host, _identity(mount), mount.host in written) for mount in self._options.roots
             ),
+            folders=tuple(mount.host for mount in self._options.configurations),
             explicit=self._options.targets,
             discover=bool(self._options.configurations),
             runtime=escape(runtime),
             containerd=self._containerd,
+            containerd_in_force=self._in_force(restarts.CONTAINERD, self._effective(), self._containerd_files),
             docker_problem=self._docker if isinstance(self._docker, str) else "",
             openshift=OPENSHIFT_LABEL in labels,
         )
-        return RuntimeFacts(facts, docker)
+        return RuntimeFacts(facts, docker, self._in_force(restarts.DOCKERD, self._docker, self._docker_files))
+
+    def _in_force(self, reader: Reader, settings: object, files: ConfigurationFiles) -> InForce:
+        if settings is None:
+            return IN_FORCE
+        changed, newest = files.newest()
+        seen = Seen(settings, self._runtime, self._started(reader), changed, escape(newest))
+        before = self._known.get(reader.name)
+        known = self._known[reader.name] = restarts.learn(before, seen, self._clock())
+        if before is not None and known.started != before.started:
+            self._changed()  # An upgrade is a restart, too.
+        return restarts.judge(known, seen, reader)
+
+    def _effective(self) -> object:
+        """Return what containerd makes of its files, so that a change of anything else in them is none."""
+        version = containerd_config.parse_version(self._runtime)
+        if not isinstance(self._containerd, ContainerdConfiguration) or version is None:
+            return self._containerd
+        path = containerd_config.effective_path(self._containerd, version)
+        return path, containerd_config.splits_list(self._containerd, version), self._containerd.mirrors
+
+    def _started(self, reader: Reader) -> float | None:
+        """Return when a runtime was started; None also where its own start writes its configuration (k3s, snaps)."""
+        if reader is restarts.DOCKERD:
+            return started(self._options.systemd_units, "docker.service")
+        stock = isinstance(self._containerd, str) or (
+            self._containerd is not None and self._containerd.path.startswith(f"{CONTAINERD_FOLDER}/")
+        )
+        return started(self._options.systemd_units, "containerd.service") if stock else None
 
     def _is_stale(self, runtime: str) -> bool:
-        try:
-            signature: Signature = self._files.signature()
-        except UnreadableConfiguration:
-            signature = ()
-        if runtime == self._runtime and signature == self._signature:
+        if runtime == self._runtime and self._signature is not None and self._signed() == self._signature:
             return False
-        if self._signature is not None and signature != self._signature:
+        if self._signature is not None and self._signed() != self._signature:
             log.info("the runtime's configuration changed, reading it again")
             self._changed()
         return True
 
+    def _signed(self) -> Signature:
+        try:
+            return self._containerd_files.signature() + self._docker_files.signature()
+        except UnreadableConfiguration:
+            return ()
+
     def _read(self, runtime: str) -> None:
-        self._files = ConfigurationFiles(self._options.configurations)
+        self._containerd_files = ConfigurationFiles(self._options.configurations)
+        self._docker_files = ConfigurationFiles(self._options.configurations)
         self._runtime = runtime
         self._containerd = self._docker = None
         version = containerd_config.parse_version(runtime)
+        files = self._containerd_files
         try:
             path = self._containerd_file(runtime)
             if path and version is not None and runtime.startswith("containerd://"):
-                self._containerd = containerd_config.read_configuration(
-                    path, version, self._files.read, self._files.glob
-                )
+                self._containerd = containerd_config.read_configuration(path, version, files.read, files.glob)
         except UnreadableConfiguration as error:
             self._containerd = f"{escape(str(error), 700)}; so it is not known what containerd reads"
         try:
             if any(mount.host == DOCKER_FOLDER for mount in self._options.configurations):
-                self._docker = docker_config.read_configuration(f"{DOCKER_FOLDER}/daemon.json", self._files.read)
+                self._docker = docker_config.read_configuration(f"{DOCKER_FOLDER}/daemon.json", self._docker_files.read)
         except UnreadableConfiguration as error:
             self._docker = escape(str(error), 700)
-        try:
-            self._signature = self._files.signature()
-        except UnreadableConfiguration:
-            self._signature = ()
+        self._signature = self._signed()
 
     def _containerd_file(self, runtime: str) -> str:
         """Return the path of the main file; empty where no folder that could hold it is mounted.
@@ -112,9 +153,9 @@ class Runtimes:
         for mount in self._options.configurations:
             if mount.host == CONTAINERD_FOLDER:
                 stock = True
-            elif mount.host != DOCKER_FOLDER:
+            elif not mount.host.startswith(_NEVER_CONTAINERDS):
                 for name in _MAIN_FILES:
-                    if self._files.read(f"{mount.host}/{name}") is not None:
+                    if self._containerd_files.read(f"{mount.host}/{name}") is not None:
                         return f"{mount.host}/{name}"
         return f"{CONTAINERD_FOLDER}/config.toml" if stock and "-k3s" not in runtime else ""
 

@@ -30,6 +30,18 @@ NODES: Mapping[Reason, Explanation] = {
         "(`agent.targets`): a target that is named counts as read.",
         ON_TARGET,
     ),
+    Reason.RUNTIME_NOT_RESTARTED: Explanation(
+        "The runtime's configuration was changed after the runtime had started, and it reads it only then: it may "
+        "still work with the old one, so that what is written is not read. What is not known never counts as Ready. "
+        "The time of the start comes from systemd (`/run/systemd/units`, chart value `agent.systemdUnits`). Where "
+        "systemd does not tell, a change that the agent saw is a remark on the target and fails nothing.",
+        "containerd reads its configuration only when it starts, which was at 2026-03-02T08:00:00Z, and "
+        "/etc/containerd/config.toml was changed after that, at about 2026-03-02T09:30:00Z; once: systemctl restart "
+        "containerd",
+        "Restart the runtime once; pods go on meanwhile. The agent notices it by itself. A change that alters nothing "
+        "for certificates counts too if no agent was there to see it.",
+        ON_TARGET,
+    ),
     Reason.NO_TARGET: Explanation(
         "There is no directory on this node that the agent could write to.",
         "/etc/containerd/certs.d: there is nothing to write to on this node: mount the root that its runtime reads, or "
