@@ -87,6 +87,7 @@ ALL_TOOLS = {
         Tool("loaders-docker-20.10", "loaders-docker-20.10", ".", 10),
         Tool("loaders-containerd-1.7", "loaders-containerd-1.7", ".", 20),
         Tool("loaders-moby", "loaders-moby", ".", 15),
+        Tool("loaders-chain", "loaders-chain", ".", 20, "containers_image_openpgp"),
         Tool("judge", "judge", ".", 3),
         Tool(f"judge-go{OLDER_GO}", "judge", ".", 40, older_go=OLDER_GO),
         Tool("pause", "pause", ".", 3),

@@ -116,7 +116,8 @@ def write_hosts(folder: Path, node: NodeIdentity, registries: dict[str, str]) ->
     outside(folder, "/etc/hosts").write_text("\n".join(lines) + "\n")
 
 
-def write_containerd_configuration(folder: Path, config_path: str | None) -> None:
+def write_containerd_configuration(folder: Path, config_path: str | None, *, top: str = "", images: str = "") -> None:
+    """`top` is TOML for the beginning of the file, `images` for the beginning of the table of images."""
     registry = (
         f"""  [plugins.'io.containerd.cri.v1.images'.registry]
     config_path = {json.dumps(config_path)}
@@ -127,9 +128,11 @@ def write_containerd_configuration(folder: Path, config_path: str | None) -> Non
     # restrict_oom_score_adj: without CAP_SYS_RESOURCE runc fails with "can't get final child's PID from pipe: EOF".
     outside(folder, "/etc/containerd/config.toml").write_text(
         f"""version = 3
+{top}
 [plugins.'io.containerd.internal.v1.opt']
   path = '/var/lib/containerd/opt'
 [plugins.'io.containerd.cri.v1.images']
+{images}
   [plugins.'io.containerd.cri.v1.images'.pinned_images]
     sandbox = '{PAUSE_IMAGE}'
 {registry}[plugins.'io.containerd.cri.v1.runtime']
@@ -138,6 +141,15 @@ def write_containerd_configuration(folder: Path, config_path: str | None) -> Non
     bin_dirs = ['/usr/lib/cni']
 """
     )
+
+
+def write_unit_start(folder: Path, unit: str) -> None:
+    """What systemd leaves when it starts a unit: a link to the start's own number, made anew each time."""
+    units = outside(folder, "/run/systemd/units")
+    units.mkdir(parents=True, exist_ok=True)
+    link = units / f"invocation:{unit}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(uuid.uuid4().hex)
 
 
 def _write_kubelet_files(folder: Path, node: NodeIdentity, plane: ControlPlane) -> None:

@@ -1,10 +1,14 @@
 """Runs real nodes on one machine: kubelet, containerd and dockerd, each in a network, mounts and cgroup of its own."""
 
+import json
+import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tests.cluster import cgroups, docker_engine, marked_processes
 from tests.cluster.binaries import build
@@ -21,6 +25,7 @@ from tests.cluster.node_files import (
     write_containerd_configuration,
     write_files,
     write_hosts,
+    write_unit_start,
 )
 from tests.cluster.processes import Process, marked_environment, start
 from tests.cluster.runs import Run
@@ -116,14 +121,24 @@ class Node:
 
     def start_containerd(self) -> None:
         """Returns when it answers."""
+        write_unit_start(self.folder, "containerd.service")
         self._start("containerd", [self.binaries["containerd"]])
         self._wait_for("containerd", lambda: self._ctr("version"))
 
-    def restart_containerd(self, *, config_path: str | None) -> None:
+    def configure_containerd(self, config_path: str | None, *, top: str = "", images: str = "") -> None:
+        """Writes another configuration, which counts from the next start on."""
+        write_containerd_configuration(self.folder, config_path, top=top, images=images)
+
+    def restart_containerd(self, *, config_path: str | None, top: str = "", images: str = "") -> None:
         """With another configuration; pods go on meanwhile."""
         self.processes.pop("containerd").stop()
-        write_containerd_configuration(self.folder, config_path)
+        self.configure_containerd(config_path, top=top, images=images)
         self.start_containerd()
+
+    def reload_dockerd(self, **settings: Any) -> None:
+        """Writes daemon.json and lets dockerd take what it takes without a restart."""
+        self.path("/etc/docker/daemon.json").write_text(json.dumps(settings))
+        os.kill(self.processes["dockerd"].pid, signal.SIGHUP)
 
     def start_dockerd(self) -> None:
         """Returns when its API answers, at /run/docker.sock."""

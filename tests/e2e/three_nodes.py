@@ -39,11 +39,12 @@ class ThreeNodes:
         return next(node for node in self.cluster.nodes if node.name == name)
 
     def install(self) -> None:
-        """Apply deploy/ as a user would, with dockerd's folder named as an explicit target, and wait for the pods."""
+        """Apply deploy/ as a user would, with explicit targets for dockerd and for Podman, and wait for the pods."""
         documents = [body for body in yaml.safe_load_all(MANIFEST.read_text()) if body]
         for body in documents:
             if body["kind"] == "DaemonSet":
-                body["spec"]["template"]["spec"]["containers"][0]["args"].append("--target=docker=/etc/docker/certs.d")
+                args = body["spec"]["template"]["spec"]["containers"][0]["args"]
+                args += ["--target=docker=/etc/docker/certs.d", "--target=containers=/etc/containers/certs.d"]
         first = [body for body in documents if body["kind"] in ("Namespace", "CustomResourceDefinition")]
         self.kubectl.apply(*first)
         for kind in ("registrytrusts", "nodetrusts"):
