@@ -53,6 +53,17 @@ def wait_for_row(nodes: ThreeNodes, state: str, reason: str = "") -> dict[str, A
     return wait_until(reached, f"the registry on {ELSEWHERE} is {state} {reason}", within=60)
 
 
+def wait_for_docker(nodes: ThreeNodes, what: str) -> None:
+    """Wait until the third node's dockerd pulls: it reloads its configuration when it gets to it."""
+
+    def pulled() -> bool:
+        words = nodes.node(ELSEWHERE).docker_pull(nodes.image())
+        assert words == ""
+        return True
+
+    wait_until(pulled, what, within=60, every=0.5)
+
+
 def test_a_configuration_that_containerd_has_not_started_with_is_said_until_the_restart(
     clean: ThreeNodes, third: Node
 ) -> None:
@@ -172,7 +183,7 @@ def test_dockerd_verifies_nothing_of_an_insecure_registry_and_asks_a_mirror_of_d
 
         node.reload_dockerd(**{"insecure-registries": [name]})
         assert "insecure-registries" in wait_for_row(clean, "Current", "RuntimeIgnoresTLS")["message"]
-        wait_until(lambda: node.docker_pull(clean.image()) == "", "dockerd asks without verifying", within=20)
+        wait_for_docker(clean, "dockerd asks without verifying")
 
         clean.sources()
         node.reload_dockerd(**{"registry-mirrors": [f"https://{name}"]})
@@ -181,7 +192,7 @@ def test_dockerd_verifies_nothing_of_an_insecure_registry_and_asks_a_mirror_of_d
             "the node says that dockerd has a mirror",
             within=30,
         )
-        wait_until(lambda: node.docker_pull(clean.image()) == "", "dockerd pulls by the mirror's own name", within=20)
+        wait_for_docker(clean, "dockerd pulls by the mirror's own name")
         clean.registry.push("library/hub", "1", label="hub")
         assert f'"https://{name}/v2/library/hub/manifests/1": {NOT_VERIFIED}' in node.docker_pull("library/hub:1")
     finally:

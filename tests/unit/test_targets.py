@@ -145,6 +145,17 @@ def test_an_explicit_target_is_always_written() -> None:
     assert states(choice)[1][2] == "Unknown", "the runtime's own root is still not known"
 
 
+def test_an_explicit_target_that_the_runtime_reads_as_well_is_looked_at_with_the_eyes_of_both() -> None:
+    facts = Facts(
+        roots(*ALL),
+        explicit=(ExplicitTarget(Layout.DOCKER, DOCKER),),
+        runtime="containerd://2.4.2",
+        containerd=configuration(DOCKER),
+    )
+
+    assert choose(facts).targets == (Target(DOCKER, Layout.DOCKER, (DOCKER,), reader=Layout.CONTAINERD),)
+
+
 def test_without_discovery_the_explicit_targets_are_all() -> None:
     facts = Facts(roots(DOCKER), explicit=(ExplicitTarget(Layout.DOCKER, DOCKER),), discover=False)
 

@@ -128,8 +128,9 @@ def _deduplicate(facts: Facts, draft: Draft) -> Choice:
             chosen[key] = target
             rows = {path: r for path, r in rows.items() if path != known.path} | {target.path: row}
         elif not known.chain and target.chain and not target.standby:
-            # Named explicitly, and read by the runtime as well: then its other roots count, too.
-            chosen[key] = replace(known, chain=tuple(known.path if p == target.path else p for p in target.chain))
+            # Named explicitly, and read by the runtime as well: then its other roots and its own names count, too.
+            chain = tuple(known.path if path == target.path else path for path in target.chain)
+            chosen[key] = replace(known, chain=chain, reader=target.reader)
     written = {target.path for target in draft.targets}
     others = [row for row in draft.rows if row.path not in written]
     return Choice(tuple(chosen.values()), (*rows.values(), *others))
