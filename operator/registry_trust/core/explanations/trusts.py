@@ -62,7 +62,7 @@ TRUSTS: Mapping[Reason, Explanation] = {
         "docker)",
         "Give the registry a name of its own, or take it out of `insecure-registries`. Pulls that name the mirror "
         "itself (`docker pull mirror.corp.example/library/alpine`) do use its files.",
-        (Place.WARNING, Place.ROW),
+        (Place.WARNING, Place.ROW, Place.NOTICE),
     ),
 }
 
