@@ -65,9 +65,10 @@ class Host:
     def bring(self) -> PassOutcome:
         """One pass of the agent's over the root that it writes, with a look at all the others."""
         target = Target(CONTAINERS_ROOT, Layout.CONTAINERS, CONTAINERS_CHAIN)
-        neighbours = NeighbourRoots([Mount(each, str(self.path(each))) for each in FOLDERS], [CONTAINERS_ROOT])
+        written = Mount(CONTAINERS_ROOT, str(self.path(CONTAINERS_ROOT)))
+        neighbours = NeighbourRoots([Mount(each, str(self.path(each))) for each in FOLDERS], [written])
         others, unseen = neighbours.observe([target])
-        assert (set(others), unseen) == (set(CONTAINERS_CHAIN) - {CONTAINERS_ROOT}, {})
+        assert unseen == {}
         pair = ClientPair("client", self.pair.certificate, self.pair.key)
         item = DesiredRegistry(self.registry.name, ("a",), Material((self.registry.authority.pem,), (pair,)))
         return apply_once(
@@ -134,3 +135,12 @@ def test_a_root_that_comes_later_is_not_hidden_and_does_not_hide(host: Host, roo
     host.foreign(root, Authority.create("somebody else's"))
     assert host.reason() == ""
     assert host.fetch() == "", "ours is read, and theirs is not"
+
+
+def test_another_path_to_the_root_that_is_written_does_not_hide_it(host: Host) -> None:
+    first = host.path("/etc/containers/certs.rootful.d")
+    first.rmdir()
+    first.symlink_to("certs.d")
+
+    assert [host.reason(), host.reason()] == ["", ""], "not even when our entry is there"
+    assert host.fetch() == ""

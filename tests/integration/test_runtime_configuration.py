@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from registry_trust.agent.options import Mount
+from registry_trust.agent.runtime.unit_starts import started
 from registry_trust.api.crd import render_crds
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.processes import Process, start
@@ -198,3 +200,18 @@ def test_a_first_root_that_is_a_link_out_of_what_is_mounted_is_never_ready_by_si
     target = host.wait_for_target("Unknown", "RuntimeUnknown", "/etc/containers/certs.rootful.d is a symbolic link")
     assert "agent.extraRuntimeConfig" in target["message"]
     host.wait_for_row("Current")
+
+
+def test_a_start_tells_its_time_unless_the_clock_was_set_since(tmp_path: Path) -> None:
+    units = Mount("/run/systemd/units", str(tmp_path))
+    link = tmp_path / "invocation:containerd.service"
+    assert started(None, "containerd.service") is None
+    assert started(units, "containerd.service") is None
+
+    link.symlink_to("0123")
+    found = started(units, "containerd.service")
+    assert found is not None
+    assert found == link.lstat().st_mtime
+
+    os.utime(link, (1000, 1000), follow_symlinks=False)  # before this machine was booted
+    assert started(units, "containerd.service") is None

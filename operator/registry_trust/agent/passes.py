@@ -56,7 +56,7 @@ class Passes:
 
     def __init__(self, roots: Sequence[Mount], configurations: Sequence[Mount] = ()) -> None:
         self._stores = {mount.host: Store(mount.here, shown_path=mount.host) for mount in roots}
-        self._neighbours = NeighbourRoots(configurations, self._stores)
+        self._neighbours = NeighbourRoots(configurations, roots)
         self._applied: dict[Key, str] = {}
         self._said: dict[Key, str] = {}
         self._said_faults: dict[Key, str] = {}

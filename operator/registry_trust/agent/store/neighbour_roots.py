@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from registry_trust.agent.options import Mount
@@ -18,10 +18,10 @@ from registry_trust.core.reasons import Reason
 class NeighbourRoots:
     """Looks at roots by their paths on the host; everything in them is somebody else's."""
 
-    def __init__(self, mounts: Sequence[Mount], written: Iterable[str]) -> None:
+    def __init__(self, mounts: Sequence[Mount], roots: Sequence[Mount]) -> None:
         """Look through these mounts, and not at the roots that are written: those are observed with their stores."""
         self._mounts = sorted(mounts, key=lambda mount: -len(mount.host))
-        self._written = frozenset(written)
+        self._roots = tuple(roots)
         self._watched: tuple[str, ...] = ()
 
     def observe(self, targets: Sequence[Target]) -> tuple[dict[str, ObservedRoot], dict[str, StoreFailure]]:
@@ -33,11 +33,14 @@ class NeighbourRoots:
         observed: dict[str, ObservedRoot] = {}
         failed: dict[str, StoreFailure] = {}
         watched: list[str] = []
+        written = {identity for root in self._roots if (identity := _identity(root.here)) is not None}
         for path in dict.fromkeys(path for target in targets for path in target.lookup_chain()):
-            mount = None if path in self._written else self._mount_of(path)
+            mount = None if any(path == root.host for root in self._roots) else self._mount_of(path)
             if mount is None:
                 continue
             here = mount.here + path[len(mount.host) :]
+            if _identity(here) in written:
+                continue  # Another path to a root of ours.
             watched.append(_nearest(here, mount.here))
             try:
                 observed[path] = _look(here, mount, path)
@@ -70,6 +73,14 @@ def _look(here: str, mount: Mount, path: str) -> ObservedRoot:
         if isinstance(error.__cause__, FileNotFoundError):
             return ObservedRoot()
         raise
+
+
+def _identity(here: str) -> tuple[int, int] | None:
+    try:
+        status = Path(here).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _nearest(here: str, top: str) -> str:
