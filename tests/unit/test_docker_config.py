@@ -92,6 +92,15 @@ def test_a_current_row_says_where_dockerd_has_no_use_for_the_files(content: dict
     assert words in row.message
 
 
+def test_a_registry_on_the_node_itself_is_insecure_to_dockerd_by_default() -> None:
+    local = RegistryRow("localhost:5000", RowState.CURRENT)
+
+    assert [row.reason for row in with_docker_exceptions([CURRENT, local], [TARGET], found({}))] == [
+        "",
+        "RuntimeIgnoresTLS",
+    ]
+
+
 def test_a_node_whose_dockerd_is_not_served_says_nothing_of_it() -> None:
     facts = found({"insecure-registries": [REGISTRY, "10.0.0.0/8"]}, InForce(remark="changed"))
     other = TargetRow("/etc/containerd/certs.d", "containerd", TargetState.READ)

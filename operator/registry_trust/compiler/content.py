@@ -159,7 +159,7 @@ def _registry_warnings(trust: Trust) -> list[Finding]:
             warnings.append(
                 Finding(
                     Reason.RUNTIME_IGNORES_TLS,
-                    f"container runtimes skip TLS verification for {quote(registry)} by themselves; "
+                    f"containerd and dockerd skip TLS verification for {quote(registry)} by themselves; "
                     "give the registry a name to have it verified",
                     place,
                 )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from registry_trust.agent.runtime import docker_config
 from registry_trust.agent.runtime.docker_config import DockerConfiguration
 from registry_trust.agent.runtime.runtimes import RuntimeFacts
+from registry_trust.core import registry as registry_names
 from registry_trust.core.layout import Layout
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState, TargetRow, TargetState
@@ -50,8 +51,11 @@ def _with_exception(row: RegistryRow, docker: DockerConfiguration, insecure: set
     if row.registry in insecure:
         message = (
             f"{docker.path} lists it under insecure-registries: dockerd verifies nothing of it, and its classic image "
-            "store reads no certificate directory for it; remove it there and reload dockerd (systemctl reload docker)"
+            "store reads no certificate directory for it; take it out of the list and restart dockerd, or reload it: "
+            "that takes a list which is [], and keeps the old one where there is none"
         )
+    elif registry_names.is_loopback(row.registry):
+        message = "dockerd takes every registry on the node itself (localhost, 127.0.0.0/8, [::1]) as insecure"
     elif row.registry in docker.mirrors and docker.containerd_store is not False:
         message = (
             f"{docker.path} names it as a mirror of Docker Hub, and with the containerd image store (the default of a "

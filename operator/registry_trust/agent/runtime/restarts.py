@@ -35,7 +35,9 @@ class Reader:
 
 
 CONTAINERD = Reader("containerd", "only when it starts", "systemctl restart containerd")
-DOCKERD = Reader("dockerd", "when it starts or is told to reload", "systemctl reload docker")
+DOCKERD = Reader(
+    "dockerd", "when it starts or is told to reload", "systemctl reload docker (a key that was taken out: restart)"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,14 +52,14 @@ TRUSTS: Mapping[Reason, Explanation] = {
         REFUSED,
     ),
     Reason.RUNTIME_IGNORES_TLS: Explanation(
-        "The files are written, and a runtime does not verify this registry anyway: it skips TLS verification for "
-        "`localhost`, 127.0.0.0/8 and `[::1]` by itself, or dockerd has the registry under `insecure-registries`: then "
-        "it verifies nothing, and its classic image store reads no certificate directory (so that no client "
-        "certificate is sent). Or dockerd names the registry as a mirror of Docker Hub: with the containerd image "
-        "store it pulls through the mirror with what `docker.io` has, and no trust may name that.",
+        "The files are written, and a runtime does not verify this registry anyway: containerd and dockerd skip TLS "
+        "verification for `localhost`, 127.0.0.0/8 and `[::1]` by themselves (CRI-O and Podman don't). Or dockerd has "
+        "it under `insecure-registries`: then it verifies nothing, and its classic image store reads no certificate "
+        "directory (so that no client certificate is sent). Or dockerd names it as a mirror of Docker Hub: with the "
+        "containerd image store it pulls through the mirror with what `docker.io` has, and no trust may name that.",
         "/etc/docker/daemon.json lists it under insecure-registries: dockerd verifies nothing of it, and its classic "
-        "image store reads no certificate directory for it; remove it there and reload dockerd (systemctl reload "
-        "docker)",
+        "image store reads no certificate directory for it; take it out of the list and restart dockerd, or reload it: "
+        "that takes a list which is [], and keeps the old one where there is none",
         "Give the registry a name of its own, or take it out of `insecure-registries`. Pulls that name the mirror "
         "itself (`docker pull mirror.corp.example/library/alpine`) do use its files.",
         (Place.WARNING, Place.ROW, Place.NOTICE),
