@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import uuid
 from pathlib import Path
 
@@ -16,10 +15,6 @@ from tests.e2e.three_nodes import SINGLE, ThreeNodes
 UNKNOWN_CA = "x509: certificate signed by unknown authority"
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/run/nobody")
 """An ordinary user; the home is a folder of the node."""
-
-pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, ("podman", "skopeo", "setpriv"))), reason="apt-get install podman skopeo util-linux"
-)
 
 
 def words_of(nodes: ThreeNodes, *command: str) -> str:
