@@ -68,6 +68,18 @@ def test_the_agent_mounts_exactly_the_roots_and_the_runtimes_configuration():
     assert len(agent()["volumeMounts"]) == len(paths) + 1, "and the token"
 
 
+def test_systemds_links_are_not_mounted_where_nobody_wants_them():
+    without = ("--set", "agent.systemdUnits=")
+
+    assert not [mount for mount in agent(without)["volumeMounts"] if "systemd" in mount["mountPath"]]
+    assert not [
+        volume
+        for volume in pod("DaemonSet", "registry-trust-agent", without)["volumes"]
+        if volume["name"] == "systemd-units"
+    ]
+    assert not [text for text in agent(without)["args"] if text.startswith("--systemd-units")]
+
+
 @BOTH
 def test_no_path_in_a_container_has_a_colon_which_kubernetes_refuses(arguments):
     for template in pods(arguments):

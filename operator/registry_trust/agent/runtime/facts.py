@@ -16,11 +16,11 @@ DOCKER_ROOT = "/etc/docker/certs.d"
 CONTAINERD_ROOT = "/etc/containerd/certs.d"
 CONTAINERS_ROOT = "/etc/containers/certs.d"
 
-ROOT_HOME_CHAIN = "/root/.config/containers/certs.d"
-"""root's own, of which nobody thinks: it counts where its folder is mounted, and is not missed where it is not."""
+HOME_ROOT = "/root/.config/containers/certs.d"
+"""Of the user root. It counts where its folder is mounted, and is not missed where it is not: hardly anybody has it."""
 
 CONTAINERS_CHAIN = (
-    ROOT_HOME_CHAIN,
+    HOME_ROOT,
     "/etc/containers/certs.rootful.d",
     CONTAINERS_ROOT,
     "/usr/share/containers/certs.rootful.d",
@@ -82,7 +82,7 @@ class Facts:
     def unseen_before(self, path: str, chain: tuple[str, ...]) -> str:
         """Return a remark on the roots that are read before `path` and can't be looked at; empty without any."""
         before = chain[: chain.index(path)]
-        unseen = ", ".join(each for each in before if each != ROOT_HOME_CHAIN and not self.visible(each))
+        unseen = ", ".join(each for each in before if each != HOME_ROOT and not self.visible(each))
         return f"{unseen} is not mounted into the agent, and what is there is read first" if unseen else ""
 
 
