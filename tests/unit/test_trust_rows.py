@@ -108,8 +108,8 @@ def test_row_122_a_name_of_253_characters_is_accepted():
             pytest.param(
                 registry,
                 Reason.RUNTIME_IGNORES_TLS,
-                f'containerd and dockerd skip TLS verification for "{registry}" by themselves; give the registry a name '
-                "to have it verified",
+                f'containerd and dockerd skip TLS verification for "{registry}" by themselves; give the registry a '
+                "name to have it verified",
                 id=f"row 22: {registry}, for which runtimes verify nothing",
             )
             for registry in ("localhost:5000", "127.0.0.1:5000", "[::1]:5000")
