@@ -24,6 +24,7 @@ from registry_trust.agent.delivery.subscriptions import (
 from registry_trust.agent.delivery.watch import Watch
 from registry_trust.agent.loop import Loop
 from registry_trust.agent.runtime.runtimes import Runtimes
+from registry_trust.process.secrecy import keep_memory_private
 
 EXIT_UNUSABLE = 2
 """Exit code where the options can't be used, as argparse's own."""
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run an agent until SIGTERM or SIGINT; return the exit code (3: a root was moved away under its mount)."""
+    keep_memory_private()
     given = options.parse(arguments)
     logs.configure(given.log_format, given.node)
     try:

@@ -112,7 +112,9 @@ def operator_command(
     from registry_trust.controller.connection import in_cluster_namespace
     from registry_trust.controller.run import OperatorProcess
     from registry_trust.controller.settings import OperatorSettings
+    from registry_trust.process.secrecy import keep_memory_private
 
+    keep_memory_private()
     set_up(log_format)
     own = namespace or in_cluster_namespace()
     if not own:

@@ -1,15 +1,15 @@
-"""The operator's metrics, and the small server that shows them together with health."""
+"""The operator's metrics, and their page."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from collections.abc import Iterable, Mapping
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
+
+from registry_trust.process.pages import Page
 
 COMPILATIONS = Counter("registry_trust_compilations_total", "Compilations of all trusts into a bundle.")
 COMPILE_SECONDS = Histogram("registry_trust_compile_seconds", "Time of one compilation.")
@@ -102,27 +102,6 @@ EACH_TRUST = TrustsCollector()
 REGISTRY.register(EACH_TRUST)
 
 
-class _Quiet(WSGIRequestHandler):
-    """A request handler that writes no access log."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-def serve(listen: tuple[str, int], healthy: Callable[[], bool], ready: Callable[[], bool]) -> WSGIServer:
-    """Serve `/metrics`, `/healthz` and `/readyz` from a thread; return the server, whose port may have been chosen."""
-    metrics = make_wsgi_app()
-
-    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        checks = {"/healthz": healthy, "/readyz": ready}
-        check = checks.get(str(environ.get("PATH_INFO")))
-        if check is None:
-            result: Iterable[bytes] = metrics(environ, start_response)
-            return result
-        good = check()
-        start_response("200 OK" if good else "503 Service Unavailable", [("Content-Type", "text/plain")])
-        return [b"ok\n" if good else b"not ok\n"]
-
-    server = make_server(listen[0], listen[1], application, handler_class=_Quiet)
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return server
+def page() -> Page:
+    """Return the page for Prometheus (text format 0.0.4)."""
+    return Page(generate_latest(REGISTRY), content_type=CONTENT_TYPE_PLAIN_0_0_4)

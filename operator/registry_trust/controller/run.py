@@ -17,6 +17,7 @@ from registry_trust.controller.leadership import Leadership
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
 from registry_trust.controller.watching import make_registry, make_settings
+from registry_trust.process import pages
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +53,14 @@ class OperatorProcess:
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
         self._take_signals()
-        metrics.serve(self._settings.listen, self._healthy, self._ready)
+        pages.serve(
+            self._settings.listen,
+            {
+                "/healthz": lambda: pages.healthy(self._healthy(), "no pass of the main loop has ended for too long"),
+                "/readyz": lambda: pages.healthy(self._ready(), "no pass over all trusts has ended yet"),
+                "/metrics": metrics.page,
+            },
+        )
         leadership = Leadership(
             self._server, self._settings.namespace, self._settings.lease_name, self._settings.identity
         )

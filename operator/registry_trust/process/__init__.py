@@ -1,0 +1,1 @@
+"""What both processes need of the system, with the standard library alone: pages over HTTP, memory kept private."""
