@@ -31,6 +31,7 @@ PROMISED = {
     "registry_trust_agent_drift_repairs_total": "drift repairs",
     "registry_trust_agent_bundle_serial": "the serial that the node has",
     "registry_trust_agent_loop_age_seconds": "loop health",
+    "registry_trust_agent_failures_total": "threads that met what no code foresaw",
     "registry_trust_agent_report_age_seconds": "whether reports arrive",
 }
 

@@ -144,7 +144,8 @@ def test_a_plain_folder_is_never_detached_because_each_pass_opens_its_path_anew(
 
 
 DETACHING = """
-import shutil, sys
+import os, resource, shutil, sys
+from contextlib import suppress
 from pathlib import Path
 from registry_trust.agent.store.store import Store
 place, change = Path(sys.argv[1]), sys.argv[2]
@@ -152,6 +153,14 @@ store = Store(str(place / "mounted"))
 with store.lock():
     store.observe()
 assert not store.is_detached()
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+with suppress(OSError):
+    while True:
+        taken.append(os.open("/dev/null", os.O_RDONLY))
+assert not store.is_detached(), "out of descriptors, nobody knows what is mounted"
+for descriptor in taken:
+    os.close(descriptor)
 if change == "moved":
     (place / "host").rename(place / "host.old")
 else:

@@ -6,7 +6,8 @@ import pytest
 
 from registry_trust.agent.backoff import after_refusal, full_jitter, report_spread
 from registry_trust.agent.delivery.api_client import RequestFailed, retry_after
-from registry_trust.agent.delivery.watch import HEALTHY, Progress
+from registry_trust.agent.delivery.subscriptions import node_subject
+from registry_trust.agent.delivery.watch import HEALTHY, RENEWAL, SILENCE, UNMARKED, Progress, Pulse
 from registry_trust.agent.pacing import SLOWEST, TOLERATED, WINDOW, Failures, Repairs
 
 KEY = ("/etc/docker/certs.d", "harbor.example:5000")
@@ -26,6 +27,15 @@ def test_failures_in_a_row_wait_longer_up_to_a_minute_and_never_less_than_the_fl
     assert full_jitter(1000, lambda: 0.0) == 0.5
 
 
+@pytest.mark.parametrize("wish", ["86400", "100000000000", "9" * 5000])
+def test_a_server_that_asks_for_a_day_or_for_ever_is_asked_again_within_five_minutes(wish: str) -> None:
+    assert 150.0 <= after_refusal(1, retry_after(wish), most) <= 300.0
+
+
+def test_a_wish_that_is_no_number_is_none() -> None:
+    assert after_refusal(1, float("nan"), half) == full_jitter(1, half)
+
+
 def test_a_servers_own_wish_is_a_minimum() -> None:
     assert after_refusal(1, 30.0, lambda: 0.0) == 30.0
     assert after_refusal(1, 30.0, most) < 60.0
@@ -42,17 +52,6 @@ def test_a_small_fleet_reports_at_once_and_a_large_one_fifty_a_second() -> None:
     assert report_spread(5000, half) == 50.0
 
 
-def test_a_watch_goes_on_where_it_was_unless_that_is_gone() -> None:
-    progress = Progress("77")
-
-    assert 0.5 <= progress.settle(None, 1800.0, half) <= 2.0
-    assert progress.resource_version == "77"
-    progress.settle(RequestFailed("away"), 0.1, half)
-    assert progress.resource_version == "77"
-    progress.settle(RequestFailed("too old", status=410), 0.1, half)
-    assert progress.resource_version == "0"
-
-
 def test_a_watch_backs_off_until_a_stream_lived_for_a_minute() -> None:
     progress = Progress()
     waits = [progress.settle(RequestFailed("away"), 0.1, half) for _ in range(8)]
@@ -60,6 +59,22 @@ def test_a_watch_backs_off_until_a_stream_lived_for_a_minute() -> None:
 
     assert progress.settle(RequestFailed("away"), HEALTHY - 1, half) == 30.0
     assert progress.settle(RequestFailed("away"), HEALTHY, half) == 1.0
+
+
+def test_a_stream_ends_when_it_is_silent_without_bookmarks_or_ten_minutes_old() -> None:
+    pulse = Pulse(renewal=RENEWAL, marked=0.0)
+
+    assert pulse.patience(0.0) == SILENCE
+    assert pulse.fault(SILENCE) == "no data from the server for 150 seconds"
+    assert pulse.patience(UNMARKED - 1.0) == 1.0, "events alone keep no stream open"
+    assert pulse.fault(UNMARKED) == "no bookmark from the server for 240 seconds"
+    pulse.marked = RENEWAL - 10.0
+    assert pulse.patience(RENEWAL - 5.0) == 5.0, "nor do bookmarks, for longer than ten minutes or so"
+    assert not pulse.fault(RENEWAL), "a stream whose time is up did not fail"
+
+
+def test_every_stream_begins_with_the_object_as_it_is_now() -> None:
+    assert node_subject("worker-1").query()["resourceVersion"] == "0"
 
 
 def test_a_server_that_closes_at_once_is_no_hot_loop() -> None:

@@ -24,6 +24,8 @@ from registry_trust.agent.delivery.subscriptions import (
 from registry_trust.agent.delivery.watch import Watch
 from registry_trust.agent.loop import Loop
 from registry_trust.agent.runtime.runtimes import Runtimes
+from registry_trust.agent.supervision import Supervisor
+from registry_trust.process import pages
 from registry_trust.process.secrecy import keep_memory_private
 
 EXIT_UNUSABLE = 2
@@ -46,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_UNUSABLE
     stop = threading.Event()
     inbox = Inbox()
-    state = health.Health(stuck_after=max(health.STUCK, 8 * given.drift_interval))
+    supervisor = Supervisor(stop)
+    state = health.Health(stuck_after=max(health.STUCK, 8 * given.drift_interval), supervisor=supervisor)
 
     def written() -> None:
         state.reported = time.monotonic()
@@ -55,10 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runtime = RuntimeReader(server, given.node, inbox, stop)
     node = NodeSubscription(inbox, runtime)
     bundle = BundleSubscription(inbox)
-    watches = (
-        Watch(server, bundle_subject(given.namespace, given.bundle), bundle.deliver, stop),
-        Watch(server, node_subject(given.node), node.deliver, stop),
-    )
+    threads = {
+        "watch-bundle": Watch(server, bundle_subject(given.namespace, given.bundle), bundle.deliver, stop).run,
+        "watch-node": Watch(server, node_subject(given.node), node.deliver, stop).run,
+        "runtime": runtime.run,
+        "reporter": reporter.run,
+    }
     loop = Loop(given, inbox, Runtimes(given, runtime.ask), reporter, state, stop)
 
     def end(_signal: int, _frame: object) -> None:
@@ -69,17 +74,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, end)
     if given.listen is not None:
         try:
-            host, port = health.serve(given.listen, state)
+            host, port = pages.serve(given.listen, state.pages())
         except OSError as error:
             log.error("--listen: %s", error)  # noqa: TRY400 (as above)
             return EXIT_UNUSABLE
         log.info("health and metrics on %s port %d", host, port)
     log.info("registry-trust agent %s for node %s", __version__, given.node)
     memory.economise()
-    for watch in watches:
-        watch.start()
-    runtime.start()
-    reporter.start()
+    for name, run in threads.items():
+        supervisor.start(name, run)
     code = loop.run()
     log.info("ended")
     return code

@@ -7,6 +7,9 @@ from collections.abc import Callable
 Random = Callable[[], float]
 """Returns a number in [0, 1), as `random.random` does."""
 
+LONGEST_REFUSAL = 150.0
+"""Seconds of a server's Retry-After that are heeded: a maintenance page that names a day makes no fleet deaf for it."""
+
 
 def full_jitter(failures: int, random: Random, *, floor: float = 0.5, ceiling: float = 60.0) -> float:
     """Return the seconds to wait after the given number of failures in a row (1 for the first).
@@ -19,10 +22,10 @@ def full_jitter(failures: int, random: Random, *, floor: float = 0.5, ceiling: f
 
 
 def after_refusal(failures: int, retry_after: float, random: Random) -> float:
-    """Return the seconds to wait where the server said how long: at least that, at most twice."""
-    if retry_after <= 0:
+    """Return the seconds to wait if the server said how long: at least that, at most twice, and never above 300."""
+    if not retry_after > 0:  # Not a number is not above 0, either.
         return full_jitter(failures, random)
-    return retry_after * (1 + random())
+    return min(retry_after, LONGEST_REFUSAL) * (1 + random())
 
 
 def report_spread(fleet_size: int, random: Random, *, rate: float = 50.0) -> float:

@@ -1,16 +1,15 @@
-"""Health: /healthz, /readyz and /metrics over HTTP, from what the loop last wrote down, without the API server."""
+"""Health: /healthz, /readyz and /metrics, from what the loop last wrote down, without the API server."""
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
+from registry_trust.agent.supervision import Supervisor
 from registry_trust.core.report import RowState
+from registry_trust.process.pages import Page, healthy
 
 STUCK = 120.0
 """Seconds without a turn of the loop after which the process counts as stuck; a pass waits for locks and disks."""
@@ -30,13 +29,19 @@ class Health:
     entries: Mapping[str, int] = field(default_factory=dict)
     """Number of rows by state."""
     repairs: int = 0
+    failures: int = 0
+    """Turns of the loop that ended with an exception that no code foresaw."""
     reported: float | None = None
     """Monotonic time of the last report that arrived."""
     stuck_after: float = STUCK
+    supervisor: Supervisor = field(default_factory=lambda: Supervisor(threading.Event()))
 
-    def is_alive(self, now: float) -> bool:
-        """Say whether the loop still turns."""
-        return now - self.turned < self.stuck_after
+    def trouble(self, now: float) -> str:
+        """Say why the process is not alive; empty while the loop turns and every thread is at work."""
+        if now - self.turned >= self.stuck_after:
+            return "the main loop is stuck"
+        dead = self.supervisor.dead()
+        return f"a thread has ended: {', '.join(dead)}" if dead else ""
 
     def metrics(self, now: float) -> str:
         """Return the page for Prometheus (text format 0.0.4)."""
@@ -56,6 +61,12 @@ class Health:
             "# HELP registry_trust_agent_loop_age_seconds Seconds since the loop's last turn.",
             "# TYPE registry_trust_agent_loop_age_seconds gauge",
             f"registry_trust_agent_loop_age_seconds {max(0.0, now - self.turned):.1f}",
+            "# HELP registry_trust_agent_failures_total Unexpected failures of each part of the agent; it goes on.",
+            "# TYPE registry_trust_agent_failures_total counter",
+            *(
+                f'registry_trust_agent_failures_total{{thread="{name}"}} {count}'
+                for name, count in {"loop": self.failures, **self.supervisor.failures}.items()
+            ),
         ]
         if self.reported is not None:
             lines += [
@@ -65,52 +76,10 @@ class Health:
             ]
         return "\n".join(lines) + "\n"
 
-
-def serve(address: tuple[str, int], health: Health, monotonic: Callable[[], float] = time.monotonic) -> tuple[str, int]:
-    """Serve in a thread of its own until the process ends; return the address that was bound.
-
-    Raises:
-        OSError: the address can't be bound.
-    """
-
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 10
-
-        def do_GET(self) -> None:
-            now = monotonic()
-            if self.path == "/healthz":
-                self._answer(health.is_alive(now), "ok\n", "the loop does not turn\n")
-            elif self.path == "/readyz":
-                self._answer(health.ready, "ok\n", "no pass over a bundle yet\n")
-            elif self.path == "/metrics":
-                self._send(200, health.metrics(now), _METRICS)
-            else:
-                self._send(404, "not found\n")
-
-        def _answer(self, good: bool, yes: str, no: str) -> None:  # noqa: FBT001 (private, and read at a glance)
-            self._send(200 if good else 503, yes if good else no)
-
-        def _send(self, status: int, text: str, content_type: str = "text/plain; charset=utf-8") -> None:
-            body = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's own name)
-            """Say nothing: probes come every few seconds."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        address_family = _family(address[0])
-
-    server = Server(address, Handler)
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
-    return server.server_address[0], server.server_address[1]  # type: ignore[return-value]  # str for these families
-
-
-def _family(host: str) -> socket.AddressFamily:
-    """Return the address family to bind; an empty host is every address, of both families where the kernel has both."""
-    dual = not host and socket.has_dualstack_ipv6()
-    return socket.AF_INET6 if ":" in host or dual else socket.AF_INET
+    def pages(self, monotonic: Callable[[], float] = time.monotonic) -> dict[str, Callable[[], Page]]:
+        """Return the pages to serve, by path."""
+        return {
+            "/healthz": lambda: healthy(not (trouble := self.trouble(monotonic())), trouble),
+            "/readyz": lambda: healthy(self.ready, "no pass over a bundle yet"),
+            "/metrics": lambda: Page(self.metrics(monotonic()), content_type=_METRICS),
+        }

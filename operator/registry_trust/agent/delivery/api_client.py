@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
+import re
 import ssl
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-CONNECT_TIMEOUT = 10.0
-"""Seconds for the connection and for the answer's first line."""
+from registry_trust.agent import regular_file
+from registry_trust.agent.delivery.connection import Connection, Deadline
+from registry_trust.agent.unexpected import kind_of
+from registry_trust.core.text import escape
+
+CALL = 20.0
+"""Seconds for a whole call from the first packet to the last, and for the first lines of a stream's answer."""
+
+TOKEN_LIMIT = 64 << 10
+CA_LIMIT = 1 << 20
+"""Bytes of the two files of a service account."""
+
+_TOKEN = re.compile(r"[!-~]+")
+"""What may stand in a header; http.client would repeat anything else in its exception."""
+
+_BROKEN = (OSError, http.client.HTTPException, ValueError, RecursionError, AttributeError)
+"""What http.client, ssl and json raise where an answer breaks off or is none (AttributeError: inside a chunk)."""
 
 _SUCCESS = range(200, 300)
 _BODY_LIMIT = 4 << 20
@@ -38,13 +52,30 @@ class RequestFailed(Exception):
 class Stream:
     """An open answer; `close` ends the connection."""
 
-    connection: http.client.HTTPSConnection
+    connection: Connection
     response: http.client.HTTPResponse
-    socket: socket.socket
 
-    def limit_silence(self, seconds: float) -> None:
-        """Make every later read fail after this many seconds without a byte."""
-        self.socket.settimeout(seconds)
+    def line(self, limit: int, seconds: float) -> bytes:
+        """Return the next line, whole; empty at the end.
+
+        Args:
+            limit: bytes of it at most.
+            seconds: how long it may take as a whole.
+
+        Raises:
+            TimeoutError: it took longer.
+            RequestFailed: the stream broke.
+        """
+        self.connection.deadline.move(seconds)
+        try:
+            line = self.response.readline(limit)
+        except TimeoutError:
+            raise
+        except _BROKEN as error:
+            raise RequestFailed(describe(error)) from error
+        if line and not line.endswith(b"\n"):
+            raise RequestFailed("the stream broke inside a line")
+        return line
 
     def close(self) -> None:
         """End the connection."""
@@ -85,35 +116,29 @@ class APIServer:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Stream:
-        """Send one request and return its open answer, whose status is 2xx.
+        """Send one request and return its open answer, whose status is 2xx; within `CALL` seconds.
 
         Raises:
-            RequestFailed: no connection, or another status.
+            RequestFailed: no connection, another status, or no answer in time.
         """
-        try:
-            connection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=CONNECT_TIMEOUT, context=self._context()
-            )
-            token = Path(self._token_file).read_text(encoding="ascii").strip() if self._token_file else ""
-        except (OSError, ValueError) as error:
-            raise RequestFailed(_describe(error)) from error
+        token = self._token()
+        connection = Connection(self._host, self._port, self._context(), Deadline(CALL))
         sent = {"Accept": "application/json", "User-Agent": self._user_agent, **(headers or {})}
         if token:
             sent["Authorization"] = f"Bearer {token}"
         target = f"{path}?{urllib.parse.urlencode(query)}" if query else path
         try:
             connection.request(method, target, body=body, headers=sent)
-            plug = connection.sock  # http.client drops it where the server announces that it will close.
-            response = connection.getresponse()
-            if response.status not in _SUCCESS:
-                raise _refusal(response)
-        except (OSError, http.client.HTTPException) as error:
+            stream = Stream(connection, connection.getresponse())
+        except _BROKEN as error:
             connection.close()
-            raise RequestFailed(_describe(error)) from error
-        except RequestFailed:
-            connection.close()
-            raise
-        return Stream(connection, response, plug)
+            raise RequestFailed(describe(error)) from error
+        if stream.response.status in _SUCCESS:
+            return stream
+        try:
+            raise _refusal(stream.response)
+        finally:
+            stream.close()  # The response, too: it keeps the socket where the server announced that it will close.
 
     def call(
         self,
@@ -124,24 +149,42 @@ class APIServer:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> dict[str, Any]:
-        """Send one request and return the object in its answer.
+        """Send one request and return the object in its answer; within `CALL` seconds.
 
         Raises:
-            RequestFailed: no connection, another status than 2xx, or no JSON object.
+            RequestFailed: no connection, another status than 2xx, no JSON object, or no whole answer in time.
         """
         stream = self.open(method, path, query=query, headers=headers, body=body)
         try:
             answer = json.loads(stream.response.read(_BODY_LIMIT))
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise RequestFailed(_describe(error)) from error
+        except _BROKEN as error:
+            raise RequestFailed(describe(error)) from error
         finally:
             stream.close()
         if not isinstance(answer, dict):
-            raise RequestFailed("the answer is no JSON object")
+            raise RequestFailed("the response is not a JSON object")
         return answer
 
+    def _token(self) -> str:
+        if not self._token_file:
+            return ""
+        try:
+            token = regular_file.read(self._token_file, TOKEN_LIMIT).decode("ascii", errors="replace").strip()
+        except OSError as error:
+            raise RequestFailed(f"{self._token_file} can't be read: {describe(error)}") from error
+        if _TOKEN.fullmatch(token) is None:
+            raise RequestFailed(f"{self._token_file} does not hold one token of printable characters")
+        return token
+
     def _context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self._ca_file or None)
+        try:
+            # Text outside the blocks may be of any kind; OpenSSL takes ASCII alone.
+            pem = regular_file.read(self._ca_file, CA_LIMIT).decode("ascii", errors="ignore") if self._ca_file else ""
+            if self._ca_file and not pem.strip():
+                raise RequestFailed(f"{self._ca_file} is empty")
+            context = ssl.create_default_context(cadata=pem or None)
+        except (OSError, ValueError) as error:
+            raise RequestFailed(f"{self._ca_file or 'the CA'} can't be used: {describe(error)}") from error
         # Python 3.13 sets this flag, and then refuses cluster CAs without a key-usage extension, which Go accepts.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
@@ -166,10 +209,13 @@ def _refusal(response: http.client.HTTPResponse) -> RequestFailed:
         status = json.loads(response.read(64 << 10))
         if isinstance(status, dict) and isinstance(status.get("message"), str):
             message = f"{response.status} {status['message']}"
-    except (OSError, http.client.HTTPException, ValueError):
+    except _BROKEN:
         pass  # A proxy's page: the status line says enough.
-    return RequestFailed(message, status=response.status, retry_after=wait)
+    return RequestFailed(escape(message, 512), status=response.status, retry_after=wait)
 
 
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def describe(error: Exception) -> str:
+    """Return an error in one line: the system's and OpenSSL's own words, and of any other exception the kind alone."""
+    if isinstance(error, OSError) and str(error):
+        return f"{type(error).__name__}: {escape(str(error))}"
+    return kind_of(error)

@@ -85,10 +85,6 @@ class Reporter:
         with self._condition:
             self._wanted, self._due, self._changed = b"", float("inf"), False
 
-    def start(self) -> None:
-        """Start the thread."""
-        threading.Thread(target=self.run, name="reporter", daemon=True).start()
-
     def run(self) -> None:
         """Write reports until told to stop."""
         while not self._stopping.is_set():

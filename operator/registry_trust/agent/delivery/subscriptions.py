@@ -13,7 +13,8 @@ from typing import Any
 from registry_trust.agent.backoff import full_jitter
 from registry_trust.agent.delivery.api_client import APIServer, RequestFailed
 from registry_trust.agent.delivery.inbox import Inbox, NodeSeen, ReceivedBundle
-from registry_trust.agent.delivery.watch import Subject
+from registry_trust.agent.delivery.watch import ABSENT, Subject
+from registry_trust.agent.unexpected import kind_of
 from registry_trust.core import bundle_format
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.reasons import Reason
@@ -54,6 +55,11 @@ def received_bundle(secret: Mapping[str, Any]) -> ReceivedBundle:
     return ReceivedBundle(str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")), bundle)
 
 
+def unreadable(error: Exception) -> str:
+    """Return the problem that a bundle has on which the agent's own code fails."""
+    return f"{Reason.BUNDLE_UNREADABLE}: this version fails on it ({kind_of(error)})"
+
+
 class BundleSubscription:
     """Takes the events of the bundle's Secret. Empty, unusable or deleted, the last usable bundle stays."""
 
@@ -64,7 +70,10 @@ class BundleSubscription:
     def deliver(self, kind: str, secret: dict[str, Any]) -> None:
         """Take one event."""
         if kind == "DELETED":
-            self._trouble("BundleMissing: the bundle's Secret was deleted")
+            self._trouble(f"{Reason.BUNDLE_MISSING}: the bundle's Secret was deleted")
+            return
+        if kind == ABSENT:
+            self._trouble(f"{Reason.BUNDLE_MISSING}: there is no bundle Secret")
             return
         known = self._inbox.look().bundle
         metadata = secret.get("metadata") or {}
@@ -75,6 +84,9 @@ class BundleSubscription:
             received = received_bundle(secret)
         except UnusableBundle as error:
             self._trouble(str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - the boundary of what is read from a Secret
+            self._trouble(unreadable(error))
             return
         if self._problem:
             log.info("bundle is usable again, serial %d", received.bundle.serial)
@@ -97,8 +109,9 @@ class NodeSubscription:
 
     def deliver(self, kind: str, node: dict[str, Any]) -> None:
         """Take one event."""
-        if kind == "DELETED":
-            log.warning("the Node object was deleted, files stay as they are")
+        if kind in ("DELETED", ABSENT):
+            if not self._inbox.look().node_gone:
+                log.warning("there is no Node object of this name any more, files stay as they are")
             self._inbox.put_node_gone()
             return
         metadata = node.get("metadata") or {}
@@ -126,10 +139,6 @@ class RuntimeReader:
         """Read the Node again soon: something says that its runtime may have changed."""
         self._asked.set()
 
-    def start(self) -> None:
-        """Start the thread."""
-        threading.Thread(target=self.run, name="runtime", daemon=True).start()
-
     def run(self) -> None:
         """Read until told to stop."""
         failures = 0
@@ -140,10 +149,11 @@ class RuntimeReader:
                 info = (node.get("status") or {}).get("nodeInfo") or {}
                 self._inbox.put_runtime(str(info.get("containerRuntimeVersion", "")))
                 failures = 0
-            except (RequestFailed, AttributeError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever the server sends, it is asked again after a pause
                 failures += 1
                 if failures == 1:
-                    log.warning("node can't be read: %s", error)
+                    text = str(error) if isinstance(error, RequestFailed) else kind_of(error)
+                    log.warning("node can't be read: %s", text)
                 if self._inbox.look().runtime is None:
                     self._inbox.put_runtime("")
             jitter = 0.75 + random.random() / 2  # noqa: S311 (spreads load, is no secret)

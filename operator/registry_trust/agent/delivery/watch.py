@@ -1,8 +1,7 @@
-"""Watching one object by name: from resource version 0 with bookmarks, without a LIST, as long as the process runs."""
+"""Watching one object by name: always from resource version 0, without a LIST, as long as the process runs."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
 import random
@@ -13,10 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from registry_trust.agent.backoff import Random, after_refusal, full_jitter
-from registry_trust.agent.delivery.api_client import APIServer, RequestFailed, Stream
+from registry_trust.agent.delivery.api_client import APIServer, RequestFailed, Stream, retry_after
+from registry_trust.agent.unexpected import kind_of
+from registry_trust.core.text import escape
 
 SILENCE = 150.0
-"""Seconds without a byte after which a stream counts as dead: the server sends a bookmark every 60 (with margin)."""
+"""Seconds for the next event, whole: the server sends a bookmark about every 60."""
+
+UNMARKED = 240.0
+"""Seconds that a stream may bring anything but a bookmark: then it is not the API server's own."""
+
+RENEWAL = 600.0
+"""Seconds (jittered) that a stream lives at most, however well it does."""
 
 HEALTHY = 60.0
 """Seconds that a stream must live before earlier failures are forgotten."""
@@ -24,13 +31,13 @@ HEALTHY = 60.0
 LINE_LIMIT = 8 << 20
 """Bytes of one event; a Secret of 1 MiB is 1.4 MiB of base64."""
 
-GONE = 410
-"""The resource version is too old: start again at 0."""
+ABSENT = "ABSENT"
+"""Our own type of event: a stream brought a bookmark before the object, so there is none."""
 
 log = logging.getLogger(__name__)
 
 Deliver = Callable[[str, dict[str, Any]], None]
-"""Takes the type of an event (ADDED, MODIFIED, DELETED) and its object."""
+"""Takes the type of an event (ADDED, MODIFIED, DELETED; ABSENT without an object) and its object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +49,54 @@ class Subject:
     title: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def query(self, resource_version: str) -> dict[str, str]:
-        """Return the query of a watch that goes on from a resource version."""
+    def query(self) -> dict[str, str]:
+        """Return the query of a watch.
+
+        It begins at 0 each time: the server sends the object as it is now, and nobody waits for a resource version that
+        an etcd restored from a backup has not reached again. Such a watch brings nothing, and no error.
+        """
         return {
             "watch": "true",
             # The API server charges a watch with this selector as one object, and RBAC by resourceNames allows it.
             "fieldSelector": f"metadata.name={self.name}",
-            "resourceVersion": resource_version,
+            "resourceVersion": "0",
             "allowWatchBookmarks": "true",
         }
 
 
 @dataclass(slots=True)
-class Progress:
-    """Where a watch stands; `settle` decides what follows the end of a stream."""
+class Pulse:
+    """The signs of life of one stream, in monotonic seconds."""
 
-    resource_version: str = "0"
+    renewal: float
+    """When it is to be replaced in any case."""
+    marked: float
+    """When the last bookmark came; at first, when the stream began."""
+
+    def patience(self, now: float) -> float:
+        """Return the seconds that the next event may take; 0 or less ends the stream now."""
+        return min(SILENCE, self.marked + UNMARKED - now, self.renewal - now)
+
+    def fault(self, now: float) -> str:
+        """Say why a stream whose patience is over has failed; empty where only its time was up."""
+        if now >= self.renewal:
+            return ""
+        if now >= self.marked + UNMARKED:
+            return f"no bookmark from the server for {UNMARKED:g} seconds"
+        return f"no data from the server for {SILENCE:g} seconds"
+
+
+@dataclass(slots=True)
+class Progress:
+    """How a watch fared so far; `settle` decides what follows the end of a stream."""
+
     failures: int = 0
 
     def settle(self, failure: RequestFailed | None, lived: float, rand: Random) -> float:
         """Return the seconds to wait before the next stream.
 
         Args:
-            failure: why the stream ended; None for a clean end by the server, as it does every half hour or so.
+            failure: why the stream ended; None for a clean end.
             lived: seconds that the stream lived.
             rand: a source of jitter.
         """
@@ -75,13 +107,11 @@ class Progress:
         self.failures += 1
         if failure is None:
             return full_jitter(self.failures, rand)
-        if failure.status == GONE:
-            self.resource_version = "0"
         return after_refusal(self.failures, failure.retry_after, rand)
 
 
 class Watch:
-    """A thread that keeps one watch open and hands each change of the object to `deliver`.
+    """Keeps one watch open and hands each change of the object to `deliver`.
 
     It never gives up and never ends the process: what the node has stays what it is while the API server is away.
     """
@@ -94,80 +124,65 @@ class Watch:
         stop: threading.Event,
         *,
         rand: Random = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
         self._subject = subject
         self._deliver = deliver
         self._stopping = stop
         self._random = rand
+        self._monotonic = monotonic
         self._trouble = ""
-        self.progress = Progress()
-
-    def start(self) -> None:
-        """Start the thread."""
-        # Not a subclass of Thread: its private names grow (3.13 added `_handle`) and would meet ours.
-        threading.Thread(target=self.run, name=f"watch-{self._subject.title}", daemon=True).start()
+        self._progress = Progress()
 
     def run(self) -> None:
         """Watch until told to stop."""
         while not self._stopping.is_set():
-            began = time.monotonic()
+            began = self._monotonic()
             failure: RequestFailed | None = None
             try:
                 self._stream()
             except RequestFailed as error:
                 failure = error
-            except Exception as error:  # A thread that dies silently would leave the node with old files for ever.
-                log.exception("watch of the %s: unexpected error", self._subject.title)
-                failure = RequestFailed(f"{type(error).__name__}")
+            except Exception as error:  # noqa: BLE001 - whatever a stream brings, the next one is opened after a pause
+                failure = RequestFailed(kind_of(error))
             self._tell(failure)
-            self._stopping.wait(self.progress.settle(failure, time.monotonic() - began, self._random))
+            self._stopping.wait(self._progress.settle(failure, self._monotonic() - began, self._random))
 
     def _stream(self) -> None:
         stream = self._server.open(
-            "GET",
-            self._subject.path,
-            query=self._subject.query(self.progress.resource_version),
-            headers=self._subject.headers,
+            "GET", self._subject.path, query=self._subject.query(), headers=self._subject.headers
         )
         try:
-            stream.limit_silence(SILENCE)
             self._tell(None)
-            while (line := self._line(stream)) and not self._stopping.is_set():
-                self._take_line(line)
+            now = self._monotonic()
+            self._follow(stream, Pulse(now + RENEWAL * (0.8 + 0.4 * self._random()), now))
         finally:
             stream.close()
 
-    def _line(self, stream: Stream) -> bytes:
-        try:
-            line = stream.response.readline(LINE_LIMIT)
-        except TimeoutError as error:
-            raise RequestFailed(f"no word from the server for {SILENCE:g} seconds") from error
-        except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-            # http.client has no file object any more where the connection broke inside a chunk.
-            raise RequestFailed(f"{type(error).__name__}: {error}") from error
-        if line and not line.endswith(b"\n"):
-            raise RequestFailed("the stream broke inside an event")
-        return line
-
-    def _take_line(self, line: bytes) -> None:
-        try:
-            event = json.loads(line)
-            kind, subject = event["type"], event["object"]
-            metadata = subject.get("metadata") or {}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RequestFailed(f"no watch event ({type(error).__name__})") from error
-        if kind == "ERROR":
-            details = subject.get("details") or {}
-            raise RequestFailed(
-                str(subject.get("message", "error in the stream")),
-                status=int(subject.get("code") or 0),
-                retry_after=float(details.get("retryAfterSeconds") or 0),
-            )
-        if kind != "BOOKMARK" and metadata.get("name") == self._subject.name:
-            self._deliver(kind, subject)
-        # Only now: an event that could not be handled comes again.
-        self.progress.resource_version = str(metadata.get("resourceVersion") or self.progress.resource_version)
+    def _follow(self, stream: Stream, pulse: Pulse) -> None:
+        seen = False
+        while not self._stopping.is_set():
+            patience = pulse.patience(self._monotonic())
+            try:
+                line = stream.line(LINE_LIMIT, patience) if patience > 0 else None
+            except TimeoutError:
+                line = None
+            if line is None:
+                if fault := pulse.fault(self._monotonic()):
+                    raise RequestFailed(fault)
+                return
+            if not line:
+                return
+            kind, subject = _event(line)
+            if kind == "BOOKMARK":
+                pulse.marked = self._monotonic()
+                if not seen:  # Bookmarks come after the object as it was when the stream began.
+                    self._deliver(ABSENT, {})
+                seen = True
+            elif (subject.get("metadata") or {}).get("name") == self._subject.name:
+                seen = True
+                self._deliver(kind, subject)
 
     def _tell(self, failure: RequestFailed | None) -> None:
         """Log a change of the watch's state, once."""
@@ -177,6 +192,30 @@ class Watch:
             self._trouble = ""
             return
         trouble = f"{failure.status}" if failure.status else str(failure)
-        if failure.status != GONE and trouble != self._trouble:
+        if trouble != self._trouble:
             log.warning("watch of the %s failed, files stay as they are: %s", self._subject.title, failure)
             self._trouble = trouble
+
+
+def _event(line: bytes) -> tuple[str, dict[str, Any]]:
+    """Return the type and the object of one event.
+
+    Raises:
+        RequestFailed: it is none, or it says that the stream has failed.
+    """
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        event = None
+    kind, subject = (event.get("type"), event.get("object")) if isinstance(event, dict) else (None, None)
+    if not isinstance(kind, str) or not isinstance(subject, dict):
+        raise RequestFailed("the server sent a line that is not a watch event")
+    if kind == "ERROR":
+        code, details = subject.get("code"), subject.get("details")
+        wait = details.get("retryAfterSeconds") if isinstance(details, dict) else None
+        raise RequestFailed(
+            escape(str(subject.get("message", "error in the stream"))),
+            status=code if isinstance(code, int) else 0,
+            retry_after=retry_after(str(wait)),
+        )
+    return kind, subject

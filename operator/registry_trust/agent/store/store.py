@@ -207,7 +207,7 @@ class Store:
 
     def is_detached(self) -> bool:
         """Say whether the root was moved or deleted under its mount: then this process writes where nobody reads."""
-        return self._origin is not None and mounts.is_detached(self._directory, self._origin)
+        return mounts.is_detached(self._directory, self._origin)
 
     def close(self) -> None:
         """Let go of everything."""
