@@ -13,7 +13,7 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
   --no-annotate --no-emit-index-url --no-emit-find-links --unsafe-package none
 
-.PHONY: help venv demo test lint types format generate verify image cluster cluster-down bench torture requirements clean
+.PHONY: help venv demo test tools lint types format generate verify image cluster cluster-down bench torture requirements clean
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
@@ -38,6 +38,8 @@ demo: .venv/.runtime ## show the main job on this machine: no root, no container
 	@$(BIN)/python -m tests.demo
 test: lint types .venv/.go ## run every test (end-to-end ones need root on Linux); TESTS=path for some
 	@$(BIN)/python -m pytest $(TESTS)
+tools: .venv/.runtime .venv/.go ## build etcd, Kubernetes, the runtimes and the rest that the tests run, once
+	@$(BIN)/python -m tests.cluster.binaries build
 lint: .venv/.ready ## check style and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
 types: .venv/.ready ## check the types

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster import canaries
+from tests.cluster import binaries, canaries
+from tests.cluster.go_toolchain import NoGoToolchainError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,7 +37,7 @@ class Kind:
 KINDS = {
     "unit": Kind(60, with_fixtures=True),
     "contract": Kind(180, with_fixtures=True),
-    "integration": Kind(300, with_fixtures=False),  # the first test that needs the control plane builds it
+    "integration": Kind(300, with_fixtures=False),
     "e2e": Kind(900, with_fixtures=False),
     "fleet": Kind(1800, with_fixtures=False),
 }
@@ -51,7 +55,15 @@ DEBIAN_PACKAGES = {
 }
 """What the nodes of the end-to-end tests take from the machine: program -> Debian package (.ci/run installs them)."""
 
+TOOLS_OF_FIXTURES = {
+    "plane": ("control-plane",),
+    "installation": ("control-plane",),
+    "bare": ("cluster",),
+}
+"""Tools that a test needs because of a fixture; what it uses beside them it declares by the marker `tools`."""
+
 OUTCOMES = pytest.StashKey["Outcomes"]()
+BUILDER = pytest.StashKey["subprocess.Popen[bytes] | None"]()
 
 
 @dataclass
@@ -63,8 +75,9 @@ class Outcomes:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start with nothing skipped."""
+    """Start with nothing skipped, and nothing being built."""
     config.stash[OUTCOMES] = Outcomes({}, [])
+    config.stash[BUILDER] = None
 
 
 def kind_of(path: Path) -> str | None:
@@ -90,6 +103,55 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if kind_of(item.path) != "e2e"]
         config.hook.pytest_deselected(items=end_to_end)
         config.stash[OUTCOMES].left_out.append(f"{len(end_to_end)} end-to-end tests did not run: {missing}")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin to build what the tests of this run need, so that it goes on while those run that don't need it."""
+    wanted = sorted({tool for item in session.items for tool in declared_tools(item)})
+    if session.config.option.collectonly or not binaries.missing(*wanted):
+        return
+    command = ["nice", "-n", "10", sys.executable, "-m", "tests.cluster.binaries", "build", *wanted]
+    with shown(session.config):
+        session.config.stash[BUILDER] = subprocess.Popen(command, cwd=HERE.parent, start_new_session=True)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End a build that nobody waits for any longer."""
+    builder = config.stash.get(BUILDER, None)
+    if builder is not None and builder.poll() is None:
+        os.killpg(builder.pid, signal.SIGTERM)
+        builder.wait(30)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Wait for the tools that a test declares before its time begins to run, and let it ask for no others."""
+    wanted = declared_tools(item)
+    binaries.declared = None
+    if binaries.missing(*wanted):
+        with shown(item.config):
+            try:
+                binaries.build(*wanted)
+            except (binaries.BuildFailedError, NoGoToolchainError) as error:
+                pytest.exit(str(error), returncode=1)
+    binaries.declared = frozenset(wanted)
+    try:
+        return (yield)
+    finally:
+        binaries.declared = None
+
+
+def declared_tools(item: pytest.Item) -> list[str]:
+    """Return the tools that a test needs: those of its markers and of its fixtures."""
+    marked = [name for marker in item.iter_markers("tools") for name in marker.args]
+    fixtures = [name for fixture in getattr(item, "fixturenames", ()) for name in TOOLS_OF_FIXTURES.get(fixture, ())]
+    return binaries.tools_of(*marked, *fixtures)
+
+
+def shown(config: pytest.Config) -> AbstractContextManager[None]:
+    """Let progress through: pytest captures what is written otherwise."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    return capture.global_and_fixture_disabled() if capture else nullcontext()
 
 
 def missing_for_end_to_end() -> str:

@@ -4,6 +4,7 @@ Command line: `python -m tests.cluster.binaries build [TOOL or SET …]`, `list`
 """
 
 import argparse
+import concurrent.futures
 import fcntl
 import hashlib
 import os
@@ -49,7 +50,9 @@ class Tool:
     tags: str = ""
     linker_flags: str = STRIPPED
     older_go: str = ""
-    """Build with exactly this version of Go, by the module's `goVERSION.mod`, in place of the machine's."""
+    """Build with exactly this version of Go, by the module's `goVERSION.mod`, instead of the machine's."""
+    fast_build: bool = False
+    """Don't inline: a quarter less work for the compiler, and a slower program. Not for what a benchmark measures."""
 
 
 def _kubernetes(name: str, seconds: int) -> Tool:
@@ -76,13 +79,16 @@ ALL_TOOLS = {
             "k8s.io/kubernetes/cmd/kube-apiserver",
             200,
             linker_flags=_linked(OLDEST_KUBERNETES),
+            fast_build=True,
         ),
         _containerd("containerd", 40),
         _containerd("containerd-shim-runc-v2", 5),
         _containerd("ctr", 10),
-        Tool("dockerd", "moby", "github.com/moby/moby/v2/cmd/dockerd", 140, "exclude_graphdriver_btrfs"),
-        Tool("registry", "registry-helm", "github.com/distribution/distribution/v3/cmd/registry", 90),
-        Tool("helm", "registry-helm", "helm.sh/helm/v4/cmd/helm", 90),
+        Tool(
+            "dockerd", "moby", "github.com/moby/moby/v2/cmd/dockerd", 140, "exclude_graphdriver_btrfs", fast_build=True
+        ),
+        Tool("registry", "registry-helm", "github.com/distribution/distribution/v3/cmd/registry", 90, fast_build=True),
+        Tool("helm", "registry-helm", "helm.sh/helm/v4/cmd/helm", 90, fast_build=True),
         Tool("loaders", "loaders", ".", 20, "containers_image_openpgp"),
         Tool("loaders-docker-20.10", "loaders-docker-20.10", ".", 10),
         Tool("loaders-containerd-1.7", "loaders-containerd-1.7", ".", 20),
@@ -91,60 +97,97 @@ ALL_TOOLS = {
         Tool("judge", "judge", ".", 3),
         Tool(f"judge-go{OLDER_GO}", "judge", ".", 40, older_go=OLDER_GO),
         Tool("pause", "pause", ".", 3),
-        Tool("kstatus", "kstatus", ".", 40),
+        Tool("kstatus", "kstatus", ".", 40, fast_build=True),
         Tool("argohealth", "argohealth", ".", 5),
-        Tool("promtool", "promtool", "github.com/prometheus/prometheus/cmd/promtool", 180),
+        Tool("metrics-lint", "metrics-lint", ".", 10),
     )
 }
 
 SETS = {
+    "chart": ("helm",),
+    "control-plane": ("etcd", "kube-apiserver", "kubectl"),
+    "registry": ("registry", "loaders"),
     "demo": ("etcd", "kube-apiserver", "kubectl", "registry", "loaders"),
-    "control-plane": ("etcd", "kube-apiserver", "kubectl", "kube-controller-manager", "kube-scheduler"),
-    "nodes": ("kubelet", "containerd", "containerd-shim-runc-v2", "ctr", "pause", "loaders"),
     "oracle": tuple(name for name in ALL_TOOLS if name.startswith(("loaders", "judge"))),
+    "nodes": ("kubelet", "containerd", "containerd-shim-runc-v2", "ctr", "pause", "loaders"),
+    "cluster": (
+        *("etcd", "kube-apiserver", "kubectl", "kube-controller-manager", "kube-scheduler"),
+        *("kubelet", "containerd", "containerd-shim-runc-v2", "ctr", "pause", "dockerd", "registry", "loaders", "helm"),
+    ),
     "all": tuple(ALL_TOOLS),
 }
-"""Names for groups of tools, so that nobody builds what he does not need."""
+"""Names for groups of tools; nobody builds what is not needed."""
+
+AT_ONCE = 2
+"""Modules that are built side by side: one's linker is single-threaded while the other's compiler fills the cores."""
+
+declared: frozenset[str] | None = None
+"""The tools that may be asked for now; None for all. A test may not start a build, or the build runs on its time."""
 
 
 class BuildFailedError(Exception):
     """A tool could not be built; the message has the end of Go's own output."""
 
 
+class UndeclaredToolError(Exception):
+    """A test asks for a tool that it did not declare, so nothing had built it before the test began."""
+
+
 def binary(name: str) -> Path:
     """The path of one tool, built now if it is not in the cache.
 
-    Raises NoGoToolchainError, BuildFailedError.
+    Raises NoGoToolchainError, BuildFailedError, UndeclaredToolError.
     """
     tool = ALL_TOOLS[name]
+    if declared is not None and name not in declared:
+        message = f"this test needs the tool {name}; declare it: pytestmark = pytest.mark.tools({name!r})"
+        raise UndeclaredToolError(message)
     assets = os.environ.get("KUBEBUILDER_ASSETS", "")
     if assets and (given := Path(assets) / name).is_file():
         return given
     target = _cache_place(tool)
-    if not target.is_file():
-        with _lock(target):
-            if not target.is_file():  # somebody else may have built it while we waited
+    while not target.is_file():
+        with _turn(tool) as mine:
+            if mine and not target.is_file():  # another process may have built it a moment ago
                 _build(tool, target)
     return target
 
 
-def build(*names: str) -> dict[str, Path]:
-    """Paths of the named tools and sets, in the order of ALL_TOOLS."""
+def tools_of(*names: str) -> list[str]:
+    """The tools that the named tools and sets are, each once.
+
+    Raises ValueError for a name that is neither.
+    """
     wanted = {tool for name in names for tool in SETS.get(name, (name,))}
     if unknown := wanted - ALL_TOOLS.keys():
         message = f"unknown tool or set {sorted(unknown)}; sets: {', '.join(SETS)}; tools: {', '.join(ALL_TOOLS)}"
         raise ValueError(message)
-    return {name: binary(name) for name in ALL_TOOLS if name in wanted}
+    return [name for name in ALL_TOOLS if name in wanted]
+
+
+def build(*names: str) -> dict[str, Path]:
+    """Paths of the named tools and sets, in the order of ALL_TOOLS; what is missing is built, two modules at a time.
+
+    Raises ValueError, NoGoToolchainError, BuildFailedError, UndeclaredToolError.
+    """
+    wanted = tools_of(*names)
+    modules: dict[str, list[str]] = {}
+    for name in missing(*names):
+        # One after the other within a module: they share packages, and Go compiles what two builds need at once twice.
+        modules.setdefault(ALL_TOOLS[name].module, []).append(name)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        for done in [pool.submit(lambda names: [binary(name) for name in names], names) for names in modules.values()]:
+            done.result()
+    return {name: binary(name) for name in wanted}
 
 
 def missing(*names: str) -> list[str]:
     """Which of the named tools and sets are not built yet."""
-    wanted = {tool for name in names for tool in SETS.get(name, (name,))}
     assets = Path(os.environ.get("KUBEBUILDER_ASSETS") or os.devnull)
     return [
         name
-        for name, tool in ALL_TOOLS.items()
-        if name in wanted and not (assets / name).is_file() and not _cache_place(tool).is_file()
+        for name in tools_of(*names)
+        if not (assets / name).is_file() and not _cache_place(ALL_TOOLS[name]).is_file()
     ]
 
 
@@ -157,22 +200,25 @@ def _cache_place(tool: Tool) -> Path:
     for file in files:
         if file.suffix in {".mod", ".sum", ".go"}:
             digest.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\0".encode())
+    # `fast_build` is left out: it changes how long a build takes, not what the tool does.
     settings = [tool.package, tool.tags, tool.linker_flags, platform.system(), platform.machine()]
     digest.update("\0".join(settings + [tool.older_go] * bool(tool.older_go)).encode())
     return cache_folder() / "tools" / f"{tool.module}-{digest.hexdigest()[:16]}" / tool.name
 
 
 @contextmanager
-def _lock(target: Path) -> Iterator[None]:
-    """Held while one tool is built; a second process waits for it, and says so."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / f".{target.name}.lock").open("w") as file:
+def _turn(tool: Tool) -> Iterator[bool]:
+    """Holds the lock of a tool's module; False after a second in which another process had it."""
+    places = cache_folder() / "tools"
+    places.mkdir(parents=True, exist_ok=True)
+    with (places / f".{tool.module}.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _say(f"{target.name}: another process builds it; waiting")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+            time.sleep(1)
+            yield False
+        else:
+            yield True
 
 
 def _build(tool: Tool, target: Path) -> None:
@@ -186,6 +232,7 @@ def _build(tool: Tool, target: Path) -> None:
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
     }
+    target.parent.mkdir(parents=True, exist_ok=True)
     for left_over in target.parent.glob(f".building-{tool.name}.*"):  # of a build that was killed; we hold its lock
         shutil.rmtree(left_over)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".building-{tool.name}.") as folder:
@@ -194,6 +241,8 @@ def _build(tool: Tool, target: Path) -> None:
             str(go.path),
             "build",
             f"-modfile={modfile}",
+            "-gcflags=all=-dwarf=false" + " -l" * tool.fast_build,
+            "-gcflags=std=-dwarf=false",  # the last that fits counts: the standard library is compiled once for all
             "-tags",
             tool.tags,
             "-ldflags",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
 
 import registry_trust
 from deploy.generate import CHART, MANIFEST, NAMESPACE, expected_files
 from registry_trust.core.bundle import SECRET_TYPE
 from tests.contract.rendering import BOTH, EVERYTHING, Body, found, pod, pods, rendered
+
+pytestmark = pytest.mark.tools("helm")
 
 # ---- generated -------------------------------------------------------------------------------------------------------
 

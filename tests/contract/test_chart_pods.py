@@ -11,6 +11,8 @@ from registry_trust.cli.main import operator_command
 from registry_trust.core.layout import Layout
 from tests.contract.rendering import BOTH, DEFAULTS, EVERYTHING, agent, found, pod, pods, refused
 
+pytestmark = pytest.mark.tools("helm")
+
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
 LITERAL = "/etc/containerd/certs.d:/etc/docker/certs.d"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - a pod's own address, for the kubelet's probes

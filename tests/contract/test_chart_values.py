@@ -16,6 +16,8 @@ from deploy.generate import CHART, ROOT
 from tests.cluster.binaries import binary
 from tests.contract.rendering import ALL_VALUES, Body, refused
 
+pytestmark = pytest.mark.tools("helm")
+
 
 def leaves(values: Body, schema: Body, above: str = "") -> Iterator[str]:
     """Name every value, down to those that the schema describes no further."""

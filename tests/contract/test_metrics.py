@@ -15,6 +15,8 @@ from registry_trust.controller import api_server, metrics
 from registry_trust.core.certificate_state import CertificateState
 from tests.cluster.binaries import binary
 
+pytestmark = pytest.mark.tools("metrics-lint")
+
 PROMISED = {
     "registry_trust_certificate_not_after_timestamp_seconds": "expiry per certificate",
     "registry_trust_certificates": "certificates by state",
@@ -57,8 +59,8 @@ def pages() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("process", ["operator", "agent"])
-def test_promtool_has_nothing_to_say_of_a_page_with_every_series(process, pages):
-    command = [str(binary("promtool")), "check", "metrics"]
+def test_the_linter_of_prometheus_has_nothing_to_say_of_a_page_with_every_series(process, pages):
+    command = [str(binary("metrics-lint"))]
     done = subprocess.run(command, input=pages[process], capture_output=True, timeout=60, check=False)
 
     assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()

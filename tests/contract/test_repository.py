@@ -221,19 +221,19 @@ def test_ci_installs_every_debian_package_that_the_end_to_end_tests_ask_for():
 def session(tmp_path):
     """Return a function that runs files of tests, given by their path under tests/, with this project's conftest."""
     (tmp_path / "tests" / "cluster").mkdir(parents=True)
-    ours = [
-        f"tests/{name}.py" for name in ("__init__", "conftest", "cluster/__init__", "cluster/canaries", "cluster/pki")
-    ]
-    for name in (*ours, "pyproject.toml"):
+    of_cluster = ("__init__", "binaries", "canaries", "folders", "go_toolchain", "pki")
+    ours = ["__init__", "conftest", *(f"cluster/{name}" for name in of_cluster)]
+    for name in (*(f"tests/{name}.py" for name in ours), "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "tests/cluster/tools/pause", tmp_path / "tests/cluster/tools/pause")
 
-    def start(files: dict[str, str], require_all: str) -> subprocess.CompletedProcess[str]:
+    def start(files: dict[str, str], require_all: str, **more: str) -> subprocess.CompletedProcess[str]:
         for name, text in files.items():
             path = tmp_path / "tests" / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
         command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "tests")
-        return run(*command, cwd=tmp_path, REGISTRY_TRUST_REQUIRE_ALL=require_all, PYTEST_ADDOPTS="")
+        return run(*command, cwd=tmp_path, REGISTRY_TRUST_REQUIRE_ALL=require_all, PYTEST_ADDOPTS="", **more)
 
     return start
 
@@ -272,6 +272,29 @@ def test_a_session_in_which_everything_ran_passes_also_where_everything_must_run
     passed = session({"unit/test_it.py": EXPECTED_TO_FAIL, "contract/test_other.py": PASSING}, require_all="1")
 
     assert passed.returncode == pytest.ExitCode.OK, passed.stdout
+
+
+DECLARING = """
+import pytest
+from tests.cluster import binaries
+
+@pytest.mark.tools("pause")
+def test_declared():
+    assert binaries.missing("pause") == []
+    assert binaries.binary("pause").is_file()
+
+def test_undeclared():
+    binaries.binary("pause")
+"""
+
+
+def test_a_tool_is_built_before_the_test_that_declares_it_and_refused_to_one_that_does_not(session, tmp_path):
+    ran = session({"integration/test_it.py": DECLARING}, require_all="", XDG_CACHE_HOME=str(tmp_path / "cache"))
+
+    assert "test_declared PASSED" in ran.stdout, ran.stdout + ran.stderr
+    assert "test_undeclared FAILED" in ran.stdout
+    assert "declare it: pytestmark = pytest.mark.tools('pause')" in ran.stdout
+    assert "[build] pause: ended after" in ran.stderr
 
 
 def test_pure_tests_come_first_whatever_the_names_of_the_folders(session):

@@ -22,6 +22,8 @@ from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from tests.cluster.binaries import binary
 
+pytestmark = pytest.mark.tools("kstatus", "argohealth")
+
 HEALTH = Path(__file__).resolve().parents[2] / "deploy" / "argocd" / "health.lua"
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 ERROR = Finding(Reason.SECRET_NOT_FOUND, "there is no Secret", "spec.caCertificates[0].secretKeyRef")

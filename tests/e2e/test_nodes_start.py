@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.cluster import marked_processes
 from tests.cluster.cluster import Cluster
 from tests.cluster.node_files import PAUSE_IMAGE, NodeOptions
 from tests.cluster.waiting import wait_until
+
+pytestmark = pytest.mark.tools("cluster")
 
 
 def daemon_set() -> dict[str, object]:

@@ -16,6 +16,8 @@ from tests.cluster.kubectl import Kubectl, KubectlError
 from tests.cluster.waiting import wait_until
 from tests.contract.test_crds import FULL_REPORT
 
+pytestmark = pytest.mark.tools("control-plane")
+
 CA = {"configMapKeyRef": {"name": "corp-roots", "key": "ca.crt"}}
 CLIENT = {"secretRef": {"name": "harbor-client"}}
 PRIVATE_KEY = "-----BEGIN PRIVATE KEY-----\nMIIcanaryMII\n-----END PRIVATE KEY-----\n"

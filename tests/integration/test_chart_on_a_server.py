@@ -15,6 +15,8 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import KubectlError
 from tests.cluster.waiting import wait_until
 
+pytestmark = pytest.mark.tools("control-plane", "helm")
+
 NAMESPACE = "registry-trust"
 
 

@@ -25,7 +25,10 @@ VERSION = (2, 4, 2)
 IMAGES, OLD = "plugins.'io.containerd.cri.v1.images'", "plugins.'io.containerd.grpc.v1.cri'"
 LIST = f"[{IMAGES}.registry]\nconfig_path = '/a:/b'\n"
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="containerd needs root: run as root")
+pytestmark = [
+    pytest.mark.tools("containerd"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="containerd needs root: run as root"),
+]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,10 @@ EARLIER, LATER = CONTAINERS_CHAIN[:PLACE], CONTAINERS_CHAIN[PLACE + 1 :]
 FOLDERS = ("/etc/containers", "/usr/share/containers", "/etc/docker", "/root/.config/containers")
 UNKNOWN_CA = "x509: certificate signed by unknown authority"
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has other roots: run as root")
+pytestmark = [
+    pytest.mark.tools("registry", "loaders-chain"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has other roots: run as root"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from tests.cluster.registry import Registry
 from tests.cluster.runs import Run, remove_left_overs
 from tests.cluster.waiting import wait_until
 
+pytestmark = pytest.mark.tools("control-plane", "registry")
+
 PAIR_WITHOUT_KEY = {
     Layout.DOCKER: "missing key client.key for client certificate client.cert. "
     "CA certificates must use the extension .crt",

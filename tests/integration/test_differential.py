@@ -15,6 +15,8 @@ from tests.integration.differential import Case, Figures
 from tests.integration.reviewed import STRICTER_THAN_GO
 from tests.unit import pki
 
+pytestmark = pytest.mark.tools("oracle")
+
 CASES, SEED = 5_000, 1
 
 

@@ -15,6 +15,8 @@ from tests.integration.roots import NOTHING, REGISTRY, Root, wanted
 from tests.unit import pki
 from tests.unit.pki import client, root
 
+pytestmark = pytest.mark.tools("oracle")
+
 READERS = [(program, layout) for program, layouts in GENERATIONS.items() for layout in layouts]
 PAIR = ClientPair("client", client().pem, pki.pkcs8(client().key))
 LEAF = hashlib.sha256(client().der).hexdigest()

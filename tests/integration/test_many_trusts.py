@@ -20,6 +20,8 @@ from tests.cluster.pki import Authority
 from tests.cluster.waiting import wait_until
 from tests.installation import BUNDLE, NAMESPACE, Installation, trust
 
+pytestmark = pytest.mark.tools("loaders")
+
 MANY = 100
 SHARED = "shared.example:5000"
 ROOTS = [Authority.create(f"root {number}") for number in range(MANY)]

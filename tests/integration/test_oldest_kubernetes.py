@@ -14,6 +14,8 @@ from tests.cluster.pki import Authority
 from tests.cluster.waiting import wait_until
 from tests.installation import BUNDLE, NAMESPACE, Installation
 
+pytestmark = pytest.mark.tools("etcd", "kubectl", f"kube-apiserver-{OLDEST_KUBERNETES}")
+
 OLD, NEW = Authority.create("the old CA"), Authority.create("the new CA")
 REGISTRY = "harbor.corp.example:5000"
 CA = [{"secretKeyRef": {"name": "harbor-ca", "key": "ca.crt"}}]

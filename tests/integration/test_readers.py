@@ -15,6 +15,8 @@ from tests.cluster.loaders import Layout, Loaders, SpinError
 from tests.integration.roots import REGISTRY
 from tests.integration.rotating import MISMATCH, SCENARIOS, Figures, authorities_alone, by_store, rotate
 
+pytestmark = pytest.mark.tools("oracle")
+
 SHARE = 0.02
 
 SENTENCES = {

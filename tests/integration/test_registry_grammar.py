@@ -15,6 +15,8 @@ from tests.integration import registry_grammar
 from tests.integration.registry_grammar import Figures
 from tests.integration.reviewed import STRICTER_THAN_THE_GRAMMAR
 
+pytestmark = pytest.mark.tools("oracle")
+
 CASES, SEED = 12_000, 1
 
 

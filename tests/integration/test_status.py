@@ -16,6 +16,8 @@ from tests.cluster.pki import Authority
 from tests.cluster.waiting import wait_until
 from tests.installation import BUNDLE, NAMESPACE, Installation
 
+pytestmark = pytest.mark.tools("metrics-lint")
+
 OLD, NEW = Authority.create("the old CA"), Authority.create("the new CA")
 CA = [{"secretKeyRef": {"name": "ca", "key": "ca.crt"}}]
 
@@ -86,7 +88,7 @@ def test_removals_that_are_held_are_told_with_how_to_confirm(installation: Insta
     wait_until(lambda: state_of("holder", installation) == "Current", "the node says so", within=20)
 
 
-def test_the_metrics_of_operator_and_agent_satisfy_promtool(installation: Installation):
+def test_the_metrics_of_operator_and_agent_satisfy_the_linter_of_prometheus(installation: Installation):
     installation.secret("ca", {"ca.crt": OLD.pem})
     selector = {"matchLabels": {"kubernetes.io/hostname": "metered"}}
     installation.trust("measured", registries=["measured.example"], caCertificates=CA, nodeSelector=selector)
@@ -107,7 +109,7 @@ def test_the_metrics_of_operator_and_agent_satisfy_promtool(installation: Instal
         assert f"registry_trust_{metric}".encode() in shown
     assert b'registry_trust_certificate_not_after_timestamp_seconds{kind="CA",sha256="' in shown
     for text in (shown, page(agent.port)):
-        command = [str(binary("promtool")), "check", "metrics"]
+        command = [str(binary("metrics-lint"))]
         done = subprocess.run(command, input=text, capture_output=True, timeout=60, check=False)
         assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
 

@@ -16,6 +16,8 @@ from tests.cluster.loaders import Loaders
 from tests.cluster.pki import Authority
 from tests.integration.roots import REGISTRY, Root, wanted
 
+pytestmark = pytest.mark.tools("oracle")
+
 OURS, THEIRS = Authority.create("ours"), Authority.create("theirs")
 HOST, PORT = REGISTRY.split(":")
 SPELLED = f"{HOST}_{PORT}_"
