@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 
 from registry_trust.core import registry as registry_names
 from registry_trust.core.errors import InvalidField
-from registry_trust.core.layout import Layout, entry_name, lookup_names
+from registry_trust.core.layout import directory_names
 from tests.cluster.judge import JUDGES, Question, Verdict, judge
 
 HOSTS = (
@@ -157,14 +157,9 @@ def _refusal(name: str) -> str:
     return ""
 
 
-def directories_of(name: str) -> set[str]:
-    """Return every directory's name that a runtime or the store uses for a registry."""
-    return {one for layout in Layout for one in (entry_name(layout, name), *lookup_names(layout, name))}
-
-
 def leaves_root(name: str) -> bool:
     """Say whether any directory that a runtime or the store uses for a name is not one plain name in a root."""
-    found = directories_of(name)
+    found = directory_names(name)
     root = PurePosixPath("/etc/certs.d")
     return any(
         (root / one).parent != root or one in (".", "..") or "\0" in one or len(one.encode()) > 255 for one in found

@@ -56,17 +56,16 @@ STRICTER_THAN_GO = {
 """What a Go version takes as a whole and we refuse, and why that is right; the first that fits counts."""
 
 STRICTER_THAN_THE_GRAMMAR = {
-    r"InvalidHost: .* has upper case": "Directory names are compared byte for byte, and each tool folds case in its "
-    "own way before it looks; the lower-case name is the one that they agree on.",
     r"InvalidPort: .* has no port between # and #": "The grammar takes any digits; nothing can connect to such a port.",
     r"InvalidPort: .* has a port with a leading zero": "The same port under another directory name: a trap.",
     r"InvalidHost: .* is not a canonical IPv# address": "No host of that name can exist (its last label is a number), "
     "and what looks like an address is read differently by each resolver.",
     r"InvalidHost: .* has a label of more than # characters": "No DNS name can have it (RFC 1035 2.3.4).",
     r"InvalidHost: .* is longer than # characters": "No DNS name can be it (RFC 1035 2.3.4).",
-    r"InvalidHost: .* is # bytes as a directory name": "No file system can hold the directory (NAME_MAX).",
+    r"InvalidHost: .* has # characters, and at most # are allowed": "No file system could hold every name that stands "
+    "for it (NAME_MAX), so it could be written and never be taken away.",
     r"InvalidHost: .* has no IPv# address between the brackets": "The grammar takes any hexadecimal digits and colons.",
     r"InvalidHost: .* is not the canonical form of the address": "The same address under another directory name.",
-    r"ReservedHost: .* is Docker Hub": "The classic store of dockerd reads no directory for it.",
+    r"ReservedHost: .* is Docker Hub": "Its images are named docker.io, and no runtime asks another name for them.",
 }
 """What an image reference can name and we refuse, and why that is right."""

@@ -13,7 +13,16 @@ from pathlib import Path
 
 from registry_trust.agent.store.store import StepOutcome, Store
 from registry_trust.core.desired import Desired, DesiredRegistry
-from registry_trust.core.layout import STORE, ClientPair, Layout, Material, entry_name, lookup_names, replaced_name
+from registry_trust.core.layout import (
+    STORE,
+    ClientPair,
+    Layout,
+    Material,
+    entry_name,
+    lookup_names,
+    possible_readers,
+    replaced_name,
+)
 from registry_trust.core.plan import ObservedRoot, Plan, Remove, Target, make_plan
 
 REGISTRY = "harbor.corp.example:5000"
@@ -93,7 +102,7 @@ class Root:
         return read_as_runtime(self.path, self.layout, registry)
 
     def entry(self, registry: str = REGISTRY) -> Path:
-        return self.path / lookup_names(self.layout, registry)[0]
+        return self.path / entry_name(self.layout, registry)
 
     def kept(self, registry: str = REGISTRY) -> Path:
         """Where something is that our entry replaced."""
@@ -112,7 +121,7 @@ def read_as_runtime(root: Path, layout: Layout, registry: str) -> dict[str, byte
     containerd joins the paths in `hosts.toml` with the directory's own path as text (hosts.go, makeAbsPath), so they
     never pass the entry's link.
     """
-    for name in lookup_names(layout, registry):
+    for name in lookup_names(possible_readers(layout)[0], registry):
         directory = root / name
         if not directory.exists():
             continue

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from registry_trust.agent.store.store import Store
-from registry_trust.core.layout import ClientPair, lookup_names
+from registry_trust.core.layout import ClientPair, entry_name
 from registry_trust.core.layout import Layout as Written
 from tests.cluster.loaders import GENERATIONS, Expectation, Layout, Loaders, Spin, SpinError
 from tests.integration.roots import REGISTRY, Root, wanted
@@ -105,7 +105,7 @@ def in_place(path: Path, layout: Layout) -> Writer:
 
 
 def _folder(path: Path, layout: Layout) -> Path:
-    folder = path / lookup_names(Written(layout.value), REGISTRY)[0]
+    folder = path / entry_name(Written(layout.value), REGISTRY)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -10,6 +10,7 @@ import pytest
 
 from registry_trust.api.crd import KINDS, NODE_TRUST, build_crd
 from registry_trust.api.parse import check_trust
+from registry_trust.core.registry import MAXIMUM_LENGTH
 from registry_trust.core.report import encode_report
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import Kubectl, KubectlError
@@ -78,14 +79,18 @@ REFUSED = {
             "host[:port], without anything from the /"
         ),
     ),
-    "upper case": (
-        trust(registries=["Harbor.example"]),
-        'spec.registries[0]: Invalid value: "Harbor.example": has upper case; directory names are compared',
+    "a registry that is too long to be taken back": (
+        trust(registries=[".".join(["a" * 45] * 5)[: MAXIMUM_LENGTH - 2] + ".bc"]),
+        f"spec.registries[0]: Too long: may not be more than {MAXIMUM_LENGTH} bytes",
     ),
     "credentials": (trust(registries=["me@harbor.example"]), "holds credentials (an @); name the host alone"),
     "a wildcard": (trust(registries=["*.example"]), "holds a *; runtimes know no wildcards, name each registry"),
     "a bare word": (trust(registries=["harbor"]), "has neither a dot nor a port, so image references read it as"),
-    "Docker Hub": (trust(registries=["docker.io"]), "is Docker Hub, for which dockerd reads no certificate directory"),
+    "Docker Hub's server": (
+        trust(registries=["registry-1.docker.io"]),
+        "is Docker Hub, which image references and runtimes call docker.io; write docker.io",
+    ),
+    "Docker Hub in upper case": (trust(registries=["Docker.IO"]), "write docker.io"),
     "a port out of range": (trust(registries=["a.example:70000"]), "is not a registry; write host[:port] exactly as"),
     "a line break": (trust(registries=["a.example\n"]), "is not a registry; write host[:port] exactly as"),
     "an empty registry": (trust(registries=[""]), "is empty; write the host[:port] of an image reference"),

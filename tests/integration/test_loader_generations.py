@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from registry_trust.core.layout import ClientPair, lookup_names
+from registry_trust.core.layout import ClientPair, entry_name
 from registry_trust.core.layout import Layout as Written
 from tests.cluster.loaders import GENERATIONS, Layout, Loaders
 from tests.integration.roots import NOTHING, REGISTRY, Root, wanted
@@ -74,7 +74,7 @@ FAULTS = [
 @pytest.mark.parametrize(("files", "refused_by", "words"), FAULTS)
 def test_a_fault_is_refused_or_passed_over_by_every_generation_alike(reader, tmp_path, files, refused_by, words):
     read, layout = reader
-    folder = tmp_path / "certs.d" / lookup_names(layout, REGISTRY)[0]
+    folder = tmp_path / "certs.d" / entry_name(Written(layout.value), REGISTRY)
     folder.mkdir(parents=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)

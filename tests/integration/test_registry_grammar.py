@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_trust.core.layout import directory_names
 from tests.integration import registry_grammar
 from tests.integration.registry_grammar import Figures
 from tests.integration.reviewed import STRICTER_THAN_THE_GRAMMAR
@@ -65,7 +66,7 @@ def test_every_accepted_name_is_one_directory_inside_its_root_in_every_layout(fi
 
 
 def test_the_kernel_resolves_every_directory_of_an_accepted_name_beneath_its_root(figures, beneath):
-    for name in sorted({one for taken in figures.taken for one in registry_grammar.directories_of(taken)}):
+    for name in sorted({one for taken in figures.taken for one in directory_names(taken)}):
         assert beneath(name) == errno.ENOENT, f"{name!r} is there already, or is no name of a directory"
         (beneath.root / name).mkdir()
         assert beneath(name) == 0

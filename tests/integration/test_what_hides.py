@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from registry_trust.core.layout import Layout
+from registry_trust.core.layout import Layout, Reader, possible_readers
 from registry_trust.core.plan import Target, make_plan
 from registry_trust.core.report import RegistryRow
 from tests.cluster import loaders
 from tests.cluster.loaders import Loaders
 from tests.cluster.pki import Authority
-from tests.integration.roots import REGISTRY, Root, wanted
+from tests.integration.roots import REGISTRY, Root, both, wanted
 
 pytestmark = pytest.mark.tools("oracle")
 
@@ -25,16 +25,17 @@ SPELLED = f"{HOST}_{PORT}_"
 
 @dataclass(frozen=True)
 class Case:
-    """Somebody else's entry in a root that is written in one layout and read by the loader of another.
+    """Somebody else's entry in a root that is written in one layout and read by one of the readers.
 
     Attributes:
+        readers: who may read it, for all that is known; the loader is asked as the last of them.
         without: the plan's reason where the entry was there first.
         beside: the plan's reason where it came to an entry of ours.
         read: whose CA the loader finds in either case.
     """
 
     layout: Layout
-    reader: Layout
+    readers: tuple[Reader, ...]
     name: str
     content: str
     without: str
@@ -43,20 +44,45 @@ class Case:
 
 
 D, C = Layout.DOCKER, Layout.CONTAINERD
+BY_CONTAINERD, CLASSIC, OF_CONTAINERD = (Reader.CONTAINERD,), (Reader.DOCKERD,), (Reader.DOCKERD_CONTAINERD,)
+UNKNOWN = CLASSIC + OF_CONTAINERD
+LOADERS = {
+    Reader.DOCKERD: loaders.Layout.DOCKER,
+    Reader.CONTAINERS: loaders.Layout.CONTAINERS,
+    Reader.CONTAINERD: loaders.Layout.CONTAINERD,
+    Reader.DOCKERD_CONTAINERD: loaders.Layout.CONTAINERD,
+}
+"""Whose code each reader runs; dockerd calls containerd's for its containerd image store (moby daemon/hosts.go)."""
+
 THEIR, OUR, NONE = "CN=theirs", "CN=ours", ""
 CASES = {
-    "the other spelling": Case(C, C, REGISTRY, "ca.crt", "WouldShadow", "", (THEIR, OUR)),
-    "_default": Case(C, C, "_default", "ca.crt", "WouldShadow", "", (THEIR, OUR)),
-    "_default with a hosts.toml": Case(C, C, "_default", "hosts.toml", "WouldShadow", "", (NONE, OUR)),
-    "an empty _default": Case(C, C, "_default", "", "", "", (NONE, OUR)),
+    "the other spelling": Case(C, BY_CONTAINERD, REGISTRY, "ca.crt", "WouldShadow", "", (THEIR, OUR)),
+    "_default": Case(C, BY_CONTAINERD, "_default", "ca.crt", "WouldShadow", "", (THEIR, OUR)),
+    "_default with a hosts.toml": Case(C, BY_CONTAINERD, "_default", "hosts.toml", "WouldShadow", "", (NONE, OUR)),
+    "an empty _default": Case(C, BY_CONTAINERD, "_default", "", "", "", (NONE, OUR)),
     "a foreign hosts.toml, spelled as containerd asks first": Case(
-        D, C, SPELLED, "hosts.toml", "Shadowed", "Shadowed", (NONE, NONE)
+        D, BY_CONTAINERD, SPELLED, "hosts.toml", "Shadowed", "Shadowed", (NONE, NONE)
     ),
-    "an empty directory, spelled so": Case(D, C, SPELLED, "", "Shadowed", "Shadowed", (NONE, NONE)),
-    "a link that leads nowhere, spelled so": Case(D, C, SPELLED, "link", "", "", (NONE, OUR)),
-    "_default beside dockerd's names": Case(D, C, "_default", "ca.crt", "WouldShadow", "", (THEIR, OUR)),
-    "containerd's spelling, for dockerd": Case(D, D, SPELLED, "ca.crt", "", "", (NONE, OUR)),
-    "_default, for dockerd": Case(D, D, "_default", "ca.crt", "", "", (NONE, OUR)),
+    "an empty directory, spelled so": Case(D, BY_CONTAINERD, SPELLED, "", "Shadowed", "Shadowed", (NONE, NONE)),
+    "a link that leads nowhere, spelled so": Case(D, BY_CONTAINERD, SPELLED, "link", "", "", (NONE, OUR)),
+    "_default beside dockerd's names": Case(D, BY_CONTAINERD, "_default", "ca.crt", "WouldShadow", "", (THEIR, OUR)),
+    "containerd's spelling, for dockerd's classic store": Case(D, CLASSIC, SPELLED, "ca.crt", "", "", (NONE, OUR)),
+    "_default, for dockerd's classic store": Case(D, CLASSIC, "_default", "ca.crt", "", "", (NONE, OUR)),
+    "_default, for dockerd's containerd store": Case(
+        D, OF_CONTAINERD, "_default", "ca.crt", "WouldShadow", "", (THEIR, OUR)
+    ),
+    "mirrors in _default, for dockerd's containerd store": Case(
+        D, OF_CONTAINERD, "_default", "hosts.toml", "WouldShadow", "", (NONE, OUR)
+    ),
+    "containerd's spelling, for dockerd's containerd store": Case(
+        D, OF_CONTAINERD, SPELLED, "hosts.toml", "Shadowed", "Shadowed", (NONE, NONE)
+    ),
+    "_default, for a dockerd of an unknown store": Case(
+        D, UNKNOWN, "_default", "ca.crt", "WouldShadow", "", (THEIR, OUR)
+    ),
+    "containerd's spelling, for a dockerd of an unknown store": Case(
+        D, UNKNOWN, SPELLED, "hosts.toml", "Shadowed", "Shadowed", (NONE, NONE)
+    ),
 }
 
 
@@ -83,14 +109,14 @@ def lay_down(root: Root, case: Case) -> None:
 def row_of(root: Root, case: Case) -> RegistryRow:
     """Return what the plan says of the registry."""
     path = str(root.path)
-    target = Target(path, case.layout, (path,), reader=case.reader)
+    target = Target(path, case.layout, (path,), readers=case.readers)
     (row,) = make_plan(target, wanted(OURS.pem), {path: root.observe()}).rows
     return row
 
 
 def read(program: Loaders, root: Root, case: Case) -> str:
     """Return whose CA the reader's own loader finds; nothing where it finds none."""
-    found = program.read(loaders.Layout(case.reader.value), root.path, REGISTRY)
+    found = program.read(LOADERS[case.readers[-1]], root.path, REGISTRY)
     assert found.ok, found.error
     return "".join(found.ca_subjects)
 
@@ -107,6 +133,43 @@ def test_the_plan_says_what_the_loader_finds(program: Loaders, tmp_path: Path, c
     row = row_of(second, case)
     assert (row.reason, read(program, second, case)) == (case.beside, case.read[1])
     assert case.beside == "" or f"{second.path}/{case.name}" in row.message
+    assert case.beside == "" or ("is not known here" in row.message) is (len(case.readers) > 1)
 
     (second.path / case.name).rename(tmp_path / "moved-away")
     assert (row_of(second, case).reason, read(program, second, case)) == ("", OUR)
+
+
+@pytest.mark.parametrize(
+    "registry", ["docker.io", "Harbor.Corp.Example:5000", "Harbor.corp.example", "[2001:DB8::1]:5000"]
+)
+@pytest.mark.parametrize("reader", [Reader.CONTAINERS, Reader.CONTAINERD, Reader.DOCKERD_CONTAINERD, Reader.DOCKERD])
+def test_docker_hub_and_upper_case_are_read_as_written(
+    program: Loaders, tmp_path: Path, reader: Reader, registry: str
+) -> None:
+    layout = next(layout for layout in Layout if reader in possible_readers(layout))
+    root = Root(tmp_path / "root", layout)
+
+    root.bring_well(wanted(OURS.pem, registry=registry))
+
+    found = program.read(LOADERS[reader], root.path, registry)
+    assert found.ok, found.error
+    assert found.ca_subjects == (OUR,)
+
+
+def test_names_that_differ_in_case_alone_are_two_registries(program: Loaders, tmp_path: Path) -> None:
+    root = Root(tmp_path / "root", Layout.CONTAINERD)
+    lower, upper = "harbor.corp.example:5000", "Harbor.corp.example:5000"
+
+    root.bring_well(both(wanted(OURS.pem, registry=lower), wanted(THEIRS.pem, registry=upper)))
+
+    for registry, subject in ((lower, OUR), (upper, THEIR)):
+        assert program.read(loaders.Layout.CONTAINERD, root.path, registry).ca_subjects == (subject,)
+
+
+def test_the_classic_store_of_dockerd_looks_for_no_directory_of_docker_hub(tmp_path: Path) -> None:
+    root = Root(tmp_path / "root", Layout.DOCKER)
+    root.bring_well(both(wanted(OURS.pem, registry="docker.io"), wanted(OURS.pem)))
+
+    with Loaders(program="loaders-moby") as dockerd:
+        assert dockerd.read(loaders.Layout.DOCKER, root.path, "docker.io").ca_subjects == ()
+        assert dockerd.read(loaders.Layout.DOCKER, root.path, REGISTRY).ca_subjects == (OUR,)

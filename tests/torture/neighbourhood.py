@@ -25,14 +25,14 @@ from registry_trust.agent.rollback import Applied
 from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.errors import StoreFailure
-from registry_trust.core.layout import STORE, Layout, Material, entry_name, lookup_names, replaced_name
+from registry_trust.core.layout import STORE, Layout, Material, entry_name, replaced_name
 from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState, TargetRow, TargetState
 from tests.integration.interruptions import Calls, interrupted, killed_at
 from tests.integration.roots import CA_1, CA_2, PAIR_1, PAIR_2, Clock, unfinished_names
 from tests.torture.figures import Figures
-from tests.torture.neighbours import Attributes, attributes, chosen, follow, keys_below, mark
+from tests.torture.neighbours import Attributes, attributes, chosen, follow, keys_below, looked_up, mark
 
 GOAL = 500
 
@@ -166,7 +166,7 @@ class Neighbourhood(RuleBasedStateMachine):
 
     def places(self) -> list[Path]:
         names = dict.fromkeys(
-            name for registry in (*REGISTRIES, "third.example") for name in lookup_names(self.layout, registry)
+            name for registry in (*REGISTRIES, "third.example") for name in looked_up(self.layout, registry)
         )
         return [root / name for root in self.roots for name in names]
 

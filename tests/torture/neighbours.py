@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from registry_trust.core.layout import STORE, Layout, lookup_names
+from registry_trust.core.layout import STORE, Layout, lookup_names, possible_readers
 
 Attributes = tuple[object, ...]
 """What `attributes` returns."""
 
 Reading = tuple[Path, dict[str, bytes]]
 """The directory that a reader chooses, and the files in it that it would load."""
+
+
+def looked_up(layout: Layout, registry: str) -> tuple[str, ...]:
+    """Return the names that the layout's usual reader looks for; dockerd's is that of its classic store."""
+    return lookup_names(possible_readers(layout)[0], registry)
 
 
 def chosen(layout: Layout, chain: tuple[Path, ...], registry: str) -> Reading | None:
@@ -24,7 +29,7 @@ def chosen(layout: Layout, chain: tuple[Path, ...], registry: str) -> Reading | 
     names; `hosts.toml` counts where it has a byte.
     """
     for root in chain:
-        for name in lookup_names(layout, registry):
+        for name in looked_up(layout, registry):
             directory = root / name
             if not directory.exists():
                 continue

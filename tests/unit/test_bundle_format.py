@@ -11,6 +11,7 @@ from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, Trust
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.reasons import Reason
+from registry_trust.core.registry import MAXIMUM_LENGTH
 
 PEM = b"-----BEGIN CERTIFICATE-----"
 REFERENCE = reference_of(PEM)
@@ -51,3 +52,12 @@ def test_fields_of_a_later_version_are_ignored() -> None:
     entry = {**json.loads(encode(BUNDLE)["index.json"])["trusts"][0], "later": {"a": 1}}
 
     assert decode(index(trusts=[entry], schema=9, later=True)) == BUNDLE
+
+
+def test_a_registry_that_an_earlier_version_admitted_is_not_lost_although_it_is_longer_than_new_ones_may_be() -> None:
+    longer = f"{'.'.join(['a' * 49] * 5)}:5000"
+    content = TrustContent((longer,), (REFERENCE,))
+    bundle = Bundle(7, (IndexedTrust("harbor", "uid", 3, TrustState.ACTIVE, content),), {REFERENCE: PEM})
+
+    assert len(longer) > MAXIMUM_LENGTH
+    assert decode(encode(bundle)) == bundle

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 import pytest
 
 from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-from registry_trust.agent.runtime.docker_config import ignored, read_configuration
+from registry_trust.agent.runtime.containerd_config import Version
+from registry_trust.agent.runtime.docker_config import ignored, read_configuration, readers
 from registry_trust.agent.runtime.docker_exceptions import docker_notices, with_docker_exceptions
 from registry_trust.agent.runtime.facts import Facts
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
 from registry_trust.agent.runtime.runtimes import RuntimeFacts
+from registry_trust.core.layout import Layout, Reader
+from registry_trust.core.plan import Target
 from registry_trust.core.report import RegistryRow, RowState, TargetRow, TargetState
 
 PATH = "/etc/docker/daemon.json"
@@ -63,11 +66,63 @@ def test_a_file_that_dockerd_would_not_take_is_named(data: bytes, words: str) ->
 
 REGISTRY = "harbor.example:5000"
 CURRENT = RegistryRow(REGISTRY, RowState.CURRENT)
-TARGET = TargetRow("/etc/docker/certs.d", "docker", TargetState.READ)
+DOCKER = "/etc/docker/certs.d"
+READ = TargetRow(DOCKER, "docker", TargetState.READ)
+NEW, OLDER, OLD = (29, 7, 2), (28, 5, 2), (27, 5, 1)
+CLASSIC, OF_CONTAINERD = (Reader.DOCKERD,), (Reader.DOCKERD_CONTAINERD,)
 
 
 def found(content: Mapping[str, object], in_force: InForce = IN_FORCE) -> RuntimeFacts:
     return RuntimeFacts(Facts(()), read_configuration(PATH, lambda _: json.dumps(content).encode()), in_force)
+
+
+def dockerd(content: Mapping[str, object], version: Version = NEW) -> list[Target]:
+    """Return the target of a dockerd with this configuration."""
+    return [Target(DOCKER, Layout.DOCKER, (DOCKER,), readers=readers(found(content).docker, version))]
+
+
+@pytest.mark.parametrize(
+    ("version", "content", "expected"),
+    [
+        (NEW, {"features": {"containerd-snapshotter": True}}, OF_CONTAINERD),
+        (NEW, {"features": {"containerd-snapshotter": False}}, CLASSIC),
+        (NEW, {"storage-driver": "overlay2"}, CLASSIC),
+        (NEW, {"storage-driver": "overlayfs"}, CLASSIC + OF_CONTAINERD),
+        (NEW, {}, CLASSIC + OF_CONTAINERD),
+        (OLDER, {}, CLASSIC),
+        (OLDER, {"features": {"containerd-snapshotter": True}}, OF_CONTAINERD),
+        (OLD, {"features": {"containerd-snapshotter": True}}, CLASSIC),
+        (None, {}, CLASSIC + OF_CONTAINERD),
+    ],
+)
+def test_the_image_store_says_by_which_names_dockerd_looks_and_may_be_unknown(
+    version: Version | None, content: dict[str, object], expected: tuple[Reader, ...]
+) -> None:
+    assert readers(found(content).docker, version) == expected
+
+
+def test_without_daemon_json_only_an_old_dockerd_is_known() -> None:
+    assert readers(None, OLD) == CLASSIC
+    assert readers(None, NEW) == CLASSIC + OF_CONTAINERD
+
+
+@pytest.mark.parametrize(
+    ("content", "version", "words"),
+    [
+        ({}, OLDER, "reads no certificate directory for docker.io with its classic image store"),
+        ({}, NEW, "reads no certificate directory for docker.io if it uses its classic image store"),
+        ({"features": {"containerd-snapshotter": True}}, NEW, ""),
+    ],
+)
+def test_docker_hub_is_nothing_that_the_classic_store_looks_for(
+    content: dict[str, object], version: Version, words: str
+) -> None:
+    hub = RegistryRow("docker.io", RowState.CURRENT)
+
+    (row,) = with_docker_exceptions([hub], dockerd(content, version), [READ], RuntimeFacts(Facts(())))
+
+    assert row.reason == ("RuntimeIgnoresTLS" if words else "")
+    assert words in row.message
 
 
 @pytest.mark.parametrize(
@@ -85,7 +140,7 @@ def found(content: Mapping[str, object], in_force: InForce = IN_FORCE) -> Runtim
     ],
 )
 def test_a_current_row_says_where_dockerd_has_no_use_for_the_files(content: dict[str, object], words: str) -> None:
-    (row,) = with_docker_exceptions([CURRENT], [TARGET], found(content))
+    (row,) = with_docker_exceptions([CURRENT], dockerd(content), [READ], found(content))
 
     assert row.state is RowState.CURRENT
     assert row.reason == ("RuntimeIgnoresTLS" if words else "")
@@ -95,7 +150,7 @@ def test_a_current_row_says_where_dockerd_has_no_use_for_the_files(content: dict
 def test_a_registry_on_the_node_itself_is_insecure_to_dockerd_by_default() -> None:
     local = RegistryRow("localhost:5000", RowState.CURRENT)
 
-    assert [row.reason for row in with_docker_exceptions([CURRENT, local], [TARGET], found({}))] == [
+    assert [row.reason for row in with_docker_exceptions([CURRENT, local], dockerd({}), [READ], found({}))] == [
         "",
         "RuntimeIgnoresTLS",
     ]
@@ -103,17 +158,23 @@ def test_a_registry_on_the_node_itself_is_insecure_to_dockerd_by_default() -> No
 
 def test_a_node_whose_dockerd_is_not_served_says_nothing_of_it() -> None:
     facts = found({"insecure-registries": [REGISTRY, "10.0.0.0/8"]}, InForce(remark="changed"))
-    other = TargetRow("/etc/containerd/certs.d", "containerd", TargetState.READ)
+    others = [
+        Target("/etc/containerd/certs.d", Layout.CONTAINERD),
+        Target(DOCKER, Layout.DOCKER, readers=(Reader.CONTAINERD,)),
+        Target(DOCKER, Layout.DOCKER, standby=True),
+    ]
+    rows = [TargetRow(each.path, each.layout, TargetState.READ) for each in others[:2]]
 
-    assert with_docker_exceptions([CURRENT], [other], facts) == (CURRENT,)
-    assert docker_notices([other], facts) == ()
+    assert with_docker_exceptions([CURRENT], others[:2], rows, facts) == (CURRENT,)
+    assert docker_notices(others[:2], rows, facts) == ()
+    assert docker_notices(others[2:], [TargetRow(DOCKER, "docker", TargetState.STANDBY)], facts) == ()
 
 
 def test_an_insecure_network_is_a_notice_because_no_name_is_looked_up() -> None:
-    (notice,) = docker_notices([TARGET], found({"insecure-registries": ["10.0.0.0/8", REGISTRY]}))
+    (notice,) = docker_notices(dockerd({}), [READ], found({"insecure-registries": ["10.0.0.0/8", REGISTRY]}))
 
     assert notice.startswith(f"RuntimeIgnoresTLS: {PATH} lists 10.0.0.0/8 under insecure-registries")
 
 
 def test_a_change_that_dockerd_may_not_have_taken_is_a_notice() -> None:
-    assert docker_notices([TARGET], found({}, InForce(remark="changed"))) == ("changed",)
+    assert docker_notices(dockerd({}), [READ], found({}, InForce(remark="changed"))) == ("changed",)

@@ -7,14 +7,19 @@ import tomllib
 import pytest
 
 from registry_trust.core.layout import (
+    NAME_LIMIT,
     ClientPair,
     Layout,
     Material,
+    Reader,
     content_hash,
     directory_mode,
+    directory_names,
     entry_name,
+    longest_registry,
     lookup_names,
     pair_names,
+    possible_readers,
     render,
 )
 
@@ -28,30 +33,54 @@ def rendered(layout=Layout.DOCKER, registry="harbor.example:5000", generation="0
 
 
 @pytest.mark.parametrize(
-    ("layout", "registry", "entry", "lookups"),
+    ("reader", "registry", "entry", "lookups"),
     [
-        (Layout.DOCKER, "harbor.example", "harbor.example", ("harbor.example",)),
-        (Layout.DOCKER, "harbor.example:5000", "harbor.example:5000", ("harbor.example:5000",)),
-        (Layout.CONTAINERS, "harbor.example:5000", "harbor.example:5000", ("harbor.example:5000",)),
-        (Layout.CONTAINERD, "harbor.example", "harbor.example", ("harbor.example", "_default")),
+        (Reader.DOCKERD, "harbor.example", "harbor.example", ("harbor.example",)),
+        (Reader.DOCKERD, "harbor.example:5000", "harbor.example:5000", ("harbor.example:5000",)),
+        (Reader.DOCKERD, "docker.io", "docker.io", ()),
+        (Reader.CONTAINERS, "docker.io", "docker.io", ("docker.io",)),
+        (Reader.CONTAINERD, "docker.io", "docker.io", ("docker.io", "_default")),
+        (Reader.DOCKERD_CONTAINERD, "docker.io", "docker.io", ("docker.io", "_default")),
         (
-            Layout.CONTAINERD,
+            Reader.DOCKERD_CONTAINERD,
+            "harbor.example:5000",
+            "harbor.example:5000",
+            ("harbor.example_5000_", "harbor.example:5000", "_default"),
+        ),
+        (
+            Reader.CONTAINERD,
+            "Harbor.Example:5000",
+            "Harbor.Example_5000_",
+            ("Harbor.Example_5000_", "Harbor.Example:5000", "_default"),
+        ),
+        (Reader.CONTAINERS, "harbor.example:5000", "harbor.example:5000", ("harbor.example:5000",)),
+        (Reader.CONTAINERD, "harbor.example", "harbor.example", ("harbor.example", "_default")),
+        (
+            Reader.CONTAINERD,
             "harbor.example:5000",
             "harbor.example_5000_",
             ("harbor.example_5000_", "harbor.example:5000", "_default"),
         ),
         (
-            Layout.CONTAINERD,
+            Reader.CONTAINERD,
             "[2001:db8::1]:5000",
             "[2001:db8::1]_5000_",
             ("[2001:db8::1]_5000_", "[2001:db8::1]:5000", "_default"),
         ),
-        (Layout.CONTAINERD, "[2001:db8::1]", "[2001:db8::1]", ("[2001:db8:_1]_", "[2001:db8::1]", "_default")),
+        (Reader.CONTAINERD, "[2001:db8::1]", "[2001:db8::1]", ("[2001:db8:_1]_", "[2001:db8::1]", "_default")),
     ],
 )
-def test_each_runtime_looks_for_its_own_directory_names_in_its_own_order(layout, registry, entry, lookups):
+def test_each_runtime_looks_for_its_own_directory_names_in_its_own_order(reader, registry, entry, lookups):
+    layout = next(layout for layout in Layout if reader in possible_readers(layout))
     assert entry_name(layout, registry) == entry
-    assert lookup_names(layout, registry) == lookups
+    assert lookup_names(reader, registry) == lookups
+
+
+def test_the_longest_registry_leaves_room_for_every_affix():
+    registry = "a" * (longest_registry() - 5) + ":5000"
+
+    assert max(map(len, directory_names(registry))) == NAME_LIMIT == 255
+    assert ".registry-trust-replaced." + entry_name(Layout.CONTAINERD, registry) in directory_names(registry)
 
 
 def test_several_ca_certificates_stand_in_one_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from registry_trust.core.desired import Desired, DesiredRegistry
-from registry_trust.core.layout import Layout, Material, content_hash, entry_name
+from registry_trust.core.layout import Layout, Material, Reader, content_hash, entry_name
 from registry_trust.core.plan import (
     ForeignEntry,
     ObservedRoot,
@@ -39,10 +39,10 @@ def own(layout=Layout.DOCKER, **changes):
     return {entry_name(layout, REGISTRY): OwnEntry(REGISTRY, **{**values, **changes})}
 
 
-def plan(desired=WANTED, *, own=None, foreign=None, kept=(), layout=Layout.DOCKER, chain=(), **others):
+def plan(desired=WANTED, *, own=None, foreign=None, kept=(), layout=Layout.DOCKER, chain=(), readers=(), **others):
     roots = {ROOT: ObservedRoot(own or {}, foreign or {}, kept=frozenset(kept))}
     roots |= {{"earlier": EARLIER, "later": LATER}[name]: observed for name, observed in others.items()}
-    return make_plan(Target(ROOT, layout, chain), desired, roots)
+    return make_plan(Target(ROOT, layout, chain, readers=readers), desired, roots)
 
 
 def reasons(made):
@@ -190,8 +190,19 @@ def test_what_containerd_reads_now_under_another_name_is_not_hidden(name):
     assert f"{ROOT}/{name}" in made.rows[0].message
 
 
-def test_docker_knows_no_default_directory():
-    assert len(plan(foreign={"_default": DIRECTORY}).steps) == 1
+@pytest.mark.parametrize("name", ["_default", "r.example_5000_"])
+def test_the_classic_store_of_docker_knows_no_other_name(name):
+    assert len(plan(foreign={name: DIRECTORY}, readers=(Reader.DOCKERD,)).steps) == 1
+
+
+@pytest.mark.parametrize(("name", "reason"), [("_default", Reason.WOULD_SHADOW), ("r.example_5000_", Reason.SHADOWED)])
+@pytest.mark.parametrize("readers", [(Reader.DOCKERD_CONTAINERD,), (Reader.DOCKERD, Reader.DOCKERD_CONTAINERD), ()])
+def test_what_dockers_containerd_store_may_read_is_not_hidden_and_a_doubt_is_said(name, reason, readers):
+    made = plan(foreign={name: DIRECTORY}, readers=readers)
+
+    assert (made.steps, reasons(made)) == ((), [(RowState.FAILED, reason)])
+    assert f"{ROOT}/{name}" in made.rows[0].message
+    assert ("which store it uses is not known here" in made.rows[0].message) is (len(readers) != 1)
 
 
 @pytest.mark.parametrize("foreign", [EMPTY, NOWHERE])

@@ -135,29 +135,17 @@ FIELD = "spec.registries[0]"
             id="row 40: an ideographic full stop",
         ),
         pytest.param(
-            "docker.io",
-            Reason.RESERVED_HOST,
-            (
-                '"docker.io" is Docker Hub, for which dockerd reads no certificate directory; '
-                "name the mirror that you trust instead"
-            ),
-            id="row 42: Docker Hub",
-        ),
-        pytest.param(
             "index.docker.io",
             Reason.RESERVED_HOST,
-            (
-                '"index.docker.io" is Docker Hub, for which dockerd reads no certificate '
-                "directory; name the mirror that you trust instead"
-            ),
+            ('"index.docker.io" is Docker Hub, which image references and runtimes call docker.io; write docker.io'),
             id="row 42: Docker Hub's index",
         ),
         pytest.param(
             "registry-1.docker.io",
             Reason.RESERVED_HOST,
             (
-                '"registry-1.docker.io" is Docker Hub, for which dockerd reads no certificate '
-                "directory; name the mirror that you trust instead"
+                '"registry-1.docker.io" is Docker Hub, which image references and runtimes call docker.io; '
+                "write docker.io"
             ),
             id="row 42: Docker Hub's registry",
         ),

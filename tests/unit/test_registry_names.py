@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from registry_trust.core import registry as registry_names
 from registry_trust.core.errors import InvalidField
+from registry_trust.core.layout import directory_names
 from registry_trust.core.reasons import Reason
 
 FIELD = "spec.registries[0]"
@@ -128,12 +129,6 @@ FIELD = "spec.registries[0]"
             id="row 12: a tab",
         ),
         pytest.param(
-            "Reg.Example",
-            Reason.INVALID_HOST,
-            ('"Reg.Example" has upper case; directory names are compared byte for byte, write "reg.example"'),
-            id="row 13: upper case",
-        ),
-        pytest.param(
             "reg_1.example",
             Reason.INVALID_HOST,
             '"reg_1.example" holds an underscore, which no image reference\'s host can; give the registry a DNS '
@@ -143,13 +138,13 @@ FIELD = "spec.registries[0]"
         pytest.param(
             "-reg.example",
             Reason.INVALID_HOST,
-            ('"-reg.example" has the label "-reg"; a label is a-z, 0-9 and -, without - at its edges'),
+            ('"-reg.example" has the label "-reg"; a label is letters, digits and -, without - at its edges'),
             id="row 15: a hyphen at the start of a label",
         ),
         pytest.param(
             "reg-.example",
             Reason.INVALID_HOST,
-            ('"reg-.example" has the label "reg-"; a label is a-z, 0-9 and -, without - at its edges'),
+            ('"reg-.example" has the label "reg-"; a label is letters, digits and -, without - at its edges'),
             id="row 15: a hyphen at the end of a label",
         ),
         pytest.param(
@@ -188,7 +183,8 @@ FIELD = "spec.registries[0]"
         pytest.param(
             ".".join(["a" * 48] * 5) + ".abcdef:5000",
             Reason.INVALID_HOST,
-            '"{name}" is 257 bytes as a directory name; at most 255 fit; give it a shorter one',
+            '"{name}" has 256 characters, and at most 229 are allowed: the longest directory name made of it would '
+            "have 282 bytes, and no more than 255 fit; give it a shorter one",
             id="row 20: a directory name of 256 bytes",
         ),
         pytest.param(
@@ -282,6 +278,10 @@ def test_row_4_a_password_is_never_repeated():
         pytest.param("localhost:5000", "localhost", "5000", id="row 22: localhost with a port"),
         pytest.param("localhost", "localhost", "", id="row 22: localhost"),
         pytest.param("reg.example", "reg.example", "", id="a host without a port"),
+        pytest.param("Reg.Example:5000", "Reg.Example", "5000", id="row 13: upper case, as references may have it"),
+        pytest.param("[2001:DB8::1]:5000", "[2001:DB8::1]", "5000", id="row 13: an address in upper case"),
+        pytest.param("REGISTRY", "REGISTRY", "", id="row 13: a word in upper case, which is no repository"),
+        pytest.param("docker.io", "docker.io", "", id="row 42: Docker Hub"),
         pytest.param("reg.example:443", "reg.example", "443", id="row 30: port 443, which is another directory"),
         pytest.param("reg.example:65535", "reg.example", "65535", id="row 25: the last port"),
         pytest.param("[2001:db8::1]", "[2001:db8::1]", "", id="row 36: IPv6 without a port"),
@@ -308,11 +308,21 @@ def test_other_hosts_are_no_loopback(name):
     assert not registry_names.is_loopback(registry_names.check(name))
 
 
+def test_the_longest_name_is_accepted_and_one_more_is_not():
+    longest = ".".join(["a" * 44] * 5) + ":5000"
+
+    assert registry_names.check(longest) == longest
+    assert len(longest) == registry_names.MAXIMUM_LENGTH
+    with pytest.raises(InvalidField, match="has 230 characters, and at most 229 are allowed"):
+        registry_names.check(f"a{longest}")
+
+
 ALPHABET = st.text(string.ascii_lowercase + string.digits + ".-:[]_/\\%@ A\n\x00\u00ed\u202e", max_size=40)
 DOMAIN = re.compile(
-    r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[a-f0-9:]+\])(?::[0-9]+)?"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[A-Fa-f0-9:]+\])"
+    r"(?::[0-9]+)?"
 )
-"""`domainAndPort` of the distribution project's references, in lower case."""
+"""`domainAndPort` of the distribution project's references."""
 
 
 @given(st.one_of(ALPHABET, st.text(max_size=40), st.from_regex(DOMAIN, fullmatch=True)))
@@ -326,6 +336,6 @@ def test_any_name_is_one_safe_directory_name_or_refused_in_printable_ascii(name)
         assert checked == name
         assert DOMAIN.fullmatch(name)
         assert not set(name) & set("/\\\0\n ")
-        assert len(name) < 256
+        assert max(len(one) for one in directory_names(name)) < 256
         assert not name.startswith((".", "_"))
     assert all(" " <= character <= "~" for character in message)

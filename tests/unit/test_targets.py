@@ -11,7 +11,7 @@ from registry_trust.agent.runtime.containerd_config import ContainerdConfigurati
 from registry_trust.agent.runtime.facts import CONTAINERS_CHAIN, Choice, Facts, MountedRoot
 from registry_trust.agent.runtime.restarts import InForce
 from registry_trust.agent.runtime.targets import choose
-from registry_trust.core.layout import Layout
+from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
 
 DOCKER, CONTAINERD, CONTAINERS = "/etc/docker/certs.d", "/etc/containerd/certs.d", "/etc/containers/certs.d"
@@ -83,13 +83,13 @@ def test_what_the_runtime_reads_is_written(
 
 def test_the_chain_is_the_whole_list_of_the_reader() -> None:
     split = choose(Facts(roots(*ALL), runtime="containerd://1.7.34", containerd=configuration(LITERAL)))
-    reader = Layout.CONTAINERD
-    assert split.targets == (Target(CONTAINERD, Layout.CONTAINERD, (CONTAINERD, DOCKER), reader=reader),)
+    readers = (Reader.CONTAINERD,)
+    assert split.targets == (Target(CONTAINERD, Layout.CONTAINERD, (CONTAINERD, DOCKER), readers=readers),)
 
     literal = choose(Facts(roots(*ALL), runtime="containerd://2.4.2", containerd=configuration()))
     assert literal.targets == (
         Target(LITERAL, Layout.CONTAINERD, (LITERAL,)),
-        Target(CONTAINERD, Layout.CONTAINERD, (CONTAINERD, DOCKER), standby=True, reader=reader),
+        Target(CONTAINERD, Layout.CONTAINERD, (CONTAINERD, DOCKER), standby=True, readers=readers),
     )
 
     assert choose(Facts(roots(*ALL), runtime="cri-o://1.34.0")).targets[0].chain == CONTAINERS_CHAIN
@@ -98,7 +98,7 @@ def test_the_chain_is_the_whole_list_of_the_reader() -> None:
 def test_a_list_goes_to_the_first_root_that_is_mounted_and_says_what_comes_before() -> None:
     choice = choose(Facts(roots(DOCKER), runtime="containerd://1.7.34", containerd=configuration(LITERAL)))
 
-    assert choice.targets == (Target(DOCKER, Layout.DOCKER, (CONTAINERD, DOCKER), reader=Layout.CONTAINERD),)
+    assert choice.targets == (Target(DOCKER, Layout.DOCKER, (CONTAINERD, DOCKER), readers=(Reader.CONTAINERD,)),)
     assert choice.rows[0].message == f"{CONTAINERD} is not mounted into the agent, and what is there is read first"
 
 
@@ -153,7 +153,7 @@ def test_an_explicit_target_that_the_runtime_reads_as_well_is_looked_at_with_the
         containerd=configuration(DOCKER),
     )
 
-    assert choose(facts).targets == (Target(DOCKER, Layout.DOCKER, (DOCKER,), reader=Layout.CONTAINERD),)
+    assert choose(facts).targets == (Target(DOCKER, Layout.DOCKER, (DOCKER,), readers=(Reader.CONTAINERD,)),)
 
 
 def test_without_discovery_the_explicit_targets_are_all() -> None:

@@ -71,10 +71,10 @@ def of_secret(**reference: str) -> dict[str, Any]:
             id="row 106: another namespace",
         ),
         pytest.param(
-            spec(registries=["harbor.example", "Harbor.example"]),
-            Reason.INVALID_HOST,
-            'spec.registries[1]: "Harbor.example" has upper case; directory names are compared byte for byte, write '
-            '"harbor.example"',
+            spec(registries=["docker.io", "index.docker.io"]),
+            Reason.RESERVED_HOST,
+            'spec.registries[1]: "index.docker.io" is Docker Hub, which image references and runtimes call docker.io; '
+            "write docker.io",
             id="row 118: two spellings of one registry",
         ),
         pytest.param(

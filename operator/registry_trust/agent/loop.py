@@ -157,12 +157,12 @@ class Loop:
         desired = desired_state(received.bundle, node.labels)
         result = self._passes.apply(choice.targets, choice.rows, desired, applied, now)
         self._known = (applied,)
-        rows = with_docker_exceptions(result.rows, result.targets, found)
+        rows = with_docker_exceptions(result.rows, choice.targets, result.targets, found)
         self._health.entries = Counter(row.state.value for row in rows)
         rows += held_removals(received.bundle, node.labels, self._options.namespace, self._options.bundle)
         problem = (heard.bundle_problem,) if heard.bundle_problem else ()
         rolled = (self._rollback_notice,) if self._rollback_notice else ()
-        notices = (*problem, *rolled, *docker_notices(result.targets, found), *result.findings)
+        notices = (*problem, *rolled, *docker_notices(choice.targets, result.targets, found), *result.findings)
         self._report(heard, node, applied, rows, result.targets, notices, received.bundle.fleet_size)
         self._health.serial = applied.serial
         self._health.repairs = self._passes.repairs.total

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from registry_trust.api.fields import APIModel, Count, Message, ReasonWord, Serial, list_type
-from registry_trust.core.layout import Layout
-from registry_trust.core.registry import MAXIMUM_LENGTH
+from registry_trust.core.layout import NAME_LIMIT, Layout
 from registry_trust.core.report import MAXIMUM_ROWS, RowState, TargetState
 
 KIND = "NodeTrust"
@@ -55,7 +54,7 @@ class Target(APIModel):
 class RegistryRow(APIModel):
     """How one registry stands on this node."""
 
-    name: Annotated[str, Field(min_length=1, max_length=MAXIMUM_LENGTH, description="The registry, as host[:port].")]
+    name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT, description="The registry, as host[:port].")]
     trust: Annotated[
         str | None,
         Field(max_length=253, description="Set where the row is about what this one RegistryTrust asks for."),

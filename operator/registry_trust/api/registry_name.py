@@ -9,13 +9,15 @@ from pydantic import AfterValidator, Field
 from registry_trust.api.fields import PRIVATE_KEY_MARK, refuse, rule, rules
 from registry_trust.core import registry as registry_names
 from registry_trust.core.errors import InvalidField
+from registry_trust.core.layout import DOCKER_HUB
 from registry_trust.core.reasons import Reason
 
-_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_LABEL = "[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
 _PORT = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
-_HOST_AND_PORT = rf"^({_LABEL}(\\.{_LABEL})*|\\[[0-9a-f:.]+\\])(:{_PORT})?$"
+_HOST_AND_PORT = rf"^({_LABEL}(\\.{_LABEL})*|\\[[0-9A-Fa-f:.]+\\])(:{_PORT})?$"
 _BARE_WORD = "^[-a-z0-9]+$"
-_HUB = r"^(index\\.|registry-1\\.)?docker\\.io(:[0-9]+)?$"
+_HUBS_OTHER_NAMES = r"^(?i)((index|registry-1)\\.)?docker\\.io(:[0-9]+)?$"
+_NOT_THE_HUBS = f"(self == '{DOCKER_HUB}' || !self.matches('{_HUBS_OTHER_NAMES}'))"
 _OTHERWISE = "is not a registry; write host[:port] exactly as in an image reference, e.g. harbor.corp.example:5000"
 
 # (when, what to say): the first that is true is said.
@@ -25,21 +27,16 @@ _SAYINGS = (
     ("self.contains('@')", "holds credentials (an @); name the host alone, as host[:port]"),
     ("self.contains('/')", "has a path; name the host alone, as host[:port], without anything from the /"),
     ("self.contains('*')", "holds a *; runtimes know no wildcards, name each registry"),
-    ("self != self.lowerAscii()", "has upper case; directory names are compared byte for byte, write it in lower case"),
     (
         f"self.matches('{_BARE_WORD}')",
         "has neither a dot nor a port, so image references read it as a repository; add the port",
     ),
-    (
-        f"self.matches('{_HUB}')",
-        "is Docker Hub, for which dockerd reads no certificate directory; name the mirror that you trust instead",
-    ),
+    (f"!{_NOT_THE_HUBS}", f"is Docker Hub, which image references and runtimes call {DOCKER_HUB}; write {DOCKER_HUB}"),
 )
 
 # One rule, and so one message: with a rule for each, `https://Host/` would get three.
 _RULE = rule(
-    f"self.matches('{_HOST_AND_PORT}') && (self == 'localhost' || !self.matches('{_BARE_WORD}')) "
-    f"&& !self.matches('{_HUB}')",
+    f"self.matches('{_HOST_AND_PORT}') && (self == 'localhost' || !self.matches('{_BARE_WORD}')) && {_NOT_THE_HUBS}",
     _OTHERWISE,
     message_expression="".join(f"{when} ? '{say}' : " for when, say in _SAYINGS) + f"'{_OTHERWISE}'",
 )

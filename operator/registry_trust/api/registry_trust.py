@@ -96,7 +96,7 @@ class RegistryTrustSpec(APIModel):
             max_length=MAXIMUM_REGISTRIES,
             json_schema_extra=list_type("set"),
             description="The registries that the certificates are for: host[:port], byte for byte as in an image "
-            "reference, e.g. harbor.corp.example:5000. No scheme, no path, no wildcard, no upper case. A runtime looks "
+            "reference (case included), e.g. harbor.corp.example:5000. No scheme, path or wildcard. A runtime looks "
             "up host and host:443 separately; name both where images are named both ways.",
         ),
         AfterValidator(_distinct_registries),

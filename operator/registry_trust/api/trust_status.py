@@ -18,7 +18,7 @@ from registry_trust.api.fields import (
     list_type,
 )
 from registry_trust.core.certificate_state import CertificateState
-from registry_trust.core.registry import MAXIMUM_LENGTH
+from registry_trust.core.layout import NAME_LIMIT
 from registry_trust.core.text import listing
 
 MAXIMUM_FAILING_NODES = 10
@@ -52,7 +52,7 @@ class FailingNode(APIModel):
     name: Annotated[str, Field(max_length=253, description="The Node's name.")]
     registry: Annotated[
         str | None,
-        Field(max_length=MAXIMUM_LENGTH, description="The registry that is concerned; absent where it is all of them."),
+        Field(max_length=NAME_LIMIT, description="The registry that is concerned; absent where it is all of them."),
     ] = None
     reason: ReasonWord
     message: Message | None = None

@@ -5,13 +5,18 @@ from __future__ import annotations
 import ipaddress
 
 from registry_trust.certificates.extensions import Extensions
+from registry_trust.core.layout import DOCKER_HUB
 from registry_trust.core.registry import split as split_registry
+
+_HUBS_SERVER = "registry-1.docker.io"
+"""Where every runtime goes for `docker.io`."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def _host(registry: str) -> tuple[str, Address | None]:
-    host, _ = split_registry(registry)
+    """Return the host that a certificate must name, in lower case as DNS compares names, or the address."""
+    host = _HUBS_SERVER if registry == DOCKER_HUB else split_registry(registry)[0].lower()
     try:
         return host, ipaddress.ip_address(host.strip("[]"))
     except ValueError:

@@ -19,6 +19,7 @@ from registry_trust.core.bundle import (
     reference_of,
 )
 from registry_trust.core.errors import InvalidField, UnusableBundle
+from registry_trust.core.layout import NAME_LIMIT
 from registry_trust.core.reasons import Reason
 from registry_trust.core.selection import NodeSelector, Operator, Requirement
 from registry_trust.core.trust import ExistingFilesPolicy
@@ -170,8 +171,9 @@ def _decode_trust(entry: Mapping[str, Any]) -> IndexedTrust:
     if "registries" in entry:
         selector = entry.get("nodeSelector")
         content = TrustContent(
-            # The agent is root: it checks every name again before it becomes a directory.
-            registries=tuple(registry.check(str(name)) for name in entry["registries"]),
+            # The agent is root: it checks every name again before it becomes a directory. Earlier versions admitted
+            # longer names: those stay as they are until their trust goes.
+            registries=tuple(registry.check(str(name), limit=NAME_LIMIT) for name in entry["registries"]),
             ca_certificates=tuple(_decode_reference(text) for text in entry.get("ca", ())),
             client_certificates=tuple(_decode_pair(pair) for pair in entry.get("client", ())),
             selector=None if selector is None else decode_selector(selector),

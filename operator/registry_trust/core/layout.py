@@ -1,4 +1,4 @@
-"""Layouts: which directory and which files make a runtime trust one registry, and in which order it looks for them."""
+"""Layouts: which directory and files make a runtime trust one registry, and by which names each reader looks for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from registry_trust.core import registry as registry_names
+NAME_LIMIT = 255
+"""Bytes of one name in a directory (Linux NAME_MAX)."""
 
 STORE = ".registry-trust"
 """The folder inside each root that holds generations and manifests; no runtime looks into it."""
@@ -18,6 +19,9 @@ REPLACED = ".registry-trust-replaced."
 In the same root, because a rename inside one directory can't be half done by a power loss, and because it needs no
 permission on the directory that is renamed, whoever owns it.
 """
+
+DOCKER_HUB = "docker.io"
+"""Docker Hub, as references name it; its server is registry-1.docker.io."""
 
 PRIVATE_FILE = 0o600
 PUBLIC_FILE = 0o644
@@ -34,6 +38,19 @@ class Layout(StrEnum):
     """CRI-O, Podman, Buildah, Skopeo: the same files, several roots, the first that has the host wins."""
     CONTAINERD = "containerd"
     """containerd, `<host>_<port>_/hosts.toml`."""
+
+
+class Reader(StrEnum):
+    """Who looks for a registry's directory in a root; that says by which names, and not the layout that is written."""
+
+    DOCKERD = "dockerd"
+    """dockerd with its classic image store: the reference's own name."""
+    CONTAINERS = "containers-image"
+    """CRI-O, Podman, Buildah, Skopeo: the reference's own name, in one root after the other."""
+    CONTAINERD = "containerd"
+    """containerd: three names, in one root after the other."""
+    DOCKERD_CONTAINERD = "dockerd-containerd"
+    """dockerd with the containerd image store: containerd's names, in its own root (28 on, moby daemon/hosts.go)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +80,13 @@ class File:
 
 
 def entry_name(layout: Layout, registry: str) -> str:
-    """Return the name of a registry's directory that a runtime of this layout looks for first.
+    """Return the name of the directory that is written for a registry in this layout.
 
     containerd (hosts.go, 1.6 to 2.4) tries `<host>_<port>_` before `<host>:<port>`. An IPv6 address without a port
     keeps its own name: containerd would take its last group for a port, and then falls back to the plain name.
     """
-    host, port = registry_names.split(registry)
-    return f"{host}_{port}_" if layout is Layout.CONTAINERD and port else registry
+    host, colon, port = registry.rpartition(":")
+    return f"{host}_{port}_" if layout is Layout.CONTAINERD and colon and not port.endswith("]") else registry
 
 
 def replaced_name(entry: str) -> str:
@@ -77,19 +94,45 @@ def replaced_name(entry: str) -> str:
     return f"{REPLACED}{entry}"
 
 
-def lookup_names(layout: Layout, registry: str) -> tuple[str, ...]:
-    """Return every directory name that a runtime tries in one root for a registry, in its order.
+def possible_readers(layout: Layout) -> tuple[Reader, ...]:
+    """Return who may read a root that is written in this layout, when nothing more is known of the node."""
+    return {
+        Layout.DOCKER: (Reader.DOCKERD, Reader.DOCKERD_CONTAINERD),
+        Layout.CONTAINERS: (Reader.CONTAINERS,),
+        Layout.CONTAINERD: (Reader.CONTAINERD,),
+    }[layout]
 
-    Docker and containers-image know one name; containerd tries two spellings and then `_default`.
+
+def lookup_names(reader: Reader, registry: str) -> tuple[str, ...]:
+    """Return every directory name that a reader tries in one root for a registry, in its order.
+
+    containerd's loader tries two spellings and then `_default`; the others know one name. dockerd's classic store looks
+    for none at all if the registry is Docker Hub (moby registry/service_v2.go).
     """
-    if layout is not Layout.CONTAINERD:
-        return (registry,)
-    names = [entry_name(layout, registry)]
+    if reader in (Reader.DOCKERD, Reader.CONTAINERS):
+        return () if reader is Reader.DOCKERD and registry == DOCKER_HUB else (registry,)
+    names = [registry]
     if ":" in registry[1:]:
         # containerd replaces the last colon, whatever it separates: `[2001:db8::1]` becomes `[2001:db8:_1]_`.
         head, _, tail = registry.rpartition(":")
         names = [f"{head}_{tail}_", registry]
     return (*names, "_default")
+
+
+def directory_names(registry: str) -> frozenset[str]:
+    """Return every name in a root that stands for a registry: in any layout, for any reader, or for the store."""
+    entries = {entry_name(layout, registry) for layout in Layout}
+    lookups = {name for reader in Reader for name in lookup_names(reader, registry)}
+    return frozenset({*entries, *lookups, *map(replaced_name, entries)})
+
+
+def longest_registry() -> int:
+    """Return how many bytes a registry may have so that each of its names fits into a directory.
+
+    A longer one could be written and never be replaced or removed: the file system refuses the longest name.
+    """
+    registry = "host.example:1"
+    return NAME_LIMIT - max(len(name) - len(registry) for name in directory_names(registry))
 
 
 def render(layout: Layout, registry: str, material: Material, generation: str) -> tuple[File, ...]:

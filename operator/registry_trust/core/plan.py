@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from registry_trust.core.desired import Desired, DesiredRegistry
-from registry_trust.core.layout import Layout, content_hash, entry_name, lookup_names, replaced_name
+from registry_trust.core.layout import (
+    Layout,
+    Reader,
+    content_hash,
+    entry_name,
+    lookup_names,
+    possible_readers,
+    replaced_name,
+)
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 
@@ -16,15 +24,19 @@ class Target:
     """A root of certificate directories on a node, and how it is read.
 
     `path` is the root's path on the host. `chain` lists every root that the same reader looks in, in its order, this
-    one included. `reader` is set where that reader looks by the names of another layout (containerd in dockerd's root).
-    A `standby` root is read by nothing today: it is written for the day the runtime reads it.
+    one included. `readers` are those of which one reads it; empty: every one that the layout is for. A `standby` root
+    is read by nothing today: it is written for the day the runtime reads it.
     """
 
     path: str
     layout: Layout
     chain: tuple[str, ...] = ()
     standby: bool = False
-    reader: Layout | None = None
+    readers: tuple[Reader, ...] = ()
+
+    def possible_readers(self) -> tuple[Reader, ...]:
+        """Return who may read this root, one at least."""
+        return self.readers or possible_readers(self.layout)
 
     def lookup_chain(self) -> tuple[str, ...]:
         """Return the roots that this target's reader looks in, in its order."""
@@ -206,8 +218,8 @@ def _current(
             f"{target.path}/{replaced_name(entry)}, and is put back when this entry goes"
         )
         return RegistryRow(registry, RowState.CURRENT, digest, Reason.EXISTING_FILES_REPLACED, message)
-    hidden = _around(target, registry, entry, roots)[1] if replace else None
-    if hidden is not None:
+    hidden = _around(target, registry, entry, roots).hidden if replace else ""
+    if hidden:
         message = f"{target.path}/{entry} hides {hidden}, which registry-trust did not write and leaves as it is"
         return RegistryRow(registry, RowState.CURRENT, digest, Reason.EXISTING_FILES_REPLACED, message)
     return RegistryRow(registry, RowState.CURRENT, generation=digest)
@@ -232,47 +244,73 @@ def _conflict(
             f"{target.path}/{entry} is {foreign.description} that registry-trust did not write; "
             "it is left alone. Move it away, and the entry is written at once",
         )
-    hiding, hidden = _around(target, registry, entry, roots)
-    if hiding is not None:
+    around = _around(target, registry, entry, roots)
+    if around.hiding:
         return _failed(
             registry,
             Reason.SHADOWED,
-            f"{hiding} is not written by registry-trust and is read in place of {target.path}/{entry}; move it away",
+            f"{around.hiding} is not written by registry-trust and is read instead of {target.path}/{entry}"
+            f"{around.remark}; move it away",
         )
-    if hidden is not None and not replace and not roots[target.path].linked(entry):
+    if around.hidden and not replace and not roots[target.path].linked(entry):
         return _failed(
             registry,
             Reason.WOULD_SHADOW,
-            f"writing {target.path}/{entry} would hide {hidden}, which the runtime reads now and registry-trust did "
-            "not write; nothing was written. Move what it says into the trust, or move it away",
+            f"writing {target.path}/{entry} would hide {around.hidden}, which the runtime reads now and registry-trust "
+            f"did not write{around.remark}; nothing was written. Move what it says into the trust, or move it away",
         )
     return None
 
 
-def _around(
-    target: Target, registry: str, entry: str, roots: Mapping[str, ObservedRoot]
-) -> tuple[str | None, str | None]:
-    """Find the first foreign directory that is read before our entry, and the first that would be read without it."""
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """Somebody else's directories around an entry of ours, by path; empty where there is none.
+
+    `hiding` is the first that is read before our entry, `hidden` the first that would be read without it. `remark` says
+    that this depends on the reader, which is not known.
+    """
+
+    hiding: str = ""
+    hidden: str = ""
+    remark: str = ""
+
+
+def _around(target: Target, registry: str, entry: str, roots: Mapping[str, ObservedRoot]) -> _Around:
+    """Look as each possible reader would; of several, one that has something to say counts."""
+    seen = [_around_for(reader, target, registry, entry, roots) for reader in target.possible_readers()]
+    found = next((each for each in seen if each.hiding), None) or next((each for each in seen if each.hidden), seen[0])
+    return found if len(set(seen)) == 1 else _Around(found.hiding, found.hidden, _IF_CONTAINERD_STORE)
+
+
+_IF_CONTAINERD_STORE = (
+    " (if dockerd uses the containerd image store; which store it uses is not known here: a new installation of Docker "
+    "29 does, an upgraded one does not)"
+)
+
+
+def _around_for(
+    reader: Reader, target: Target, registry: str, entry: str, roots: Mapping[str, ObservedRoot]
+) -> _Around:
     before = True
-    hiding: str | None = None
+    hiding = ""
     for root in target.lookup_chain():
         observed = roots.get(root)
-        for name in lookup_names(target.reader or target.layout, registry):
+        for name in lookup_names(reader, registry):
             if root == target.path and name == entry:
                 before = False
                 continue
             if observed is None:
                 continue
             if observed.linked(name) and not before:
-                return hiding, None
+                return _Around(hiding)
             foreign = observed.foreign.get(name)
             if foreign is None or not foreign.hides:
                 continue
             if before:
                 hiding = hiding or f"{root}/{name}"
             else:
-                return hiding, f"{root}/{name}" if foreign.reads else None
-    return hiding, None
+                return _Around(hiding, f"{root}/{name}" if foreign.reads else "")
+    return _Around(hiding)
 
 
 def _failed(registry: str, reason: Reason, message: str) -> RegistryRow:

@@ -6,14 +6,15 @@ import ipaddress
 import re
 
 from registry_trust.core.errors import InvalidField
+from registry_trust.core.layout import DOCKER_HUB, NAME_LIMIT, directory_names, longest_registry
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
 
-MAXIMUM_LENGTH = 255
-"""Bytes of one directory name (Linux NAME_MAX); the longest name of a registry's directory must fit."""
+MAXIMUM_LENGTH = longest_registry()
+"""Bytes of a registry; with each affix that a layout or the store adds, its directory's name still fits."""
 
-RESERVED_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
-"""Docker Hub: dockerd's classic store never reads a certs.d directory for it (moby service_v2.go)."""
+_HUBS_OTHER_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+"""Docker Hub's hosts in lower case; references name `docker.io` alone, and runtimes look for that directory."""
 
 RESERVED_NAMES = frozenset({"_default", "_backup", ".registry-trust", "lost+found"})
 """Names in a `certs.d` root that mean something else: to containerd, to Spegel, to us, and to ext4."""
@@ -28,7 +29,7 @@ _IMPOSSIBLE = (
 """What no host can hold, as messages call it, and what to do."""
 
 _CONTAINERD_SPELLING = re.compile(r"([^_]+)_([0-9]{1,5})_")
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _PORT_RULE = "has no port between 1 and 65535 after the colon; use ASCII digits only"
 
@@ -48,11 +49,11 @@ def is_loopback(registry: str) -> bool:
     return host in ("localhost", "[::1]") or host.startswith("127.")
 
 
-def check(registry: str, field: str = "") -> str:
-    """Return `registry` unchanged if an image reference can name it, byte for byte.
+def check(registry: str, field: str = "", limit: int = MAXIMUM_LENGTH) -> str:
+    """Return `registry` unchanged if an image reference can name it, byte for byte, in at most `limit` bytes.
 
-    The grammar is `domain-and-port` of the distribution project's references, anchored and lower case, without the
-    underscores that no directory of a runtime can carry safely.
+    The grammar is `domain-and-port` of the distribution project's references, anchored, without the underscores that no
+    directory of a runtime can carry safely. Upper case stays as it is: no runtime folds it.
 
     Raises:
         InvalidField: InvalidHost, InvalidPort or ReservedHost, with what to write instead.
@@ -72,18 +73,19 @@ def check(registry: str, field: str = "") -> str:
         _check_ipv6(registry, host, field)
     else:
         _check_host(registry, host, field, has_port=port is not None)
-    longest = registry + ("_" if port is not None else "")
-    if len(longest) > MAXIMUM_LENGTH:
+    if len(registry) > limit:
+        longest = max(len(name) for name in directory_names(registry))
         raise _bad(
             registry,
             field,
-            f"is {len(longest)} bytes as a directory name; at most {MAXIMUM_LENGTH} fit; give it a shorter one",
+            f"has {len(registry)} characters, and at most {limit} are allowed: the longest directory name made "
+            f"of it would have {longest} bytes, and no more than {NAME_LIMIT} fit; give it a shorter one",
         )
-    if host in RESERVED_HOSTS:
+    if host.lower() in _HUBS_OTHER_NAMES and registry != DOCKER_HUB:
         raise InvalidField(
             Reason.RESERVED_HOST,
-            f"{quote(registry)} is Docker Hub, for which dockerd reads no certificate directory; "
-            "name the mirror that you trust instead",
+            f"{quote(registry)} is Docker Hub, which image references and runtimes call {DOCKER_HUB}; "
+            f"write {DOCKER_HUB}",
             field=field,
         )
     return registry
@@ -118,12 +120,6 @@ def _check_characters(registry: str, field: str) -> None:
         if ord(character) > 0x7E:
             raise _bad(registry, field, _non_ascii(registry, code))
     _check_punctuation(registry, field)
-    if registry != registry.lower() and not registry.startswith("["):
-        raise _bad(
-            registry,
-            field,
-            f"has upper case; directory names are compared byte for byte, write {quote(registry.lower())}",
-        )
 
 
 def _check_punctuation(registry: str, field: str) -> None:
@@ -201,7 +197,7 @@ def _check_ipv6(registry: str, host: str, field: str) -> None:
         raise _bad(registry, field, "has no IPv6 address between the brackets; write [IPv6] or [IPv6]:port") from None
     if address.ipv4_mapped is not None:
         raise _bad(registry, field, "is an IPv4-mapped address; write the IPv4 address itself")
-    if str(address) != inner:
+    if str(address) != inner.lower():
         canonical = registry.replace(inner, str(address))
         raise _bad(registry, field, f"is not the canonical form of the address; write {quote(canonical)}")
 
@@ -218,11 +214,12 @@ def _check_host(registry: str, host: str, field: str, *, has_port: bool) -> None
         if len(label) > 63:
             raise _bad(registry, field, f"has a label of more than 63 characters, which DNS has not; {_AS_IN_DNS}")
         if not _LABEL.fullmatch(label):
-            gist = f"has the label {quote(label)}; a label is a-z, 0-9 and -, without - at its edges"
+            gist = f"has the label {quote(label)}; a label is letters, digits and -, without - at its edges"
             raise _bad(registry, field, gist)
     if len(host) > 253:
         raise _bad(registry, field, f"is longer than 253 characters, as no name in DNS is; {_AS_IN_DNS}")
-    if len(labels) == 1 and not has_port and host != "localhost":
+    # A word with upper case can't be a repository, so references read it as a host (distribution/reference).
+    if len(labels) == 1 and not has_port and host != "localhost" and host == host.lower():
         raise _bad(
             registry, field, "has neither a dot nor a port, so image references read it as a repository; add the port"
         )

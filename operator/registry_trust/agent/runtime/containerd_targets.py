@@ -7,7 +7,7 @@ import posixpath
 from registry_trust.agent.runtime import containerd_config as containerd
 from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration
 from registry_trust.agent.runtime.facts import CONTAINERD_ROOT, Draft, Facts, usual_layout
-from registry_trust.core.layout import Layout
+from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetState
@@ -53,7 +53,7 @@ def _one_of(
 ) -> None:
     for path in parts:
         if facts.mounted(path):
-            target = Target(path, usual_layout(path), parts, reader=Layout.CONTAINERD)
+            target = Target(path, usual_layout(path), parts, readers=(Reader.CONTAINERD,))
             draft.write_if_in_force(target, facts.containerd_in_force, facts.unseen_before(path, parts))
             return
     gist = f"containerd reads {' and '.join(parts)} (config_path, {configuration.path})"
@@ -78,7 +78,7 @@ def _literal(
         say_not_mounted(draft, path, Layout.CONTAINERD, gist, _or_point_it(facts, configuration, version))
     first = next((part for part in parts if facts.mounted(part)), None)
     if first is not None:
-        target = Target(first, usual_layout(first), parts, standby=True, reader=Layout.CONTAINERD)
+        target = Target(first, usual_layout(first), parts, standby=True, readers=(Reader.CONTAINERD,))
         draft.write(target, TargetState.STANDBY, "for the day containerd splits the list in config_path")
 
 

@@ -8,11 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-from registry_trust.agent.runtime.containerd_config import Read
+from registry_trust.agent.runtime.containerd_config import Read, Version
 from registry_trust.core import registry as registry_names
+from registry_trust.core.layout import Layout, Reader, possible_readers
 
 ROOT = "/etc/docker/certs.d"
 """Where dockerd looks; no option moves it (moby daemon/pkg/registry/config.go), rootless mode apart."""
+
+_CLASSIC_DRIVERS = frozenset({"aufs", "btrfs", "devicemapper", "fuse-overlayfs", "overlay", "overlay2", "vfs", "zfs"})
+"""Storage drivers of the classic store; one that is named decides for it (moby daemon/image_store_choice.go)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +26,15 @@ class DockerConfiguration:
     Attributes:
         insecure_registries: hosts with or without port, and networks.
         mirrors: hosts that dockerd asks before Docker Hub.
-        containerd_store: whether images are kept by containerd; None where it is left to dockerd's default.
+        containerd_store: whether images are kept by containerd; None if it is left to dockerd's default.
+        storage_driver: the storage driver that is named; empty without one.
     """
 
     path: str
     insecure_registries: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
     containerd_store: bool | None = None
+    storage_driver: str = ""
 
     def networks(self) -> tuple[str, ...]:
         """Return the networks among the insecure registries."""
@@ -59,7 +65,25 @@ def read_configuration(path: str, read: Read) -> DockerConfiguration:
         insecure_registries=tuple(_without_scheme(name) for name in _names(path, content, "insecure-registries")),
         mirrors=tuple(_without_scheme(name).partition("/")[0] for name in _names(path, content, "registry-mirrors")),
         containerd_store=store if isinstance(store, bool) else None,
+        storage_driver=str(content.get("storage-driver") or ""),
     )
+
+
+def readers(configuration: DockerConfiguration | None, version: Version | None) -> tuple[Reader, ...]:
+    """Return by whose names dockerd of this version looks up a registry; several if its image store is not known.
+
+    Until 27 both stores look for the reference's own name alone (daemon/daemon.go, RegistryHosts). 28 starts with the
+    classic store. 29 does so only if its data directory is of an earlier version, which can't be seen from here.
+    """
+    if version is not None and version < (28,):
+        return (Reader.DOCKERD,)
+    store = configuration.containerd_store if configuration is not None else None
+    if store is None and configuration is not None:
+        classic = configuration.storage_driver in _CLASSIC_DRIVERS or (version is not None and version < (29,))
+        store = False if classic else None
+    if store is None:
+        return possible_readers(Layout.DOCKER)
+    return (Reader.DOCKERD_CONTAINERD,) if store else (Reader.DOCKERD,)
 
 
 def ignored(configuration: DockerConfiguration, registries: Iterable[str]) -> tuple[str, ...]:

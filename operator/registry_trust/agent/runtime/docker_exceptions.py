@@ -9,27 +9,37 @@ from registry_trust.agent.runtime import docker_config
 from registry_trust.agent.runtime.docker_config import DockerConfiguration
 from registry_trust.agent.runtime.runtimes import RuntimeFacts
 from registry_trust.core import registry as registry_names
-from registry_trust.core.layout import Layout
+from registry_trust.core.layout import DOCKER_HUB, Reader
+from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState, TargetRow, TargetState
 from registry_trust.core.text import escape, listing
 
+_IF_CLASSIC = (
+    "if it uses its classic image store, which is not known here (a new installation of Docker 29 does not, an "
+    "upgraded one does)"
+)
+_DOCKERD = frozenset({Reader.DOCKERD, Reader.DOCKERD_CONTAINERD})
+
 
 def with_docker_exceptions(
-    rows: Sequence[RegistryRow], targets: Sequence[TargetRow], found: RuntimeFacts
+    rows: Sequence[RegistryRow], targets: Sequence[Target], target_rows: Sequence[TargetRow], found: RuntimeFacts
 ) -> tuple[RegistryRow, ...]:
     """Say it on the row of a registry where its files are in place and dockerd has another use for them, or none."""
-    docker = found.docker
-    if docker is None or not _is_read(targets):
+    readers = _dockerd_of(targets, target_rows)
+    if not readers:
         return tuple(rows)
+    docker = found.docker or DockerConfiguration("")
     insecure = set(docker_config.ignored(docker, [row.registry for row in rows]))
-    return tuple(_with_exception(row, docker, insecure) if row.state is RowState.CURRENT else row for row in rows)
+    return tuple(
+        _with_exception(row, docker, readers, insecure) if row.state is RowState.CURRENT else row for row in rows
+    )
 
 
-def docker_notices(targets: Sequence[TargetRow], found: RuntimeFacts) -> tuple[str, ...]:
+def docker_notices(targets: Sequence[Target], target_rows: Sequence[TargetRow], found: RuntimeFacts) -> tuple[str, ...]:
     """Return what may be so of dockerd, and can't be known from here."""
     docker = found.docker
-    if docker is None or not _is_read(targets):
+    if docker is None or not _dockerd_of(targets, target_rows):
         return ()
     notices = []
     if docker.networks():
@@ -43,11 +53,16 @@ def docker_notices(targets: Sequence[TargetRow], found: RuntimeFacts) -> tuple[s
     return tuple(notices)
 
 
-def _is_read(targets: Sequence[TargetRow]) -> bool:
-    return any(row.layout == Layout.DOCKER.value and row.state is TargetState.READ for row in targets)
+def _dockerd_of(targets: Sequence[Target], target_rows: Sequence[TargetRow]) -> frozenset[Reader]:
+    """Return as which reader dockerd may read one of the roots; none if it reads none of them."""
+    read = {row.path for row in target_rows if row.state is TargetState.READ}
+    possible = {reader for target in targets if target.path in read for reader in target.possible_readers()}
+    return _DOCKERD & possible
 
 
-def _with_exception(row: RegistryRow, docker: DockerConfiguration, insecure: set[str]) -> RegistryRow:
+def _with_exception(
+    row: RegistryRow, docker: DockerConfiguration, readers: frozenset[Reader], insecure: set[str]
+) -> RegistryRow:
     if row.registry in insecure:
         message = (
             f"{docker.path} lists it under insecure-registries: dockerd verifies nothing of it, and its classic image "
@@ -56,11 +71,18 @@ def _with_exception(row: RegistryRow, docker: DockerConfiguration, insecure: set
         )
     elif registry_names.is_loopback(row.registry):
         message = "dockerd takes every registry on the node itself (localhost, 127.0.0.0/8, [::1]) as insecure"
-    elif row.registry in docker.mirrors and docker.containerd_store is not False:
+    elif row.registry in docker.mirrors and Reader.DOCKERD_CONTAINERD in readers:
         message = (
             f"{docker.path} names it as a mirror of Docker Hub, and with the containerd image store (the default of a "
-            "new dockerd 29) such pulls use the directory of docker.io and not this one; name the mirror in the image, "
-            'or set "features": {"containerd-snapshotter": false}'
+            "new dockerd 29) such pulls use the directory of docker.io and not this one; name docker.io in the trust, "
+            "too, or name the mirror in the image"
+        )
+    elif row.registry == DOCKER_HUB and Reader.DOCKERD in readers:
+        certain = readers == {Reader.DOCKERD}
+        message = (
+            f"dockerd reads no certificate directory for {DOCKER_HUB} "
+            f"{'with its classic image store' if certain else _IF_CLASSIC}; put the CA into the node's system store "
+            "and restart dockerd, or name a mirror"
         )
     else:
         return row

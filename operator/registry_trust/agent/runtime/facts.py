@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from registry_trust.agent.options import ExplicitTarget
 from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
-from registry_trust.core.layout import Layout
+from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetRow, TargetState
@@ -58,6 +58,7 @@ class Facts:
         containerd: its configuration; a text where it can't be read, None where no such file is mounted.
         containerd_in_force: whether containerd has started since its configuration was changed.
         docker_problem: why daemon.json can't be read; empty where it can.
+        docker_readers: by whose names dockerd looks up a registry; several if its image store is not known.
         openshift: this is a node of OpenShift.
     """
 
@@ -69,6 +70,7 @@ class Facts:
     containerd: ContainerdConfiguration | str | None = None
     containerd_in_force: InForce = IN_FORCE
     docker_problem: str = ""
+    docker_readers: tuple[Reader, ...] = ()
     openshift: bool = False
 
     def mounted(self, path: str) -> bool:

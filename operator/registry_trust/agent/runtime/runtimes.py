@@ -77,6 +77,7 @@ class Runtimes:
             containerd=self._containerd,
             containerd_in_force=self._in_force(restarts.CONTAINERD, self._effective(), self._containerd_files),
             docker_problem=self._docker if isinstance(self._docker, str) else "",
+            docker_readers=docker_config.readers(docker, containerd_config.parse_version(runtime)),
             openshift=OPENSHIFT_LABEL in labels,
         )
         return RuntimeFacts(facts, docker, self._in_force(restarts.DOCKERD, self._docker, self._docker_files))

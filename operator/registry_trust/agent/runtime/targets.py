@@ -60,10 +60,11 @@ def _discover(facts: Facts, draft: Draft) -> None:
     scheme, separator, _ = facts.runtime.partition("://")
     version = parse_version(facts.runtime)
     if scheme == "docker" and separator:
-        _first_mounted(facts, draft, "dockerd", (DOCKER_ROOT,), (DOCKER_ROOT,), Layout.DOCKER, facts.docker_problem)
+        dockerd = Target(DOCKER_ROOT, Layout.DOCKER, (DOCKER_ROOT,), readers=facts.docker_readers)
+        _first_mounted(facts, draft, "dockerd", (DOCKER_ROOT,), dockerd, facts.docker_problem)
     elif scheme == "cri-o" and separator:
-        candidates = (CONTAINERS_ROOT, DOCKER_ROOT)
-        _first_mounted(facts, draft, "CRI-O", candidates, CONTAINERS_CHAIN, Layout.CONTAINERS)
+        crio = Target(CONTAINERS_ROOT, Layout.CONTAINERS, CONTAINERS_CHAIN)
+        _first_mounted(facts, draft, "CRI-O", (CONTAINERS_ROOT, DOCKER_ROOT), crio)
     elif scheme == "containerd" and version is not None:
         if isinstance(facts.containerd, ContainerdConfiguration):
             containerd_targets.choose(facts, facts.containerd, version, draft)
@@ -84,20 +85,14 @@ _NOT_MOUNTED = (
 
 
 def _first_mounted(
-    facts: Facts,
-    draft: Draft,
-    reader: str,
-    candidates: Sequence[str],
-    chain: tuple[str, ...],
-    layout: Layout,
-    problem: str = "",
+    facts: Facts, draft: Draft, name: str, candidates: Sequence[str], target: Target, problem: str = ""
 ) -> None:
     path = next((path for path in candidates if facts.mounted(path)), None)
     if path is None:
-        say_not_mounted(draft, candidates[0], layout, f"{reader} reads {candidates[0]}")
+        say_not_mounted(draft, candidates[0], target.layout, f"{name} reads {candidates[0]}")
     else:
-        remark = "; ".join(text for text in (problem, facts.unseen_before(path, chain)) if text)
-        draft.write(Target(path, layout, chain), TargetState.READ, remark)
+        remark = "; ".join(text for text in (problem, facts.unseen_before(path, target.chain)) if text)
+        draft.write(replace(target, path=path), TargetState.READ, remark)
 
 
 def _deduplicate(facts: Facts, draft: Draft) -> Choice:
@@ -130,7 +125,7 @@ def _deduplicate(facts: Facts, draft: Draft) -> Choice:
         elif not known.chain and target.chain and not target.standby:
             # Named explicitly, and read by the runtime as well: then its other roots and its own names count, too.
             chain = tuple(known.path if path == target.path else path for path in target.chain)
-            chosen[key] = replace(known, chain=chain, reader=target.reader)
+            chosen[key] = replace(known, chain=chain, readers=target.readers)
     written = {target.path for target in draft.targets}
     others = [row for row in draft.rows if row.path not in written]
     return Choice(tuple(chosen.values()), (*rows.values(), *others))

@@ -85,13 +85,19 @@ class Directory:
             return os.fstat(self._descriptor)
 
     def look(self, name: str) -> os.stat_result | None:
-        """Return the attributes of what is there (of a link itself); None where nothing is."""
+        """Return the attributes of what is there (of a link itself); None where nothing is.
+
+        A name that is too long for the file system stands for nothing, so an entry can go although its longest affix
+        does not fit.
+        """
         path = self._path(name)
         with failing("look at", path):
             try:
                 return os.lstat(name, dir_fd=self._descriptor)
-            except FileNotFoundError:
-                return None
+            except OSError as error:
+                if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
+                    return None
+                raise
 
     def holds_directory(self, name: str) -> bool:
         """Say whether a real directory (no link to one) has that name."""

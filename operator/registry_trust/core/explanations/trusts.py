@@ -26,7 +26,7 @@ TRUSTS: Mapping[Reason, Explanation] = {
         "A registry is not the `host` or `host:port` that an image reference can name. Runtimes compare the "
         "directory's name with the reference byte for byte, so that a near miss is never read.",
         'spec.registries[0]: "https://harbor.corp.example" has a scheme; remove "https://"',
-        "Copy what stands before the first `/` of an image's name: no scheme, path, wildcard or upper case.",
+        "Copy what is before the first `/` of an image's name, upper case included: no scheme, path or wildcard.",
         REFUSED,
     ),
     Reason.INVALID_PORT: Explanation(
@@ -38,11 +38,11 @@ TRUSTS: Mapping[Reason, Explanation] = {
         (*REFUSED, Place.WARNING),
     ),
     Reason.RESERVED_HOST: Explanation(
-        "The name means something else: Docker Hub, for which dockerd reads no certificate directory, or a name that "
-        "containerd, Spegel or registry-trust use in `certs.d` themselves.",
-        'spec.registries[0]: "docker.io" is Docker Hub, for which dockerd reads no certificate directory; name the '
-        "mirror that you trust instead",
-        "Name the registry or mirror that has the certificate.",
+        "The name means something else: another name of Docker Hub, which references and runtimes call `docker.io`, or "
+        "a name that containerd, Spegel or registry-trust use in `certs.d` themselves.",
+        'spec.registries[0]: "registry-1.docker.io" is Docker Hub, which image references and runtimes call docker.io; '
+        "write docker.io",
+        "Write `docker.io` for Docker Hub; else name the registry as image references do.",
         REFUSED,
     ),
     Reason.DUPLICATE_REGISTRY: Explanation(
@@ -56,12 +56,14 @@ TRUSTS: Mapping[Reason, Explanation] = {
         "verification for `localhost`, 127.0.0.0/8 and `[::1]` by themselves (CRI-O and Podman don't). Or dockerd has "
         "it under `insecure-registries`: then it verifies nothing, and its classic image store reads no certificate "
         "directory (so that no client certificate is sent). Or dockerd names it as a mirror of Docker Hub: with the "
-        "containerd image store it pulls through the mirror with what `docker.io` has, and no trust may name that.",
+        "containerd image store it pulls through the mirror with what `docker.io` has. Or the registry is `docker.io`: "
+        "dockerd's classic image store reads no certificate directory for Docker Hub (every other runtime does).",
         "/etc/docker/daemon.json lists it under insecure-registries: dockerd verifies nothing of it, and its classic "
         "image store reads no certificate directory for it; take it out of the list and restart dockerd, or reload it: "
         "that takes a list which is [], and keeps the old one where there is none",
         "Give the registry a name of its own, or take it out of `insecure-registries`. Pulls that name the mirror "
-        "itself (`docker pull mirror.corp.example/library/alpine`) do use its files.",
+        "itself (`docker pull mirror.corp.example/library/alpine`) do use its files. For `docker.io` with the classic "
+        "store, put the CA into the node's system store.",
         (Place.WARNING, Place.ROW, Place.NOTICE),
     ),
 }
