@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -85,6 +86,16 @@ class Installation:
             environment={"PYTHONPATH": str(REPOSITORY / "operator")},
         )
         return self.operator
+
+    def readiness(self) -> str:
+        """Return what the operator's /readyz says; empty while nothing answers there."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.operator_port}/readyz", timeout=5) as page:
+                return str(page.read(), "utf-8")
+        except urllib.error.HTTPError as error:
+            return str(error.read(), "utf-8")
+        except OSError:
+            return ""
 
     def add_node(self, name: str, labels: Mapping[str, str] | None = None) -> None:
         """Create a Node object without a kubelet."""

@@ -50,6 +50,7 @@ RIGHTS = {
     ],
     ("Role", NAMESPACE, "registry-trust-operator"): [
         "core secrets [registry-trust-bundle]: get,patch",
+        "coordination.k8s.io leases: create",
         "coordination.k8s.io leases [registry-trust-operator]: get,update",
         "apps daemonsets [registry-trust-agent]: get",
         "core pods: list",

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
+from registry_trust.controller.api_server import ApiFailure, ApiServer
+from registry_trust.controller.connection import Connector
+from registry_trust.controller.leadership import Leadership
 from tests.cluster.pki import Authority
 from tests.cluster.waiting import wait_until
 from tests.installation import NAMESPACE, Installation
+from tests.integration.fixed_answers import answering
+from tests.integration.leaders import Interruption, duels
 
 
 def holder(installation: Installation) -> str:
@@ -37,3 +44,57 @@ def test_a_leader_that_is_asked_to_end_gives_the_lease_back(installation: Instal
     installation.operator.stop()
 
     assert holder(installation) == ""
+
+
+@pytest.mark.parametrize("interruption", Interruption, ids=lambda each: each.name)
+def test_no_write_of_a_leader_that_was_cut_off_or_stopped_comes_after_the_next_leaders_first(plane, interruption):
+    assert duels(plane, interruption, [f"{interruption.name.lower()}-{number}" for number in range(3)]) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"<html>maintenance</html>", b'{"kind": "Lease", "meta', b"[1]", b"null", b"{}", b"\xff\xfe", b"[" * 100_000],
+    ids=["html", "cut off", "list", "null", "empty", "not UTF-8", "deep"],
+)
+def test_an_answer_that_is_not_an_object_is_a_failed_request(tmp_path, answer):
+    with answering(tmp_path, answer) as kubeconfig:
+        server = ApiServer(Connector(str(kubeconfig)), longest=5)
+        leadership = Leadership(server, "n", "lease", "me")
+        with pytest.raises(ApiFailure):
+            leadership._take()
+
+
+def test_a_server_that_dribbles_does_not_hold_a_call_beyond_its_deadline(tmp_path):
+    with answering(tmp_path, b"", dribble=True) as kubeconfig, pytest.raises(ApiFailure, match="Timeout"):
+        ApiServer(Connector(str(kubeconfig)), longest=1).get("/api/v1/nodes/x")
+
+
+def test_an_operator_creates_its_lease_also_when_somebody_deletes_it(installation: Installation) -> None:
+    if installation.operator is None or installation.operator.child.poll() is not None:
+        installation.start_operator()
+    wait_until(lambda: holder(installation), "somebody leads", within=40)
+    leading = holder(installation)
+
+    installation.plane.kubectl("delete", "lease", "registry-trust-operator", "-n", NAMESPACE)
+
+    created = ("wait", "--for=create", "lease/registry-trust-operator", "-n", NAMESPACE, "--timeout=30s")
+    installation.plane.kubectl(*created, timeout=40)
+    assert holder(installation) == leading
+    assert installation.operator is not None
+    installation.operator.check()
+
+
+def test_an_operator_that_may_not_have_its_lease_is_not_ready_and_says_once_what_to_do(installation: Installation):
+    assert installation.operator is not None
+    installation.operator.stop()
+    role = ("role", "registry-trust-operator", "-n", NAMESPACE)
+    kept = installation.plane.kubectl.get(*role)
+    installation.plane.kubectl("delete", *role)
+    process = installation.start_operator()
+
+    wait_until(lambda: "Role" in installation.readiness(), "the page names what is missing", within=40)
+    before = process.log.read_text().count("cannot lead")
+    kept["metadata"] = {"name": kept["metadata"]["name"], "namespace": NAMESPACE}
+    installation.plane.kubectl.apply(kept)
+    wait_until(lambda: holder(installation), "it leads when its Role is back", within=40, meanwhile=process.check)
+    assert before == process.log.read_text().count("cannot lead") == 1

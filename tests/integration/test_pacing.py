@@ -10,7 +10,7 @@ import pytest
 from registry_trust.controller import reconcile
 from registry_trust.controller.api_server import ApiServer
 from registry_trust.controller.cluster import Cluster
-from registry_trust.controller.connection import api_client, load
+from registry_trust.controller.connection import Connector
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
 from tests.cluster.control_plane import ControlPlane
@@ -36,7 +36,7 @@ def test_a_trust_is_not_ready_any_more_while_its_new_content_waits_to_be_written
     monkeypatch.setattr(reconcile, "BYTES_PER_SECOND", 1)  # as if the fleet were huge
     monkeypatch.setattr(reconcile, "LONGEST_PAUSE", 600.0)  # longer than this test on any machine
     token = installed.plane.service_account_token(NAMESPACE, "registry-trust-operator")
-    server = ApiServer(api_client(load(str(installed.plane.kubeconfig("operator", token)))))
+    server = ApiServer(Connector(str(installed.plane.kubeconfig("operator", token))))
     operator = Reconciler(server, OperatorSettings(NAMESPACE, NAMESPACE, "test"), Cluster(NAMESPACE))
 
     def look_and_compile() -> float | None:

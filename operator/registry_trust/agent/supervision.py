@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from registry_trust.agent.backoff import Random, full_jitter
-from registry_trust.agent.unexpected import kind_of
+from registry_trust.process.unexpected import kind_of
 
 log = logging.getLogger(__name__)
 

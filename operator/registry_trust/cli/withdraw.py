@@ -20,7 +20,7 @@ AGENT = "registry-trust-agent"
 
 def withdraw_everything(namespace: str, kubeconfig: str, wait_seconds: float) -> int:
     """Mark the bundle as withdrawn and wait; return 0 when no report names a registry any more, else 1."""
-    server = ApiServer(connection.api_client(connection.load(kubeconfig)))
+    server = ApiServer(connection.Connector(kubeconfig))
     secret = BundleSecret(server, namespace, "registry-trust-bundle")
     deadline = time.monotonic() + wait_seconds
     try:

@@ -1,21 +1,26 @@
-"""Requests to the API server by the official client: plain JSON in and out, with a timeout on each."""
+"""Requests to the API server by the official client: JSON objects in and out, each done by a deadline."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 
 from kubernetes import client
 from prometheus_client import Counter
 from urllib3.exceptions import HTTPError
 
-from registry_trust.controller.connection import CONNECT_TIMEOUT, READ_TIMEOUT
+from registry_trust.controller.connection import CONNECT_TIMEOUT, Connector, within
 from registry_trust.core.text import clip, escape
+from registry_trust.process.unexpected import kind_of
 
 PAGE = 500
 """Objects in one page of a LIST."""
+
+LONGEST_CALL = 60.0
+"""Seconds from the first byte of a request to the last one of its answer, at most."""
 
 APPLY = "application/apply-patch+yaml"
 
@@ -38,10 +43,18 @@ class ApiFailure(Exception):
 
 
 class ApiServer:
-    """A thin client. Thread-safe as far as the official client's connection pool is."""
+    """A thin client. Thread-safe as far as the official client's connection pool is.
 
-    def __init__(self, api: client.ApiClient) -> None:
-        self._api = api
+    `before_write` is called before each request that may change something, and may end the process: a leader that
+    was stopped and goes on must not write what it decided before.
+    """
+
+    def __init__(
+        self, connector: Connector, *, longest: float = LONGEST_CALL, before_write: Callable[[], None] = lambda: None
+    ) -> None:
+        self._connector = connector
+        self._longest = longest
+        self._before_write = before_write
 
     def get(self, path: str, *, metadata_only: bool = False) -> dict[str, Any]:
         """GET one object; with `metadata_only` as PartialObjectMetadata.
@@ -61,9 +74,17 @@ class ApiServer:
         items: list[dict[str, Any]] = []
         version = 0
         for page in self._pages(path, query):
-            version = int(page["metadata"]["resourceVersion"])
+            version = _list_version(page)
             items.extend(page.get("items") or ())
         return version, items
+
+    def list_version(self, path: str) -> int:
+        """Return the resourceVersion that a LIST has now, without its objects but for one.
+
+        Raises:
+            ApiFailure: any answer but a list.
+        """
+        return _list_version(self._request("GET", path, {"limit": "1"}))
 
     def apply(self, path: str, body: Mapping[str, Any], manager: str) -> dict[str, Any]:
         """Server-side apply one object or its status; return it as it is then.
@@ -103,7 +124,7 @@ class ApiServer:
             parameters = {**query, "limit": str(PAGE), **({"continue": token} if token else {})}
             page = self._request("GET", path, parameters)
             yield page
-            token = page["metadata"].get("continue") or ""
+            token = (page.get("metadata") or {}).get("continue") or ""
             if not token:
                 return
 
@@ -120,28 +141,49 @@ class ApiServer:
         headers = {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type
-        arguments = self._api.param_serialize(
-            verb,
-            path,
-            query_params=list((query or {}).items()),
-            header_params=headers,
-            body=body,
-            auth_settings=["BearerToken"],
-        )
+        if verb != "GET":
+            self._before_write()
+        status, data = 0, b""
         try:
-            answer = self._api.call_api(*arguments, _request_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
-            data: bytes = answer.read()  # type: ignore[no-untyped-call]  # the client carries no types here
+            api = self._connector.api()
+            arguments = api.param_serialize(
+                verb,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            with within(self._longest):
+                answer = api.call_api(*arguments, _request_timeout=(min(CONNECT_TIMEOUT, self._longest), self._longest))
+                data = answer.read()  # type: ignore[no-untyped-call]  # the client carries no types here
+            status = int(answer.status)
         except client.ApiException as error:
-            _REQUESTS.labels(verb, resource_of(path), str(error.status or 0)).inc()
-            raise ApiFailure(int(error.status or 0), clip(escape(str(error.reason or "")))) from None
+            status = int(error.status or 0)
+            raise ApiFailure(status, clip(escape(str(error.reason or "")))) from None
         except (HTTPError, OSError) as error:
-            _REQUESTS.labels(verb, resource_of(path), "0").inc()
             raise ApiFailure(0, clip(escape(f"{type(error).__name__}: {error}"))) from None
-        _REQUESTS.labels(verb, resource_of(path), str(answer.status)).inc()
-        if not 200 <= answer.status < 300:
-            raise ApiFailure(answer.status, _message(data))
-        result: dict[str, Any] = json.loads(data)
+        except (HTTPException, ValueError) as error:
+            raise ApiFailure(0, kind_of(error)) from None  # Its text may repeat a header, such as the token.
+        finally:
+            _REQUESTS.labels(verb, resource_of(path), str(status)).inc()
+        if not 200 <= status < 300:
+            raise ApiFailure(status, _message(data))
+        try:
+            result = json.loads(data)
+        except (ValueError, RecursionError):
+            result = None
+        if not isinstance(result, dict):
+            # A proxy's page, or an answer that was cut off: nobody knows what became of the request.
+            raise ApiFailure(0, "the answer is not a JSON object")
         return result
+
+
+def _list_version(page: Mapping[str, Any]) -> int:
+    try:
+        return int(page["metadata"]["resourceVersion"])
+    except (KeyError, TypeError, ValueError):
+        raise ApiFailure(0, "the answer is not a list of objects") from None
 
 
 def resource_of(path: str) -> str:

@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from registry_trust.api.parse import check_trust, parse_trust
@@ -54,6 +55,9 @@ class Cluster:
         self.nodes: Collection[Node] = Collection()
         self.reports: Collection[OwnedReport] = Collection()
         self.complete = False
+        self.set_back = 0
+        """How often the server's history was seen to be older than before."""
+        self._looked_at = 0
 
     def sources(self) -> Sources:
         """Return a snapshot of the trust namespace."""
@@ -67,20 +71,46 @@ class Cluster:
             ApiFailure: a LIST failed. Then nothing at all was taken: what is known stays.
         """
         namespace = f"/api/v1/namespaces/{self.trust_namespace}"
-        trusts = server.list(TRUSTS)
-        secrets = server.list(f"{namespace}/secrets", fieldSelector=SECRETS_WITHOUT)
-        config_maps = server.list(f"{namespace}/configmaps")
-        nodes = server.list("/api/v1/nodes")
-        reports = server.list(REPORTS)
-        changes = [
-            self.trusts.swap(trusts[0], _read(trusts[1], read_trust)),
-            self.secrets.swap(secrets[0], _read(secrets[1], read_secret)),
-            self.config_maps.swap(config_maps[0], _read(config_maps[1], read_config_map)),
-            self.nodes.swap(nodes[0], _read(nodes[1], read_node)),
-            self.reports.swap(reports[0], _read(reports[1], read_report)),
+        swaps = [
+            _listed(server, self.trusts, TRUSTS, read_trust),
+            _listed(server, self.secrets, f"{namespace}/secrets", read_secret, fieldSelector=SECRETS_WITHOUT),
+            _listed(server, self.config_maps, f"{namespace}/configmaps", read_config_map),
+            _listed(server, self.nodes, "/api/v1/nodes", read_node),
+            _listed(server, self.reports, REPORTS, read_report),
         ]
+        changes = [swap() for swap in swaps]
         first, self.complete = not self.complete, True
         return first or any(changes)
+
+    def look_back(self, server: ApiServer) -> bool:
+        """Say whether the server's history was set back since the last look or LIST, as by a restored etcd.
+
+        Everything has to be listed then, and watched from there: a watch from a version that the server has not
+        reached yet says nothing, not even that.
+
+        Raises:
+            ApiFailure: the API server did not say.
+        """
+        known = max(self._looked_at, self.trusts.newest)
+        version = self._looked_at = server.list_version(TRUSTS)
+        if version >= known:
+            return False
+        self.set_back += 1
+        self.complete = False
+        return True
+
+
+def _listed(
+    server: ApiServer,
+    collection: Collection[Value],
+    path: str,
+    read: Callable[[Object], Value | None],
+    **query: str,
+) -> Callable[[], bool]:
+    """LIST one kind; return what takes it."""
+    asked_at = collection.newest
+    version, items = server.list(path, **query)
+    return partial(collection.swap, version, _read(items, read), asked_at=asked_at)
 
 
 def key_and_version(body: Object) -> tuple[str, int]:

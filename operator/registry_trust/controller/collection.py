@@ -21,6 +21,8 @@ class Collection(Generic[Value]):
         self._deleted: dict[str, int] = {}
         # kopf's handlers write on its loop's thread while the reconciler reads on another.
         self._lock = threading.Lock()
+        self.newest = 0
+        """Highest resourceVersion of an object or a LIST that was taken."""
 
     def values(self) -> Mapping[str, Value]:
         """Return the objects as they are known now."""
@@ -35,6 +37,7 @@ class Collection(Generic[Value]):
     def put(self, key: str, version: int, value: Value) -> bool:
         """Take an added or modified object; say whether its value is new."""
         with self._lock:
+            self.newest = max(self.newest, version)
             known = self._items.get(key)
             if version <= self._deleted.get(key, -1) or (known is not None and version < known[0]):
                 return False
@@ -44,6 +47,7 @@ class Collection(Generic[Value]):
     def delete(self, key: str, version: int) -> bool:
         """Take a deletion; say whether the object was known."""
         with self._lock:
+            self.newest = max(self.newest, version)
             known = self._items.get(key)
             self._deleted[key] = max(version, self._deleted.get(key, -1))
             if known is None or known[0] > version:
@@ -51,18 +55,25 @@ class Collection(Generic[Value]):
             del self._items[key]
             return True
 
-    def swap(self, version: int, listed: Mapping[str, tuple[int, Value]]) -> bool:
+    def swap(self, version: int, listed: Mapping[str, tuple[int, Value]], *, asked_at: int = 0) -> bool:
         """Take a complete LIST made at `version`; say whether anything changed by it.
 
-        What an event said after the LIST was made stays: a newer version, a newer object, a newer deletion.
+        What an event said after the LIST was made stays: a newer version, a newer object, a newer deletion. Where the
+        LIST is older than what was known when it was asked for (`asked_at`: `newest` at that moment), the history was
+        set back, as a restored etcd does: nothing that was known from the lost one counts.
         """
         with self._lock:
+            if version < asked_at:
+                changed = {k: v for k, (_, v) in listed.items()} != {k: v for k, (_, v) in self._items.items()}
+                self._items, self._deleted, self.newest = dict(listed), {}, version
+                return changed
+            self.newest = max(self.newest, version)
             merged: dict[str, tuple[int, Value]] = {}
             for key, item in listed.items():
                 if self._deleted.get(key, -1) > version:
                     continue
                 known = self._items.get(key)
-                merged[key] = known if known is not None and known[0] > item[0] else item
+                merged[key] = known if known is not None and known[0] > version else item
             merged |= {k: known for k, known in self._items.items() if k not in listed and known[0] > version}
             changed = {key: value for key, (_, value) in merged.items()} != {
                 key: value for key, (_, value) in self._items.items()

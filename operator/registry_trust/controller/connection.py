@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import kopf
 import urllib3
 from kubernetes import client, config
 
 CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 60.0
+
+LONGEST_RETRY_AFTER = 150.0
+"""Seconds of a server's Retry-After that are heeded: one that states a day must not make the operator deaf for it."""
+
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_THREAD = threading.local()
 _KEEPALIVE = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -34,13 +44,65 @@ def lenient(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-@dataclass(frozen=True)
-class LenientConnectionInfo(kopf.ConnectionInfo):
-    """kopf's connection with a TLS context that takes the cluster CAs that Go clients take."""
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Let everything that this thread sends and receives meanwhile end by one deadline.
 
-    def as_ssl_context(self) -> ssl.SSLContext:
-        """Return kopf's own context without the strict flag."""
-        return lenient(super().as_ssl_context())
+    A timeout of a socket begins again with each call of it, so a server that dribbles would hold a request for ever.
+    """
+    _THREAD.deadline = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        del _THREAD.deadline
+
+
+class _BoundedSocket(ssl.SSLSocket):
+    """A socket whose reads and writes end by the deadline of the thread that does them."""
+
+    def recv_into(self, *arguments: Any) -> int:
+        """Receive; what http.client's file object reads with."""
+        self._bound()
+        return super().recv_into(*arguments)
+
+    def send(self, *arguments: Any) -> int:
+        """Send; what `sendall` does its work with."""
+        self._bound()
+        return super().send(*arguments)
+
+    def _bound(self) -> None:
+        deadline: float | None = getattr(_THREAD, "deadline", None)
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the call took too long")
+            self.settimeout(left)
+
+
+class Connector:
+    """Makes clients from a kubeconfig or a pod's account, again once the file with the server's CA has changed."""
+
+    def __init__(self, kubeconfig: str) -> None:
+        self._kubeconfig = kubeconfig
+        self._lock = threading.Lock()
+        self._api: tuple[object, client.ApiClient] = (self.stamp(), api_client(load(kubeconfig)))
+
+    def stamp(self) -> object:
+        """Return what changes with the file: a CA is rotated while an operator runs for months."""
+        file = Path(self._kubeconfig) if self._kubeconfig else _ACCOUNT / "ca.crt"
+        try:
+            found = file.stat()
+        except (OSError, ValueError):
+            return None  # Being replaced; or several kubeconfigs in one variable.
+        return (found.st_ino, found.st_mtime_ns, found.st_size)
+
+    def api(self) -> client.ApiClient:
+        """Return the official client."""
+        stamp = self.stamp()
+        with self._lock:
+            if stamp is not None and stamp != self._api[0]:
+                self._api = (stamp, api_client(load(self._kubeconfig)))
+            return self._api[1]
 
 
 def load(kubeconfig: str) -> Any:
@@ -59,34 +121,67 @@ def load(kubeconfig: str) -> Any:
     return configuration
 
 
-def api_client(configuration: Any) -> client.ApiClient:
-    """Return an official client on that configuration."""
-    api = client.ApiClient(configuration=configuration)
+def _context(configuration: Any) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
     if configuration.cert_file:
         context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    return lenient(context)
+
+
+def api_client(configuration: Any) -> client.ApiClient:
+    """Return an official client on that configuration."""
+    api = client.ApiClient(configuration=configuration)
+    context = _context(configuration)
+    context.sslsocket_class = _BoundedSocket
     api.rest_client.pool_manager = urllib3.PoolManager(
-        ssl_context=lenient(context), retries=False, maxsize=4, socket_options=_KEEPALIVE
+        ssl_context=context, retries=False, maxsize=4, socket_options=_KEEPALIVE
     )
     return api
 
 
-def kopf_connection(configuration: Any) -> LenientConnectionInfo:
-    """Return kopf's connection, read anew at each login, so that a rotated token is seen."""
+def kopf_session(configuration: Any, gap: Callable[[], None]) -> kopf.AiohttpSession:
+    """Return kopf's connection, made again at each login, so that a rotated CA or token is seen.
+
+    `gap` is called when kopf goes on with a watch that had ended, from the version where it ended. A server whose etcd
+    was restored answers that with nothing, for as long as it has not reached the version: only a new LIST helps.
+    """
+    listed: set[str] = set()
+
+    async def bounded(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        path = request.url.path
+        if "watch" not in request.url.query:
+            listed.add(path)
+        elif path in listed:
+            listed.remove(path)
+        else:
+            gap()
+        response = await handler(request)
+        if response.status == 429:
+            response.release()
+            await asyncio.sleep(retry_after(response.headers.get("Retry-After", "")))
+            raise aiohttp.ClientConnectionError("the API server asks to come back later")
+        return response
+
     names = ("authorization", "BearerToken")  # in a cluster, and from a kubeconfig
     header = next((found for name in names if (found := configuration.get_api_key_with_prefix(name))), "")
-    scheme, _, token = header.rpartition(" ")
-    return LenientConnectionInfo(
-        server=configuration.host,
-        ca_path=configuration.ssl_ca_cert,
-        scheme=scheme or None,
-        token=token or None,
-        certificate_path=configuration.cert_file or None,
-        private_key_path=configuration.key_file or None,
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=_context(configuration)),
+        headers={"Authorization": header} if header else {},
+        middlewares=(bounded,),
     )
+    return kopf.AiohttpSession(aiohttp_session=session, server=configuration.host)
+
+
+def retry_after(value: str) -> float:
+    """Return the seconds to wait, at most `LONGEST_RETRY_AFTER`; 1 where the header has no number of them."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        return 1.0
+    return min(seconds, LONGEST_RETRY_AFTER) if seconds >= 0 else 1.0
 
 
 def in_cluster_namespace() -> str:
     """Return the namespace of the pod that this process runs in, or an empty string."""
-    path = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+    path = _ACCOUNT / "namespace"
     return path.read_text().strip() if path.exists() else ""

@@ -72,6 +72,11 @@ class Reconciler:
         self.crd_uid = ""
         self.ready = False
 
+    @property
+    def problem(self) -> str:
+        """Return why the operator is not ready; empty if it is."""
+        return "" if self.ready else "no pass over all trusts has ended yet"
+
     def statuses_pending(self) -> bool:
         """Say whether a status may have to be written."""
         return self._compiled is not None and self._statuses.pending()
@@ -93,6 +98,8 @@ class Reconciler:
             ApiFailure: the API server did not say.
         """
         changed = self._look_at_crd()
+        if self._cluster.look_back(self._server):
+            _log.warning("the API server's history was set back, as by a restored etcd; listing everything again")
         version = self._secret.version()
         if self._stored is None or version != self._stored.version:
             changed = self._reload(version) or changed

@@ -7,17 +7,20 @@ import logging
 import random
 import signal
 import time
+from collections.abc import Callable
+from functools import partial
 
 import kopf
 
 from registry_trust.controller import connection, metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.cluster import Cluster
-from registry_trust.controller.leadership import Leadership
+from registry_trust.controller.leadership import CALL, Leadership
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
 from registry_trust.controller.watching import make_registry, make_settings
 from registry_trust.process import pages
+from registry_trust.process.unexpected import kind_of
 
 _log = logging.getLogger(__name__)
 
@@ -31,13 +34,25 @@ STALLED = 120.0
 """Seconds without a finished pass after which the process is not healthy any more."""
 
 
+AFTER_WATCHES = 15.0
+"""Seconds after the watches' start at which everything is listed once more."""
+
+_DUE = "it was time"
+
+
 class OperatorProcess:
     """Ties the watches, the reconciler's passes and the timers together."""
 
     def __init__(self, settings: OperatorSettings) -> None:
         self._settings = settings
-        self._configuration = connection.load(settings.kubeconfig)
-        self._server = ApiServer(connection.api_client(self._configuration))
+        self._connector = connection.Connector(settings.kubeconfig)
+        self._leadership = Leadership(
+            ApiServer(connection.Connector(settings.kubeconfig), longest=CALL),
+            settings.namespace,
+            settings.lease_name,
+            settings.identity,
+        )
+        self._server = ApiServer(self._connector, before_write=self._leadership.check)
         self._cluster = Cluster(settings.trust_namespace)
         self._reconciler = Reconciler(self._server, settings, self._cluster)
         self._woken = asyncio.Event()
@@ -46,6 +61,7 @@ class OperatorProcess:
         self._compile = True
         self._last_pass = time.monotonic()
         self._leading = False
+        self._next_resync = 0.0
         self._due: float | None = None
         self._seen: float | None = None
         """Monotonic time of the first event since the last compilation."""
@@ -57,21 +73,19 @@ class OperatorProcess:
             self._settings.listen,
             {
                 "/healthz": lambda: pages.healthy(self._healthy(), "no pass of the main loop has ended for too long"),
-                "/readyz": lambda: pages.healthy(self._ready(), "no pass over all trusts has ended yet"),
+                "/readyz": lambda: pages.healthy(not (problem := self._problem()), problem),
                 "/metrics": metrics.page,
             },
         )
-        leadership = Leadership(
-            self._server, self._settings.namespace, self._settings.lease_name, self._settings.identity
-        )
-        if self._settings.leader_election and not await asyncio.to_thread(leadership.acquire, self._stopping.is_set):
+        elect = self._settings.leader_election
+        if elect and not await asyncio.to_thread(self._leadership.acquire, self._stopping.is_set):
             return
         self._leading = True
         try:
             await asyncio.gather(self._watch(), self._reconcile())
         finally:
-            if self._settings.leader_election:
-                await asyncio.to_thread(leadership.release)
+            if elect:
+                await asyncio.to_thread(self._leadership.release)
 
     def _take_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,8 +98,9 @@ class OperatorProcess:
     def _healthy(self) -> bool:
         return not self._leading or time.monotonic() - self._last_pass < STALLED
 
-    def _ready(self) -> bool:
-        return not self._leading or self._reconciler.ready
+    def _problem(self) -> str:
+        """Return why this process is not ready; a standby is, as long as it could lead."""
+        return self._reconciler.problem if self._leading else self._leadership.problem
 
     def _wake(self, kind: str, name: str) -> None:
         if kind in ("Node", "NodeTrust"):
@@ -96,9 +111,10 @@ class OperatorProcess:
         self._woken.set()
 
     async def _watch(self) -> None:
-        """Run kopf; where it ends by itself (a long outage, a CRD that went), LIST anew and run it again."""
+        """Run kopf, and run it again from new LISTs whenever what it knows may not be all."""
         while not self._stopping.is_set():
-            registry = make_registry(self._cluster, self._wake, lambda: connection.kopf_connection(self._login()))
+            gap = asyncio.Event()
+            registry = make_registry(self._cluster, self._wake, partial(self._connect, gap.set))
             stop = asyncio.Event()
             watching = asyncio.create_task(
                 kopf.operator(
@@ -109,38 +125,56 @@ class OperatorProcess:
                     stop_flag=stop,
                 )
             )
-            crd = self._reconciler.crd_uid
-            while not watching.done() and not self._stopping.is_set() and self._reconciler.crd_uid == crd:
-                await asyncio.wait([watching], timeout=1.0)
-                crd = crd or self._reconciler.crd_uid
+            # What was deleted between our last LIST and kopf's is in neither: one more LIST, when kopf has had time.
+            self._next_resync = time.monotonic() + AFTER_WATCHES
+            why = await self._until_stale(watching, gap)
             stop.set()
-            asked = self._reconciler.crd_uid != crd
             result = (await asyncio.gather(watching, return_exceptions=True))[0]
             # kopf takes SIGTERM and SIGINT for itself while it runs: where it ends well and unasked, it got one.
             self._take_signals()
-            if result is None and not asked:
+            if result is None and not why:
                 self._stop()
             if self._stopping.is_set():
                 return
-            _log.warning("watches ended; starting them anew", extra={"error": str(result or "the CRD was made anew")})
-            metrics.WATCH_RESTARTS.inc()
-            self._cluster.complete = False
-            self._compile = True
+            if why != _DUE:
+                problem = why or type(result).__name__
+                _log.warning("watches ended; starting them again", extra={"error": problem})
+                metrics.WATCH_RESTARTS.inc()
+                self._cluster.complete = False
+                self._compile = True
             await asyncio.sleep(random.uniform(1.0, 3.0))  # noqa: S311 - jitter
 
-    def _login(self) -> object:
-        return connection.load(self._settings.kubeconfig)
+    async def _until_stale(self, watching: asyncio.Task[None], gap: asyncio.Event) -> str:
+        """Return why the watches have to start again; empty if they ended by themselves, or the process is to end."""
+        due = time.monotonic() + self._settings.resync * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        crd, set_back, ca = self._reconciler.crd_uid, self._cluster.set_back, self._connector.stamp()
+        while not watching.done() and not self._stopping.is_set():
+            await asyncio.wait([watching], timeout=1.0)
+            crd = crd or self._reconciler.crd_uid
+            reasons = {
+                "a watch was interrupted": gap.is_set(),
+                "the CRD was created again": self._reconciler.crd_uid != crd,
+                "the API server's history was set back": self._cluster.set_back != set_back,
+                "the API server's CA has changed": self._connector.stamp() not in (None, ca),
+                _DUE: time.monotonic() >= due,
+            }
+            if not watching.done() and (why := next((each for each, true in reasons.items() if true), "")):
+                return why
+        return ""
+
+    def _connect(self, gap: Callable[[], None]) -> kopf.AiohttpSession:
+        return connection.kopf_session(connection.load(self._settings.kubeconfig), gap)
 
     async def _reconcile(self) -> None:
         due: float | None = None
-        next_poll = next_resync = next_tick = next_status = 0.0
+        next_poll = next_tick = next_status = 0.0
         failures = 0
         while not self._stopping.is_set():
             now = time.monotonic()
             try:
-                if not self._cluster.complete or now >= next_resync:
+                if not self._cluster.complete or now >= self._next_resync:
+                    self._next_resync = now + self._settings.resync * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
                     self._compile = await asyncio.to_thread(self._reconciler.relist) or self._compile
-                    next_resync = now + self._settings.resync * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
                 if now >= next_poll:
                     self._compile = await asyncio.to_thread(self._reconciler.poll) or self._compile
                     next_poll = now + self._settings.poll
@@ -160,6 +194,11 @@ class OperatorProcess:
                 failures += 1
                 metrics.LOOP_FAILURES.inc()
                 _log.warning("pass not finished", extra={"error": str(error)})
+            except Exception as error:  # noqa: BLE001 - no object and no answer may end the loop
+                failures += 1
+                metrics.LOOP_FAILURES.inc()
+                # Never an exception's text, nor its traceback: it may hold what is secret.
+                _log.error("pass failed", extra={"error": kind_of(error)})
             self._last_pass = time.monotonic()
             metrics.LOOP_SECONDS.set_to_current_time()
             await self._wait(due, next_poll, next_status, failures)

@@ -40,11 +40,13 @@ def make_settings() -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 0.1
     # kopf's own backoffs are fixed: after an outage every operator would come back in the same second.
     steps = [1, 1, 2, 3, 5, 8, 13, 21, *([30] * 20)]
+    settings.networking.request_timeout = 60
+    settings.networking.connect_timeout = 10
     settings.networking.error_backoffs = [step * random.uniform(0.7, 1.3) for step in steps]  # noqa: S311 - jitter
     return settings
 
 
-def make_registry(cluster: Cluster, wake: Wake, connection: Callable[[], kopf.ConnectionInfo]) -> kopf.OperatorRegistry:
+def make_registry(cluster: Cluster, wake: Wake, connection: Callable[[], kopf.AiohttpSession]) -> kopf.OperatorRegistry:
     """Return kopf's registry with one event handler for each watched kind.
 
     Only `on.event` handlers: a state-changing handler would copy a Secret's data into an annotation, and any other
@@ -53,7 +55,7 @@ def make_registry(cluster: Cluster, wake: Wake, connection: Callable[[], kopf.Co
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
-    def login(**_: Any) -> kopf.ConnectionInfo:
+    async def login(**_: Any) -> kopf.AiohttpSession:  # a coroutine: the session belongs to kopf's loop
         return connection()
 
     def watch(resource: tuple[str, ...], kind: str, collection: Collection[Any], read: Callable[[Any], Any]) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from registry_trust.agent import regular_file
 from registry_trust.agent.delivery.connection import Connection, Deadline
-from registry_trust.agent.unexpected import kind_of
 from registry_trust.core.text import escape
+from registry_trust.process.unexpected import kind_of
 
 CALL = 20.0
 """Seconds for a whole call from the first packet to the last, and for the first lines of a stream's answer."""

@@ -14,10 +14,10 @@ from registry_trust.agent.backoff import full_jitter
 from registry_trust.agent.delivery.api_client import APIServer, RequestFailed
 from registry_trust.agent.delivery.inbox import Inbox, NodeSeen, ReceivedBundle
 from registry_trust.agent.delivery.watch import ABSENT, Subject
-from registry_trust.agent.unexpected import kind_of
 from registry_trust.core import bundle_format
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.reasons import Reason
+from registry_trust.process.unexpected import kind_of
 
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 """The API server then sends a Node without its status, which changes often and is large."""

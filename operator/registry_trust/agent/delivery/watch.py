@@ -13,8 +13,8 @@ from typing import Any
 
 from registry_trust.agent.backoff import Random, after_refusal, full_jitter
 from registry_trust.agent.delivery.api_client import APIServer, RequestFailed, Stream, retry_after
-from registry_trust.agent.unexpected import kind_of
 from registry_trust.core.text import escape
+from registry_trust.process.unexpected import kind_of
 
 SILENCE = 150.0
 """Seconds for the next event, whole: the server sends a bookmark about every 60."""
