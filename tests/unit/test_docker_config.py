@@ -10,7 +10,7 @@ import pytest
 from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
 from registry_trust.agent.runtime.containerd_config import Version
 from registry_trust.agent.runtime.docker_config import ignored, read_configuration, readers
-from registry_trust.agent.runtime.docker_exceptions import docker_notices, with_docker_exceptions
+from registry_trust.agent.runtime.exceptions import notices, readers_of, with_exceptions
 from registry_trust.agent.runtime.facts import Facts
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
 from registry_trust.agent.runtime.runtimes import RuntimeFacts
@@ -69,6 +69,7 @@ CURRENT = RegistryRow(REGISTRY, RowState.CURRENT)
 DOCKER = "/etc/docker/certs.d"
 READ = TargetRow(DOCKER, "docker", TargetState.READ)
 NEW, OLDER, OLD = (29, 7, 2), (28, 5, 2), (27, 5, 1)
+EITHER = frozenset({Reader.DOCKERD, Reader.DOCKERD_CONTAINERD})
 CLASSIC, OF_CONTAINERD = (Reader.DOCKERD,), (Reader.DOCKERD_CONTAINERD,)
 
 
@@ -119,7 +120,7 @@ def test_docker_hub_is_nothing_that_the_classic_store_looks_for(
 ) -> None:
     hub = RegistryRow("docker.io", RowState.CURRENT)
 
-    (row,) = with_docker_exceptions([hub], dockerd(content, version), [READ], RuntimeFacts(Facts(())))
+    (row,) = with_exceptions([hub], readers_of(dockerd(content, version), [READ]), RuntimeFacts(Facts(())))
 
     assert row.reason == ("RuntimeIgnoresTLS" if words else "")
     assert words in row.message
@@ -140,7 +141,7 @@ def test_docker_hub_is_nothing_that_the_classic_store_looks_for(
     ],
 )
 def test_a_current_row_says_where_dockerd_has_no_use_for_the_files(content: dict[str, object], words: str) -> None:
-    (row,) = with_docker_exceptions([CURRENT], dockerd(content), [READ], found(content))
+    (row,) = with_exceptions([CURRENT], readers_of(dockerd(content), [READ]), found(content))
 
     assert row.state is RowState.CURRENT
     assert row.reason == ("RuntimeIgnoresTLS" if words else "")
@@ -150,7 +151,7 @@ def test_a_current_row_says_where_dockerd_has_no_use_for_the_files(content: dict
 def test_a_registry_on_the_node_itself_is_insecure_to_dockerd_by_default() -> None:
     local = RegistryRow("localhost:5000", RowState.CURRENT)
 
-    assert [row.reason for row in with_docker_exceptions([CURRENT, local], dockerd({}), [READ], found({}))] == [
+    assert [row.reason for row in with_exceptions([CURRENT, local], EITHER, found({}))] == [
         "",
         "RuntimeIgnoresTLS",
     ]
@@ -165,16 +166,16 @@ def test_a_node_whose_dockerd_is_not_served_says_nothing_of_it() -> None:
     ]
     rows = [TargetRow(each.path, each.layout, TargetState.READ) for each in others[:2]]
 
-    assert with_docker_exceptions([CURRENT], others[:2], rows, facts) == (CURRENT,)
-    assert docker_notices(others[:2], rows, facts) == ()
-    assert docker_notices(others[2:], [TargetRow(DOCKER, "docker", TargetState.STANDBY)], facts) == ()
+    assert with_exceptions([CURRENT], readers_of(others[:2], rows), facts) == (CURRENT,)
+    assert notices([], readers_of(others[:2], rows), facts) == ()
+    assert readers_of(others[2:], [TargetRow(DOCKER, "docker", TargetState.STANDBY)]) == frozenset()
 
 
 def test_an_insecure_network_is_a_notice_because_no_name_is_looked_up() -> None:
-    (notice,) = docker_notices(dockerd({}), [READ], found({"insecure-registries": ["10.0.0.0/8", REGISTRY]}))
+    (notice,) = notices([], EITHER, found({"insecure-registries": ["10.0.0.0/8", REGISTRY]}))
 
     assert notice.startswith(f"RuntimeIgnoresTLS: {PATH} lists 10.0.0.0/8 under insecure-registries")
 
 
 def test_a_change_that_dockerd_may_not_have_taken_is_a_notice() -> None:
-    assert docker_notices(dockerd({}), [READ], found({}, InForce(remark="changed"))) == ("changed",)
+    assert notices([], EITHER, found({}, InForce(remark="changed"))) == ("changed",)

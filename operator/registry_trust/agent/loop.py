@@ -17,7 +17,7 @@ from registry_trust.agent.health import Health
 from registry_trust.agent.options import Options
 from registry_trust.agent.passes import Passes
 from registry_trust.agent.rollback import PATIENCE, Applied
-from registry_trust.agent.runtime.docker_exceptions import docker_notices, with_docker_exceptions
+from registry_trust.agent.runtime import exceptions
 from registry_trust.agent.runtime.facts import Choice
 from registry_trust.agent.runtime.runtimes import RuntimeFacts, Runtimes
 from registry_trust.agent.runtime.targets import choose
@@ -157,12 +157,13 @@ class Loop:
         desired = desired_state(received.bundle, node.labels)
         result = self._passes.apply(choice.targets, choice.rows, desired, applied, now)
         self._known = (applied,)
-        rows = with_docker_exceptions(result.rows, choice.targets, result.targets, found)
+        readers = exceptions.readers_of(choice.targets, result.targets)
+        rows = exceptions.with_exceptions(result.rows, readers, found)
         self._health.entries = Counter(row.state.value for row in rows)
         rows += held_removals(received.bundle, node.labels, self._options.namespace, self._options.bundle)
         problem = (heard.bundle_problem,) if heard.bundle_problem else ()
         rolled = (self._rollback_notice,) if self._rollback_notice else ()
-        notices = (*problem, *rolled, *docker_notices(choice.targets, result.targets, found), *result.findings)
+        notices = (*problem, *rolled, *exceptions.notices(rows, readers, found), *result.findings)
         self._report(heard, node, applied, rows, result.targets, notices, received.bundle.fleet_size)
         self._health.serial = applied.serial
         self._health.repairs = self._passes.repairs.total

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from registry_trust.agent.runtime import docker_config
 from registry_trust.agent.runtime.docker_config import DockerConfiguration
-from registry_trust.agent.runtime.runtimes import RuntimeFacts
+from registry_trust.agent.runtime.restarts import InForce
 from registry_trust.core import registry as registry_names
 from registry_trust.core.layout import DOCKER_HUB, Reader
-from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
-from registry_trust.core.report import RegistryRow, RowState, TargetRow, TargetState
+from registry_trust.core.report import RegistryRow, RowState
 from registry_trust.core.text import escape, listing
 
 _IF_CLASSIC = (
@@ -22,42 +21,34 @@ _IF_CLASSIC = (
 _DOCKERD = frozenset({Reader.DOCKERD, Reader.DOCKERD_CONTAINERD})
 
 
-def with_docker_exceptions(
-    rows: Sequence[RegistryRow], targets: Sequence[Target], target_rows: Sequence[TargetRow], found: RuntimeFacts
+def with_exceptions(
+    rows: Sequence[RegistryRow], readers: frozenset[Reader], docker: DockerConfiguration | None
 ) -> tuple[RegistryRow, ...]:
-    """Say it on the row of a registry where its files are in place and dockerd has another use for them, or none."""
-    readers = _dockerd_of(targets, target_rows)
+    """Say it on the row of a registry whose files are in place, if dockerd has another use for them, or none."""
+    readers = _DOCKERD & readers
     if not readers:
         return tuple(rows)
-    docker = found.docker or DockerConfiguration("")
+    docker = docker or DockerConfiguration("")
     insecure = set(docker_config.ignored(docker, [row.registry for row in rows]))
     return tuple(
         _with_exception(row, docker, readers, insecure) if row.state is RowState.CURRENT else row for row in rows
     )
 
 
-def docker_notices(targets: Sequence[Target], target_rows: Sequence[TargetRow], found: RuntimeFacts) -> tuple[str, ...]:
+def notices(readers: frozenset[Reader], docker: DockerConfiguration | None, in_force: InForce) -> tuple[str, ...]:
     """Return what may be so of dockerd, and can't be known from here."""
-    docker = found.docker
-    if docker is None or not _dockerd_of(targets, target_rows):
+    if docker is None or not _DOCKERD & readers:
         return ()
-    notices = []
+    found = []
     if docker.networks():
         networks = listing([escape(network, 64) for network in docker.networks()])
-        notices.append(
+        found.append(
             f"{Reason.RUNTIME_IGNORES_TLS}: {docker.path} lists {networks} under insecure-registries; dockerd takes "
             "every registry as insecure whose name leads to an address in there, and no name is looked up here"
         )
-    if found.docker_in_force.remark:
-        notices.append(found.docker_in_force.remark)
-    return tuple(notices)
-
-
-def _dockerd_of(targets: Sequence[Target], target_rows: Sequence[TargetRow]) -> frozenset[Reader]:
-    """Return as which reader dockerd may read one of the roots; none if it reads none of them."""
-    read = {row.path for row in target_rows if row.state is TargetState.READ}
-    possible = {reader for target in targets if target.path in read for reader in target.possible_readers()}
-    return _DOCKERD & possible
+    if in_force.remark:
+        found.append(in_force.remark)
+    return tuple(found)
 
 
 def _with_exception(

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry_trust.agent.options import Mount, Options
-from registry_trust.agent.runtime import containerd_config, docker_config, restarts
+from registry_trust.agent.runtime import containerd_config, docker_config, registries_conf, restarts
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, Signature, UnreadableConfiguration
 from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration
 from registry_trust.agent.runtime.docker_config import DockerConfiguration
 from registry_trust.agent.runtime.facts import OPENSHIFT_LABEL, Facts, MountedRoot
+from registry_trust.agent.runtime.registries_conf import RegistriesConf
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce, Known, Reader, Seen
 from registry_trust.agent.runtime.unit_starts import started
 from registry_trust.core.text import escape
@@ -29,11 +30,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RuntimeFacts:
-    """What was found out about this node: for the choice of targets, and dockerd's own exceptions."""
+    """What was found out about this node: for the choice of targets, and the runtimes' own exceptions.
+
+    `registries_conf` is a text if it can't be read.
+    """
 
     facts: Facts
     docker: DockerConfiguration | None = None
     docker_in_force: InForce = IN_FORCE
+    registries_conf: RegistriesConf | str | None = None
 
 
 class Runtimes:
@@ -49,10 +54,12 @@ class Runtimes:
         self._changed = runtime_may_have_changed
         self._clock = clock
         self._containerd_files = self._docker_files = ConfigurationFiles(options.configurations)
+        self._containers_files = ConfigurationFiles(options.configurations)
         self._signature: Signature | None = None
         self._runtime = ""
         self._containerd: ContainerdConfiguration | str | None = None
         self._docker: DockerConfiguration | str | None = None
+        self._registries_conf: RegistriesConf | str | None = None
         self._known: dict[str, Known] = {}
 
     def facts(self, runtime: str, labels: Mapping[str, str], written: frozenset[str]) -> RuntimeFacts:
@@ -80,7 +87,8 @@ class Runtimes:
             docker_readers=docker_config.readers(docker, containerd_config.parse_version(runtime)),
             openshift=OPENSHIFT_LABEL in labels,
         )
-        return RuntimeFacts(facts, docker, self._in_force(restarts.DOCKERD, self._docker, self._docker_files))
+        in_force = self._in_force(restarts.DOCKERD, self._docker, self._docker_files)
+        return RuntimeFacts(facts, docker, in_force, self._registries_conf)
 
     def _in_force(self, reader: Reader, settings: object, files: ConfigurationFiles) -> InForce:
         if settings is None:
@@ -120,13 +128,18 @@ class Runtimes:
 
     def _signed(self) -> Signature:
         try:
-            return self._containerd_files.signature() + self._docker_files.signature()
+            return tuple(
+                part
+                for files in (self._containerd_files, self._docker_files, self._containers_files)
+                for part in files.signature()
+            )
         except UnreadableConfiguration:
             return ()
 
     def _read(self, runtime: str) -> None:
         self._containerd_files = ConfigurationFiles(self._options.configurations)
         self._docker_files = ConfigurationFiles(self._options.configurations)
+        self._containers_files = ConfigurationFiles(self._options.configurations)
         self._runtime = runtime
         self._containerd = self._docker = None
         version = containerd_config.parse_version(runtime)
@@ -142,7 +155,18 @@ class Runtimes:
                 self._docker = docker_config.read_configuration(f"{DOCKER_FOLDER}/daemon.json", self._docker_files.read)
         except UnreadableConfiguration as error:
             self._docker = escape(str(error), 700)
+        self._registries_conf = self._read_registries_conf()
         self._signature = self._signed()
+
+    def _read_registries_conf(self) -> RegistriesConf | str:
+        mounts = [mount.host for mount in self._options.configurations]
+        files = self._containers_files
+        try:
+            return registries_conf.read_configuration(
+                lambda folder: any(f"{folder}/".startswith(f"{mount}/") for mount in mounts), files.read, files.glob
+            )
+        except UnreadableConfiguration as error:
+            return escape(str(error), 700)
 
     def _containerd_file(self, runtime: str) -> str:
         """Return the path of the main file; empty where no folder that could hold it is mounted.

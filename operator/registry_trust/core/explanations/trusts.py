@@ -57,7 +57,9 @@ TRUSTS: Mapping[Reason, Explanation] = {
         "it under `insecure-registries`: then it verifies nothing, and its classic image store reads no certificate "
         "directory (so that no client certificate is sent). Or dockerd names it as a mirror of Docker Hub: with the "
         "containerd image store it pulls through the mirror with what `docker.io` has. Or the registry is `docker.io`: "
-        "dockerd's classic image store reads no certificate directory for Docker Hub (every other runtime does).",
+        "dockerd's classic image store reads no certificate directory for Docker Hub (every other runtime does). Or "
+        "`registries.conf` (CRI-O, Podman) has `insecure = true` for it, or sends its pulls to another host or mirror, "
+        "whose directory is used then.",
         "/etc/docker/daemon.json lists it under insecure-registries: dockerd verifies nothing of it, and its classic "
         "image store reads no certificate directory for it; take it out of the list and restart dockerd, or reload it: "
         "that takes a list which is [], and keeps the old one where there is none",

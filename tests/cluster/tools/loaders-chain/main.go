@@ -1,5 +1,6 @@
 // Command loaders-chain fetches an image's manifest with the docker transport of current containers/image, as CRI-O,
 // Podman and Skopeo do, with all the roots of certificate directories that it looks in, below a folder of one's choice.
+// With `find` it says what registries.conf below such a folder has for a registry, as JSON lines.
 package main
 
 import (
@@ -14,8 +15,15 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "find" {
+		if err := find(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+		return
+	}
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: loaders-chain FOLDER HOST/REPOSITORY:TAG")
+		fmt.Fprintln(os.Stderr, "usage: loaders-chain FOLDER HOST/REPOSITORY:TAG | loaders-chain find")
 		os.Exit(2)
 	}
 	found, err := fetch(os.Args[1], os.Args[2])
