@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from registry_trust.core.layout import Layout, Reader, possible_readers
+from registry_trust.core.mirrors import mirror_notices
 from registry_trust.core.plan import Target, make_plan
 from registry_trust.core.report import RegistryRow
 from tests.cluster import loaders
@@ -173,3 +174,24 @@ def test_the_classic_store_of_dockerd_looks_for_no_directory_of_docker_hub(tmp_p
     with Loaders(program="loaders-moby") as dockerd:
         assert dockerd.read(loaders.Layout.DOCKER, root.path, "docker.io").ca_subjects == ()
         assert dockerd.read(loaders.Layout.DOCKER, root.path, REGISTRY).ca_subjects == (OUR,)
+
+
+def test_the_line_that_is_said_to_be_added_to_a_mirror_makes_its_loader_read_our_ca(
+    program: Loaders, tmp_path: Path
+) -> None:
+    root = Root(tmp_path / "root", Layout.CONTAINERD)
+    root.bring_well(wanted(OURS.pem))
+    place = f'[host."https://{REGISTRY}"]'
+    mirror = root.path / "docker.io" / "hosts.toml"
+    mirror.parent.mkdir()
+    mirror.write_text(f"{place}\n")
+    target = Target(str(root.path), Layout.CONTAINERD)
+
+    assert program.read(loaders.Layout.CONTAINERD, root.path, "docker.io").ca_subjects == ()
+    (notice,) = mirror_notices(target, wanted(OURS.pem), {str(root.path): root.observe()})
+    head, _, line = notice.rpartition(": ")
+    assert head.endswith(f"add this line to {place}")
+    mirror.write_text(f"{place}\n{line}\n")
+
+    assert program.read(loaders.Layout.CONTAINERD, root.path, "docker.io").ca_subjects == (OUR,)
+    assert list(mirror_notices(target, wanted(OURS.pem), {str(root.path): root.observe()})) == []

@@ -15,6 +15,7 @@ from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import replaced_name
+from registry_trust.core.mirrors import mirror_notices
 from registry_trust.core.plan import ObservedRoot, Plan, Remove, Step, Switch, Target, make_plan, merge_rows
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState, TargetRow, TargetState
@@ -142,6 +143,7 @@ class Passes:
                     wait = store.collect_garbage(immediately=desired.withdrawn)
                     waits += [] if wait is None else [max(wait, _SHORTEST)]
                     findings += [str(finding) for finding in store.findings()]
+                    findings += mirror_notices(target, desired, {**opened.neighbours, **opened.observed})
                     failure = self._remember(target.path, applied, now, withdrawn=desired.withdrawn)
                 except StoreFailure as error:
                     failure = error

@@ -60,16 +60,25 @@ class OwnEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class UnverifiedHost:
+    """A registry that a `hosts.toml` leads to and has no `ca` for; `place` is its table, empty for the file's root."""
+
+    registry: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class ForeignEntry:
     """Something in a root that this installation did not write.
 
     `reads` says whether a runtime would find anything in it, `hides` whether it keeps a runtime from looking further
-    (an empty directory does, a link that leads nowhere doesn't).
+    (an empty directory does, a link that leads nowhere doesn't). `unverified` is what its `hosts.toml` leads to.
     """
 
     description: str
     reads: bool = True
     hides: bool = True
+    unverified: tuple[UnverifiedHost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,14 @@ from registry_trust.agent.store.ownership import read_any_ownership
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.findings import Finding
 from registry_trust.core.layout import PRIVATE_DIRECTORY, PUBLIC_DIRECTORY, REPLACED, STORE, replaced_name
+from registry_trust.core.mirrors import unverified_hosts
 from registry_trust.core.plan import ForeignEntry, ObservedRoot, OwnEntry
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import escape, listing, quote
+
+HOSTS_FILE = "hosts.toml"
+_HOSTS_LIMIT = 1 << 16
+"""Bytes of somebody else's `hosts.toml` that are looked at."""
 
 _MOST_NAMES = 1000
 """Names of somebody else's directory that are looked at."""
@@ -168,11 +173,16 @@ def _describe_directory(root: Directory, name: str) -> ForeignEntry:
         with root.open(name) as directory, failing("list", directory.path), os.scandir(directory.fileno()) as entries:
             names = sorted(entry.name for entry in islice(entries, _MOST_NAMES))
             reads = any(_is_read(directory, file) for file in names)
+            hosts = directory.regular_file(HOSTS_FILE, _HOSTS_LIMIT) if HOSTS_FILE in names else None
     except StoreFailure as error:
         return ForeignEntry(f"a directory that can't be listed ({_code(error)})")
     if not names:
         return ForeignEntry("an empty directory", reads=False)
-    return ForeignEntry(f"a directory (with {listing([escape(file) for file in names])})", reads=reads)
+    return ForeignEntry(
+        f"a directory (with {listing([escape(file) for file in names])})",
+        reads=reads,
+        unverified=unverified_hosts(hosts[1]) if hosts is not None else (),
+    )
 
 
 def _code(error: StoreFailure) -> str:
@@ -183,7 +193,7 @@ def _code(error: StoreFailure) -> str:
 def _is_read(directory: Directory, name: str) -> bool:
     if name.endswith((".crt", ".cert", ".key")):
         return True
-    if name != "hosts.toml":
+    if name != HOSTS_FILE:
         return False
     status = directory.look(name)
     # containerd goes on to the other files where hosts.toml has no byte (hosts.go, loadHostDir).

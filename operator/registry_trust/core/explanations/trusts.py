@@ -59,13 +59,14 @@ TRUSTS: Mapping[Reason, Explanation] = {
         "containerd image store it pulls through the mirror with what `docker.io` has. Or the registry is `docker.io`: "
         "dockerd's classic image store reads no certificate directory for Docker Hub (every other runtime does). Or "
         "`registries.conf` (CRI-O, Podman) has `insecure = true` for it, or sends its pulls to another host or mirror, "
-        "whose directory is used then.",
+        "whose directory is used then. Or a `hosts.toml` that registry-trust did not write leads to it without its CA: "
+        "containerd uses no other file for a mirror.",
         "/etc/docker/daemon.json lists it under insecure-registries: dockerd verifies nothing of it, and its classic "
         "image store reads no certificate directory for it; take it out of the list and restart dockerd, or reload it: "
         "that takes a list which is [], and keeps the old one where there is none",
         "Give the registry a name of its own, or take it out of `insecure-registries`. Pulls that name the mirror "
         "itself (`docker pull mirror.corp.example/library/alpine`) do use its files. For `docker.io` with the classic "
-        "store, put the CA into the node's system store.",
+        "store, put the CA into the node's system store. To somebody else's `hosts.toml`, add the line of the message.",
         (Place.WARNING, Place.ROW, Place.NOTICE),
     ),
 }
