@@ -143,9 +143,9 @@ def files_of(*cas: bytes, pairs: tuple[ClientPair, ...] = ()) -> dict[str, bytes
 
 
 def fingerprint(path: Path) -> dict[str, tuple]:
-    """Return kind, mode, owner, time and content of everything below a path, without following a link."""
+    """Return kind, mode, owner, time and content of everything below a path, but of locks; follows no link."""
     everything = {}
-    for found in [path, *sorted(path.rglob("*"))]:
+    for found in [path, *sorted(each for each in path.rglob("*") if ".lock" not in each.parts)]:
         status = found.lstat()
         content = str(found.readlink()) if found.is_symlink() else ""
         if stat.S_ISREG(status.st_mode):

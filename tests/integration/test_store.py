@@ -192,7 +192,7 @@ def test_removal_takes_the_entry_at_once_and_the_rest_after_its_minute(root):
 
     root.clock.now += 60
     root.bring_well(wanted(CA_2, registry=OTHER))
-    assert sorted(path.name for path in (root.path / STORE).iterdir()) == [OTHER, "state.json"]
+    assert sorted(path.name for path in (root.path / STORE).iterdir()) == [".lock", OTHER, "state.json"]
 
 
 def test_a_registry_that_comes_back_within_the_minute_is_written_anew_and_stays(root):

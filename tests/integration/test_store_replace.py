@@ -102,7 +102,7 @@ def test_whatever_stands_in_the_place_gives_way_is_kept_and_comes_back(root, put
     root.bring_well(NOTHING, immediately=True)
 
     assert attributes(root.entry()) == before
-    assert names_below(root.path / STORE) == ["state.json"]
+    assert names_below(root.path / STORE) == [".lock", ".lock/lock", "state.json"]
 
 
 def test_neither_side_is_ever_missing_while_they_change_places(root):
@@ -183,7 +183,7 @@ def test_what_was_removed_by_hand_does_not_come_back(replaced):
     replaced.bring_well(NOTHING, immediately=True)
 
     assert replaced.read() is None
-    assert names_below(replaced.path) == [STORE, f"{STORE}/state.json"]
+    assert names_below(replaced.path) == [STORE, *(f"{STORE}/{name}" for name in (".lock", ".lock/lock", "state.json"))]
 
 
 # ---- when the place is taken again -----------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def test_when_the_trust_goes_while_the_place_is_taken_it_stays_kept_until_the_pl
     replaced.bring_well(NOTHING, immediately=True)
 
     assert attributes(replaced.entry()) == before
-    assert names_below(replaced.path / STORE) == ["state.json"]
+    assert names_below(replaced.path / STORE) == [".lock", ".lock/lock", "state.json"]
 
 
 def test_when_the_link_was_removed_by_hand_the_trust_s_end_gives_back_all_the_same(replaced):

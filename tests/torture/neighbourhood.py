@@ -73,7 +73,7 @@ class Neighbourhood(RuleBasedStateMachine):
     def start(self) -> None:
         self.passes = Passes([Mount(str(root), str(root)) for root in self.roots])
         for root in self.roots:
-            self.passes._stores[str(root)] = Store(str(root), monotonic=self.clock)
+            self.passes.roots.stores[str(root)] = Store(str(root), monotonic=self.clock)
 
     def turn(self) -> PassResult:
         wanted = self.desired.items()

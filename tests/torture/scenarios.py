@@ -233,7 +233,7 @@ def _after_restart(root: Root, template: Template) -> str:
 
 def _after_garbage(root: Root, scenario: Scenario) -> str:
     root.bring_well(target(scenario), immediately=True)
-    entries = {OTHER, "state.json"} | ({root.entry().name} if scenario.stays else set())
+    entries = {OTHER, "state.json", ".lock"} | ({root.entry().name} if scenario.stays else set())
     found = {path.name for path in (root.path / STORE).iterdir()}
     if found != entries:
         return f"the store holds {sorted(found)}"

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from registry_trust.agent.backoff import Random, full_jitter
+from registry_trust.core.reasons import Reason
 
 WINDOW = 600.0
 """Seconds in which repairs of one entry are counted."""
@@ -53,6 +54,17 @@ class Repairs:
             return 0.0
         pause = min(SLOWEST, 2.0 ** (count - TOLERATED))
         return max(0.0, self._times[key][-1] + pause - now)
+
+    def notice(self) -> str:
+        """Return a notice that does not change with each repair: a fight must not become a stream of reports."""
+        if not self.total:
+            return ""
+        steps = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+        reached = max(step for step in steps if step <= self.total)
+        return (
+            f"{Reason.DRIFT_REPAIRED}: {reached} or more repairs since the agent started; "
+            "somebody else changes its files"
+        )
 
 
 @dataclass(slots=True)

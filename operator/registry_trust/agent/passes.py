@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from registry_trust.agent.options import Mount
 from registry_trust.agent.pacing import Failures, Key, Repairs
 from registry_trust.agent.rollback import Applied
-from registry_trust.agent.store.neighbour_roots import NeighbourRoots
-from registry_trust.agent.store.store import Store
+from registry_trust.agent.roots import Opened, Roots
+from registry_trust.agent.store.failures import unexpected
 from registry_trust.core.desired import Desired
 from registry_trust.core.errors import StoreFailure
-from registry_trust.core.layout import replaced_name
+from registry_trust.core.layout import STORE, replaced_name
 from registry_trust.core.mirrors import mirror_notices
 from registry_trust.core.plan import ObservedRoot, Plan, Remove, Step, Switch, Target, make_plan, merge_rows
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState, TargetRow, TargetState
 
+LONGEST = 15.0
+"""Seconds of steps in one pass: then it is reported and the news is heard, and the next pass goes on from there."""
+
 _SHORTEST = 1.0
 """Seconds between two looks for garbage, whatever the store says."""
+
+_WRITING = "its turn comes with one of the next passes: there is much to write, and this node's disk is slow"
 
 log = logging.getLogger(__name__)
 
@@ -31,52 +37,49 @@ class PassResult:
     """How the node stands after a pass.
 
     `next_pass` is in seconds: the next superseded generation is due, or the next try; None where nothing waits.
+    `whole` says that nothing was left for the next pass.
     """
 
     rows: tuple[RegistryRow, ...]
     targets: tuple[TargetRow, ...]
     findings: tuple[str, ...] = ()
     next_pass: float | None = None
-
-
-@dataclass(slots=True)
-class _Opened:
-    """The roots that are locked and were looked at in this pass, by path on the host; and those that can't be.
-
-    `neighbours` are the roots that are only looked at, and `unseen` those of them that can't be.
-    """
-
-    observed: dict[str, ObservedRoot]
-    failed: dict[str, StoreFailure]
-    neighbours: dict[str, ObservedRoot] = field(default_factory=dict)
-    unseen: dict[str, StoreFailure] = field(default_factory=dict)
+    whole: bool = True
 
 
 class Passes:
     """All mounted roots of this node, and what this process did to them so far."""
 
-    def __init__(self, roots: Sequence[Mount], configurations: Sequence[Mount] = ()) -> None:
-        self._stores = {mount.host: Store(mount.here, shown_path=mount.host) for mount in roots}
-        self._neighbours = NeighbourRoots(configurations, roots)
+    def __init__(
+        self,
+        roots: Sequence[Mount],
+        configurations: Sequence[Mount] = (),
+        *,
+        source: str = "",
+        breathe: Callable[[], object] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Describe the roots; nothing is opened yet.
+
+        Args:
+            roots: what is written.
+            configurations: what is mounted read-only.
+            source: whose bundle is applied, `namespace/name`.
+            breathe: called between any two pieces of work; what it raises ends the pass there.
+            monotonic: a clock in seconds.
+        """
+        self.roots = Roots(roots, configurations, source, breathe, monotonic)
+        self._monotonic = monotonic
         self._applied: dict[Key, str] = {}
         self._said: dict[Key, str] = {}
         self._said_faults: dict[Key, str] = {}
         self._serial = 0
+        self._left = 0
+        """Steps of this pass that are left for the next one."""
         self._open_steps: set[Key] = set()
         self.repairs = Repairs()
         self.failures = Failures()
         self.observed: Mapping[str, ObservedRoot] = {}
-        self.written: frozenset[str] = frozenset()
-        """The roots that hold this installation's store, as of the last look."""
-
-    def detached(self) -> str:
-        """Return the path of a root that was moved or deleted under its mount; empty where there is none."""
-        return next((path for path, store in self._stores.items() if store.is_detached()), "")
-
-    def watched_paths(self) -> list[str]:
-        """Return the directories in which any change is drift."""
-        own = [path for store in self._stores.values() for path in store.watched_paths()]
-        return [*own, *self._neighbours.watched_paths()]
 
     def look(self) -> tuple[tuple[Applied, ...], tuple[RegistryRow, ...], bool]:
         """Look at all roots without changing anything.
@@ -85,10 +88,10 @@ class Passes:
             What each root remembers of its bundle, a row for each entry of ours, and whether every root could be read.
         """
         rows: dict[str, RegistryRow] = {}
-        with self._open() as (_, opened):
-            states = self._states(opened)
+        with self._opened() as (_, opened):
+            states = self.roots.states(opened)
             for path, root in opened.observed.items():
-                faults = self._stores[path].faults()
+                faults = self.roots.stores[path].faults()
                 self._say_faults(path, faults)
                 for entry, own in root.own.items():
                     if not own.digest:
@@ -132,74 +135,78 @@ class Passes:
         findings: list[str] = []
         self._open_steps = set()
         self._serial = applied.serial
-        with self._open() as (stack, opened):
-            opened.neighbours, opened.unseen = self._neighbours.observe(targets)
+        self._left = 0
+        with self._opened() as (stack, opened):
+            opened.neighbours, opened.unseen = self.roots.neighbours(targets)
+            end = self._monotonic() + LONGEST
             for target in targets:
+                failure: StoreFailure | None
                 try:
-                    if target.path in opened.failed:
-                        raise opened.failed[target.path]
-                    store = self._stores[target.path]
-                    by_target.append((target, self._bring(target, desired, opened, now)))
-                    wait = store.collect_garbage(immediately=desired.withdrawn)
+                    opened.require(target.path)
+                    store = self.roots.stores[target.path]
+                    self.roots.claim(target.path, now)
+                    left = self._left
+                    by_target.append((target, self._bring(target, desired, opened, now, lambda: self._is_over(end))))
+                    wait = store.collect_garbage(
+                        immediately=desired.withdrawn, enough=lambda: self._is_over(end + LONGEST)
+                    )
                     waits += [] if wait is None else [max(wait, _SHORTEST)]
                     findings += [str(finding) for finding in store.findings()]
                     findings += mirror_notices(target, desired, {**opened.neighbours, **opened.observed})
-                    failure = self._remember(target.path, applied, now, withdrawn=desired.withdrawn)
-                except StoreFailure as error:
-                    failure = error
+                    failure = None
+                    if self._left == left:
+                        failure = self._remember(target.path, applied, now, withdrawn=desired.withdrawn)
+                except Exception as error:  # noqa: BLE001 - the boundary of one root: its fault is no other root's
+                    failure = error if isinstance(error, StoreFailure) else unexpected(target.path, error)
                     self.failures.record((target.path, ""), "", failure.reason, failure.message, now)
+                self._say((target.path, STORE), "" if failure is None else failure.message)
                 if failure is not None:
                     self._open_steps.add((target.path, ""))
                     rows[target.path] = _failed_target(rows[target.path], failure)
                 else:
                     rows[target.path] = _unseen_neighbour(rows[target.path], target, opened.unseen)
-            self._states(opened)
+            self.roots.states(opened)
             stack.close()
         self.failures.keep(self._open_steps)
         wait = self.failures.next_due(now)
         waits += [] if wait is None else [wait]
         waits += [pause for key in self._applied if (pause := self.repairs.wait(key, now)) > 0]
+        waits += [0.0] if self._left else []
         merged = (*merge_rows(by_target), *desired.conflicts)
-        return PassResult(merged, tuple(rows.values()), tuple(dict.fromkeys(findings)), min(waits, default=None))
+        return PassResult(
+            merged,
+            tuple(rows.values()),
+            tuple(dict.fromkeys(findings)),
+            min(waits, default=None),
+            whole=not self._left,
+        )
+
+    def _is_over(self, end: float) -> bool:
+        return self._monotonic() >= end
 
     @contextmanager
-    def _open(self) -> Iterator[tuple[ExitStack, _Opened]]:
-        """Lock and look at every root, in the order of their paths; one that fails is left out."""
-        opened = _Opened({}, {})
-        with ExitStack() as stack:
-            for path, store in sorted(self._stores.items()):
-                try:
-                    stack.enter_context(store.lock())
-                    opened.observed[path] = store.observe()
-                except StoreFailure as error:
-                    opened.failed[path] = error
-                    self._say((path, ""), error.message)
-                else:
-                    self._say((path, ""), "")
+    def _opened(self) -> Iterator[tuple[ExitStack, Opened]]:
+        with self.roots.open() as (stack, opened):
             self.observed = opened.observed
+            for path in self.roots.stores:
+                self._say((path, ""), opened.failed[path].message if path in opened.failed else "")
             yield stack, opened
 
-    def _states(self, opened: _Opened) -> tuple[Applied, ...]:
-        states: dict[str, Applied] = {}
-        for path in opened.observed:
-            try:
-                state = self._stores[path].state()
-            except StoreFailure as error:
-                opened.failed[path] = error
-                continue
-            if state is not None:
-                states[path] = Applied(state.bundle_uid, state.serial)
-        self.written = frozenset(states)
-        return tuple(states.values())
-
-    def _bring(self, target: Target, desired: Desired, opened: _Opened, now: float) -> list[RegistryRow]:
-        """Bring one target to what it is to hold; return its rows."""
+    def _bring(
+        self, target: Target, desired: Desired, opened: Opened, now: float, enough: Callable[[], bool]
+    ) -> list[RegistryRow]:
+        """Bring one target to what it is to hold, or nearer if it is enough; return its rows."""
         plan = make_plan(target, desired, {**opened.neighbours, **opened.observed})
         self._open_steps |= {(target.path, step.entry) for step in plan.steps}
         rows = {row.registry: row for row in plan.rows}
-        store = self._stores[target.path]
+        store = self.roots.stores[target.path]
         steps = [step for step in plan.steps if self._may_take(target, step, rows, now)]
-        for outcome in store.apply(steps, target.layout):
+        outcomes = store.apply(steps, target.layout, enough)
+        for step in steps[len(outcomes) :]:
+            self._left += 1
+            registry = _registry_of(step, opened.observed[target.path])
+            rows[registry] = RegistryRow(registry, RowState.PENDING, reason=Reason.NODE_PENDING, message=_WRITING)
+        for outcome in outcomes:
             step = outcome.step
             key = (target.path, step.entry)
             if outcome.error is None:
@@ -238,7 +245,7 @@ class Passes:
         failed = self.failures.waiting(key, wanted, now)
         if failed is not None:
             return StoreFailure(Reason(failed[0]), failed[1])
-        store = self._stores[path]
+        store = self.roots.stores[path]
         try:
             if not (withdrawn and store.dissolve()):
                 store.remember(applied.uid, applied.serial)

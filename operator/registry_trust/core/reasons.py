@@ -66,6 +66,7 @@ class Reason(StrEnum):
     SHADOWED = "Shadowed"
     CONTESTED = "Contested"
     CONTESTED_ROOT = "ContestedRoot"
+    OTHER_INSTALLATION = "OtherInstallation"
     CLIENT_CERTIFICATE_CONFLICT = "ClientCertificateConflict"
     ROOT_NOT_READ = "RootNotRead"
     RUNTIME_UNKNOWN = "RuntimeUnknown"

@@ -72,10 +72,10 @@ class Reporter:
         with self._condition:
             if body == self._wanted:
                 return False
-            self._wanted = body
             if not self._failures and not self._changed:
                 # One that waits already keeps its time: else a node that changes often would never report.
                 self._due = time.monotonic() + report_spread(fleet_size, self._random)
+            self._wanted = body
             self._changed = True
             self._condition.notify()
             return True

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import glob
-import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from registry_trust.agent import regular_file
 from registry_trust.agent.options import Mount
 
 SIZE_LIMIT = 1 << 20
@@ -34,27 +33,24 @@ class ConfigurationFiles:
         Raises:
             UnreadableConfiguration: the folder is not mounted, or the file can't be read.
         """
+        if "\0" in path:
+            raise UnreadableConfiguration(f"{path} can't be the path of a file")
         self._asked.add(path)
         here = self._here(path)
         if here is None:
             raise UnreadableConfiguration(f"{path} is not mounted into the agent; mount its folder (--runtime-config)")
         try:
-            descriptor = os.open(here, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            return regular_file.read(here, SIZE_LIMIT)
         except FileNotFoundError as error:
             if Path(here).is_symlink():
                 raise UnreadableConfiguration(
                     f"{path} is a symbolic link to a folder that is not mounted into the agent; mount that one, too"
                 ) from error
             return None
+        except regular_file.Refused as error:
+            raise UnreadableConfiguration(f"{path} {error}") from error
         except OSError as error:
             raise UnreadableConfiguration(f"{path} can't be read: {error.strerror}") from error
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UnreadableConfiguration(f"{path} is no regular file")
-            data = file.read(SIZE_LIMIT + 1)
-        if len(data) > SIZE_LIMIT:
-            raise UnreadableConfiguration(f"{path} has more than {SIZE_LIMIT} bytes")
-        return data
 
     def glob(self, pattern: str) -> list[str]:
         """Return the paths on the host that match, sorted.
@@ -62,6 +58,8 @@ class ConfigurationFiles:
         Raises:
             UnreadableConfiguration: the folder is not mounted.
         """
+        if "\0" in pattern:
+            raise UnreadableConfiguration(f"{pattern} can't be the path of a file")
         self._patterns.add(pattern)
         for mount in self._mounts:
             if pattern.startswith(mount.host + "/"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registry_trust.agent.options import Mount, Options
@@ -18,6 +18,7 @@ from registry_trust.agent.runtime.registries_conf import RegistriesConf
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce, Known, Reader, Seen
 from registry_trust.agent.runtime.unit_starts import started
 from registry_trust.core.text import escape
+from registry_trust.process.unexpected import kind_of
 
 CONTAINERD_FOLDER = "/etc/containerd"
 DOCKER_FOLDER = "/etc/docker"
@@ -70,10 +71,18 @@ class Runtimes:
             labels: the Node's labels.
             written: the mounted roots that hold this installation's store, by path on the host.
         """
-        if self._is_stale(runtime):
-            self._read(runtime)
-        docker = self._docker if isinstance(self._docker, DockerConfiguration) else None
-        facts = Facts(
+        try:
+            return self._facts(runtime, labels, written)
+        except Exception as error:  # noqa: BLE001 - the boundary of what runtimes' files say: then it is not known
+            self._signature = None
+            problem = _not_understood(error)
+            return RuntimeFacts(
+                replace(self._mounted(runtime, labels, written), containerd=problem, docker_problem=problem)
+            )
+
+    def _mounted(self, runtime: str, labels: Mapping[str, str], written: frozenset[str]) -> Facts:
+        """Return what is known without any file of a runtime."""
+        return Facts(
             roots=tuple(
                 MountedRoot(mount.host, _identity(mount), mount.host in written) for mount in self._options.roots
             ),
@@ -81,11 +90,19 @@ class Runtimes:
             explicit=self._options.targets,
             discover=bool(self._options.configurations),
             runtime=escape(runtime),
+            openshift=OPENSHIFT_LABEL in labels,
+        )
+
+    def _facts(self, runtime: str, labels: Mapping[str, str], written: frozenset[str]) -> RuntimeFacts:
+        if self._is_stale(runtime):
+            self._read(runtime)
+        docker = self._docker if isinstance(self._docker, DockerConfiguration) else None
+        facts = replace(
+            self._mounted(runtime, labels, written),
             containerd=self._containerd,
             containerd_in_force=self._in_force(restarts.CONTAINERD, self._effective(), self._containerd_files),
             docker_problem=self._docker if isinstance(self._docker, str) else "",
             docker_readers=docker_config.readers(docker, containerd_config.parse_version(runtime)),
-            openshift=OPENSHIFT_LABEL in labels,
         )
         in_force = self._in_force(restarts.DOCKERD, self._docker, self._docker_files)
         return RuntimeFacts(facts, docker, in_force, self._registries_conf)
@@ -150,11 +167,15 @@ class Runtimes:
                 self._containerd = containerd_config.read_configuration(path, version, files.read, files.glob)
         except UnreadableConfiguration as error:
             self._containerd = f"{escape(str(error), 700)}; so it is not known what containerd reads"
+        except Exception as error:  # noqa: BLE001 - as in `facts`; dockerd's file may be a good one all the same
+            self._containerd = _not_understood(error)
         try:
             if any(mount.host == DOCKER_FOLDER for mount in self._options.configurations):
                 self._docker = docker_config.read_configuration(f"{DOCKER_FOLDER}/daemon.json", self._docker_files.read)
         except UnreadableConfiguration as error:
             self._docker = escape(str(error), 700)
+        except Exception as error:  # noqa: BLE001 - as in `facts`
+            self._docker = _not_understood(error)
         self._registries_conf = self._read_registries_conf()
         self._signature = self._signed()
 
@@ -167,6 +188,8 @@ class Runtimes:
             )
         except UnreadableConfiguration as error:
             return escape(str(error), 700)
+        except Exception as error:  # noqa: BLE001 - as in `facts`
+            return _not_understood(error)
 
     def _containerd_file(self, runtime: str) -> str:
         """Return the path of the main file; empty where no folder that could hold it is mounted.
@@ -183,6 +206,10 @@ class Runtimes:
                     if self._containerd_files.read(f"{mount.host}/{name}") is not None:
                         return f"{mount.host}/{name}"
         return f"{CONTAINERD_FOLDER}/config.toml" if stock and "-k3s" not in runtime else ""
+
+
+def _not_understood(error: Exception) -> str:
+    return f"the agent fails on this configuration ({kind_of(error)}); so it is not known what is read"
 
 
 def _identity(mount: Mount) -> tuple[int, int] | None:

@@ -134,6 +134,30 @@ class Directory:
 
     # Changing
 
+    def open_for_writing(self, name: str) -> int | None:
+        """Open a regular file without waiting for anybody, and return its descriptor; None if there is none."""
+        path = self._path(name)
+        with failing("open", path):
+            flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            try:
+                return os.open(name, flags, dir_fd=self._descriptor)
+            except FileNotFoundError:
+                return None
+
+    def create_for_writing(self, name: str, mode: int) -> int:
+        """Make a new, empty file of exactly this mode, and return its descriptor."""
+        path = self._path(name)
+        with failing("make", path):
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(name, flags, mode, dir_fd=self._descriptor)
+            try:
+                if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+                    os.fchmod(descriptor, mode)
+            except OSError:
+                os.close(descriptor)
+                raise
+            return descriptor
+
     def make(self, name: str, mode: int) -> Directory:
         """Make a directory of exactly this mode and open it."""
         path = self._path(name)

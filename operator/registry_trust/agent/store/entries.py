@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.failures import shown
 from registry_trust.agent.store.garbage import require_owner
-from registry_trust.agent.store.generations import build, remove, temporary_name
+from registry_trust.agent.store.generations import build, difference, remove, temporary_name
 from registry_trust.agent.store.leftovers import clear_folder
 from registry_trust.agent.store.links import clear_orphan, foreign, point, require_ours, take_away
 from registry_trust.agent.store.manifest import OWNER_FILE, Ownership, next_number, record
@@ -23,6 +24,7 @@ from registry_trust.core.layout import (
     render,
 )
 from registry_trust.core.plan import Switch
+from registry_trust.core.reasons import Reason
 
 
 def switch(root: Directory, store: Directory, step: Switch, layout: Layout, installation: str) -> str:
@@ -105,6 +107,28 @@ def point_nowhere(root: Directory, store: Directory, entry: str, installation: s
         take_away(root, folder, ownership)
         if ownership.current:
             write_ownership(folder, replace(ownership, current=""))
+
+
+def verify(root: Directory, store: Directory | None, path: str, entry: str, installation: str) -> None:
+    """Open an entry by the reader's path, through its link, and compare it with its manifest.
+
+    Raises:
+        StoreFailure: it is not as it was written, or not ours.
+    """
+    if store is None or not store.holds_directory(entry):
+        raise foreign(root, entry)
+    with store.open(entry) as folder:
+        ownership = read_ownership(folder, entry, installation)
+        name = "" if ownership is None else ownership.generation_of(root.link_text(entry))
+        if ownership is None or not name:
+            raise foreign(root, entry)
+    with Directory.open_root(path, root.path_of(entry)) as directory:
+        fault = difference(directory, ownership.generations[name])
+    if fault:
+        raise StoreFailure(
+            Reason.WRITE_FAILED,
+            f"{shown(root.path_of(entry))}: {fault}, directly after it was written; it is written again",
+        )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from types import TracebackType
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import escape
+from registry_trust.process.unexpected import kind_of
 
 PATH_LIMIT = 640
 """Characters of a path shown in a message; a root, an entry and a generation together stay below it."""
@@ -49,6 +50,11 @@ def failure(action: str, path: str, error: OSError) -> StoreFailure:
     return StoreFailure(
         Reason.WRITE_FAILED, f"{action} {shown(path)}: {name} ({os.strerror(number) if number else error}); {advice}"
     )
+
+
+def unexpected(subject: str, error: Exception) -> StoreFailure:
+    """Return the failure of an entry or a root on which code of this project failed."""
+    return StoreFailure(Reason.WRITE_FAILED, f"{shown(subject)}: unexpected {kind_of(error)}; {_RETRIED}")
 
 
 class failing:  # noqa: N801 - it reads as a statement, like contextlib's own

@@ -31,8 +31,16 @@ class Calendar:
         self._failed: dict[str, tuple[float, Finding]] = {}
         self.findings: tuple[Finding, ...] = ()
 
-    def collect(self, root: Directory, store: Directory, installation: str, *, immediately: bool) -> float | None:
-        """Remove what is due in every entry of ours; return the seconds until the next is due.
+    def collect(
+        self,
+        root: Directory,
+        store: Directory,
+        installation: str,
+        *,
+        immediately: bool,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> float | None:
+        """Remove what is due in every entry of ours, until it is enough; return the seconds until the next is due.
 
         One entry's error never stops the others; it stands in `findings`, and that entry is left alone for a while:
         even a failed write is a change, and wakes those who watch the folder.
@@ -43,6 +51,10 @@ class Calendar:
         due: list[float] = []
         for entry in store.names():
             if entry.startswith("."):
+                continue
+            if enough():
+                seen.update({key: since for key, since in self._seen.items() if key[0] == entry})
+                due.append(now - self._grace)
                 continue
             if entry in self._failed and now < self._failed[entry][0]:
                 retry, finding = self._failed[entry]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.generations import is_only_link, remove_unfinished
@@ -13,8 +14,10 @@ from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import REPLACED
 
 
-def clear_store(root: Directory, store: Directory, installation: str) -> None:
+def clear_store(root: Directory, store: Directory, installation: str, breathe: Callable[[], object]) -> None:
     """Remove every leftover of ours under a store folder; the lock is held, so nobody is still writing them.
+
+    `breathe` is called before each entry; what it raises ends the work.
 
     Raises:
         StoreFailure: the first error, after everything else was tried.
@@ -25,6 +28,7 @@ def clear_store(root: Directory, store: Directory, installation: str) -> None:
         if entry != name and is_link_of(entry, root.link_text(name)):
             root.unlink(name)  # Of an exchange that did not come about, or that was taken back.
     for name in store.names():
+        breathe()
         try:
             if temporary_kind(name) == "state":
                 if is_only_link(store.look(name)):

@@ -1,63 +1,218 @@
-"""The lock: one process at a time changes a root."""
+"""The lock: one process at a time changes a root, and nobody who may not write there can keep it from that."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import secrets
+import stat
+import struct
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.failures import failing, shown
+from registry_trust.agent.store.garbage import require_owner
 from registry_trust.core.errors import StoreFailure
+from registry_trust.core.layout import PRIVATE_DIRECTORY, PRIVATE_FILE
 from registry_trust.core.reasons import Reason
 
+LOCK = ".lock"
+"""The directory in a store that holds the lock file; nothing else is in it, and nobody watches it for drift."""
+
+_FILE = "lock"
 _PAUSE = 0.05
-"""Seconds between two tries; flock(2) itself knows no deadline."""
+"""Seconds between two tries."""
+
+_STRUCT_FLOCK = "hhqqi0q"
+"""struct flock of fcntl(2): type, whence, start, length, process; the last two q are its alignment."""
 
 
-@contextmanager
-def exclusive(root: Directory, wait: float, monotonic: Callable[[], float]) -> Iterator[None]:
-    """Hold flock(2) on the root; it ends with the descriptor, so a dead process never holds it.
+class Lock:
+    """Holds a store for one process until it is closed, or until the process ends.
 
-    Args:
-        root: the root, open.
-        wait: seconds to wait for another process.
-        monotonic: the clock.
-
-    Raises:
-        StoreFailure: Contested, when the other process did not let go in time; it is named where /proc knows it.
+    It is a write lock of an open file description (fcntl(2), F_OFD_SETLK) on a file of mode 0600, and not flock(2):
+    who can open a file for reading alone (uid 0 in a container that mounts the root read-only) can take flock(2)'s
+    exclusive lock, but no write lock. A read lock, or a lease, is never one of ours: such a file is put aside and
+    another one made.
     """
-    deadline = monotonic() + wait
-    while True:
-        with failing("lock", root.path):
-            try:
-                fcntl.flock(root.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                pass
-        if monotonic() >= deadline:
-            raise StoreFailure(
-                Reason.CONTESTED,
-                f"{shown(root.path)} is locked by {_holder(root)}, and was not free within {wait:g} s; two agents on "
-                "one node? This one goes on trying",
-            )
-        time.sleep(_PAUSE)
-    yield
+
+    def __init__(self) -> None:
+        self._descriptor = -1
+
+    @classmethod
+    def take(
+        cls, store: Directory, root: str, wait: float, monotonic: Callable[[], float], breathe: Callable[[], object]
+    ) -> Lock:
+        """Take the lock.
+
+        Args:
+            store: the store folder, open.
+            root: the root's path, for messages.
+            wait: seconds to wait for another process.
+            monotonic: a clock in seconds.
+            breathe: called between two tries; what it raises ends the waiting.
+
+        Raises:
+            StoreFailure: Contested, when the other process did not let go in time; WriteFailed.
+        """
+        deadline = monotonic() + wait
+        lock = cls()  # Made first: a descriptor that nobody has would hold the lock for as long as the process lives.
+        try:
+            with _folder(store) as folder:
+                while (descriptor := _try(folder)) is None and monotonic() < deadline:
+                    breathe()
+                    time.sleep(_PAUSE)
+                if descriptor is not None:
+                    lock._descriptor = descriptor
+                    return lock
+                path = folder.path_of(_FILE)
+        except BaseException as error:
+            lock.close()
+            cause = error.__cause__
+            if isinstance(error, StoreFailure) and isinstance(cause, OSError) and cause.errno == errno.EROFS:
+                return lock  # Nobody can change anything in here, and each step will say so.
+            raise
+        raise StoreFailure(
+            Reason.CONTESTED,
+            f"{shown(root)} is locked by another process, and was not free within {wait:g} s; two agents on one node? "
+            f"This one keeps trying. To see the other one: fuser -v {shown(path)}",
+        )
+
+    def close(self) -> None:
+        """Let go; a second time does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def last_sign(self) -> int:
+        """Return when the last sign of life was left, in ns of the file system's clock; only its changes count."""
+        return os.fstat(self._descriptor).st_mtime_ns if self._descriptor >= 0 else 0
+
+    def leave_sign(self) -> None:
+        """Leave a sign of life for those who wait for the store's owner to be gone."""
+        if self._descriptor >= 0:
+            with failing("touch", f"{LOCK}/{_FILE}"):
+                os.utime(self._descriptor)
 
 
-def _holder(root: Directory) -> str:
-    inode = os.fstat(root.fileno()).st_ino
+def remove(store: Directory) -> None:
+    """Take the lock file and its folder away; whoever waits for it finds out by itself."""
+    if store.look(LOCK) is None:
+        return
+    with _folder(store) as folder:
+        _tidy(folder, but=())
+    store.remove_directory(LOCK)
+
+
+def tidy(store: Directory) -> None:
+    """Remove what processes that died while they took the lock left beside it; the lock is held."""
+    if store.look(LOCK) is not None:
+        with _folder(store) as folder:
+            _tidy(folder, but=(_FILE,))
+
+
+def _tidy(folder: Directory, but: tuple[str, ...]) -> None:
+    for name in folder.names():
+        if name not in but:
+            folder.unlink(name)
+
+
+def _folder(store: Directory) -> Directory:
+    if store.look(LOCK) is None:
+        try:
+            return store.make(LOCK, PRIVATE_DIRECTORY)
+        except StoreFailure as error:
+            if not isinstance(error.__cause__, FileExistsError):
+                raise
+    folder = store.open(LOCK)
     try:
-        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        # 1: FLOCK  ADVISORY  WRITE 4242 fe:00:131074 0 EOF
-        fields = line.split()
-        if len(fields) > 5 and fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == str(inode):
-            # A process of another PID namespace has no number in this one.
-            return f"process {fields[4]}" if int(fields[4]) > 0 else "a process outside this container"
-    return "another process"
+        require_owner(folder)
+        folder.set_mode(PRIVATE_DIRECTORY)
+    except StoreFailure:
+        folder.close()
+        raise
+    return folder
+
+
+def _try(folder: Directory) -> int | None:
+    """Return the descriptor of the lock file, locked; None if another process has it, or anything changed meanwhile."""
+    status = folder.look(_FILE)
+    if status is None:
+        return _make(folder)
+    if not _is_ours(status):
+        _put_aside(folder, status)
+        return None
+    try:
+        descriptor = folder.open_for_writing(_FILE)
+    except StoreFailure as error:
+        if isinstance(error.__cause__, BlockingIOError):
+            _put_aside(folder, status)  # A lease (F_SETLEASE): the kernel would let its holder keep us for 45 seconds.
+            return None
+        raise
+    if descriptor is None:
+        return None
+    held = False
+    try:
+        if _lock(descriptor):
+            now = os.fstat(descriptor)
+            held = _is_ours(now) and _is_same(folder.look(_FILE), now)
+        elif not _has_writer(descriptor):
+            _put_aside(folder, os.fstat(descriptor))
+    finally:
+        if not held:
+            os.close(descriptor)
+    return descriptor if held else None
+
+
+def _make(folder: Directory) -> int | None:
+    """Make the lock file, and lock it before it has its name."""
+    name = f"new-{secrets.token_hex(8)}"
+    descriptor = folder.create_for_writing(name, PRIVATE_FILE)
+    held = False
+    try:
+        held = _lock(descriptor) and folder.rename_to_free(name, folder, _FILE)
+    finally:
+        if not held:
+            os.close(descriptor)
+            folder.unlink(name)
+    return descriptor if held else None
+
+
+def _put_aside(folder: Directory, judged: os.stat_result) -> None:
+    """Remove the file that was judged to be no lock of ours; if another has its name by now, that one stays."""
+    name = f"old-{secrets.token_hex(8)}"
+    if not _is_same(folder.look(_FILE), judged) or not folder.rename_to_free(_FILE, folder, name):
+        return
+    if not _is_same(folder.look(name), judged):
+        folder.rename_to_free(name, folder, _FILE)
+    else:
+        folder.unlink(name)
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    good = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == PRIVATE_FILE
+    return good and status.st_uid == os.geteuid() and status.st_nlink == 1
+
+
+def _is_same(status: os.stat_result | None, other: os.stat_result) -> bool:
+    return status is not None and (status.st_dev, status.st_ino) == (other.st_dev, other.st_ino)
+
+
+def _lock(descriptor: int) -> bool:
+    request = struct.pack(_STRUCT_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    with failing("lock", f"{LOCK}/{_FILE}"):
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, request)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def _has_writer(descriptor: int) -> bool:
+    """Say whether somebody holds a write lock: only that one would keep a read lock from being taken."""
+    request = struct.pack(_STRUCT_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+    with failing("look at the lock of", f"{LOCK}/{_FILE}"):
+        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, request)
+    return bool(struct.unpack(_STRUCT_FLOCK, answer)[0] != fcntl.F_UNLCK)

@@ -71,12 +71,16 @@ class Ownership:
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """What a root remembers: who writes it, and the bundle that was last applied as a whole ("" and 0: none)."""
+    """What a root remembers: who writes it, and the bundle that was last applied as a whole ("" and 0: none).
+
+    `source` is that bundle's `namespace/name`: whom the store serves. Empty for one that no agent has served yet.
+    """
 
     installation: str
     bundle_uid: str = ""
     serial: int = 0
     format: int = FORMAT
+    source: str = ""
 
 
 def link_to(entry: str, generation: str) -> str:
@@ -172,13 +176,13 @@ def decode_ownership(data: bytes) -> Ownership:
             generations=generations,
             current=str(document["current"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UnusableManifest("it is not a manifest of registry-trust") from error
 
 
 def encode_state(state: StoreState) -> bytes:
     """Return the bytes of `state.json`."""
-    bundle = {"uid": state.bundle_uid, "serial": state.serial}
+    bundle = {"uid": state.bundle_uid, "serial": state.serial, "source": state.source}
     return _encode({"format": state.format, "installation": state.installation, "bundle": bundle})
 
 
@@ -191,8 +195,9 @@ def decode_state(data: bytes) -> StoreState:
     document = _decode(data)
     try:
         bundle = document["bundle"]
-        return StoreState(str(document["installation"]), str(bundle["uid"]), int(bundle["serial"]))
-    except (KeyError, TypeError, ValueError) as error:
+        source = str(bundle.get("source", ""))  # 0.1 did not write it.
+        return StoreState(str(document["installation"]), str(bundle["uid"]), int(bundle["serial"]), source=source)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UnusableManifest("it is not a state of registry-trust") from error
 
 

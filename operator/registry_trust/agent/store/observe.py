@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -13,6 +13,7 @@ from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.failures import failing, shown
 from registry_trust.agent.store.generations import attributes_difference, difference, strangers
 from registry_trust.agent.store.links import is_kept, is_orphan
+from registry_trust.agent.store.lock import LOCK
 from registry_trust.agent.store.manifest import (
     OWNER_FILE,
     STATE_FILE,
@@ -46,13 +47,16 @@ class Observation:
     faults: dict[str, str]
 
 
-def observe_root(root: Directory, store: Directory | None, installation: str) -> Observation:
+def observe_root(
+    root: Directory, store: Directory | None, installation: str, breathe: Callable[[], object] = lambda: None
+) -> Observation:
     """Look at everything in a root.
 
     Args:
         root: the root.
         store: its store folder; None where there is none yet.
         installation: whose entries are ours; empty where nothing is.
+        breathe: called before each entry; what it raises ends the look.
     """
     findings: list[Finding] = []
     own: dict[str, OwnEntry] = {}
@@ -66,6 +70,7 @@ def observe_root(root: Directory, store: Directory | None, installation: str) ->
     )
     if store is not None:
         for entry in _entries(store):
+            breathe()
             try:
                 seen = _look_at(root, store, entry, installation, kept=entry in kept)
             except StoreFailure as error:
@@ -87,6 +92,19 @@ def observe_root(root: Directory, store: Directory | None, installation: str) ->
     observed = ObservedRoot(own, foreign, unreadable, kept)
     findings.extend(_kept_for_good(root, observed))
     return Observation(observed, tuple(findings), faults)
+
+
+def paths_to_watch(directory: str, observed: ObservedRoot, *, has_store: bool) -> tuple[str, ...]:
+    """Return the directories, by their paths in this process, in which any change is drift."""
+    paths = [directory]
+    if has_store:
+        folder = f"{directory}/{STORE}"
+        paths.append(folder)
+        for name, entry in sorted(observed.own.items()):
+            paths.append(f"{folder}/{name}")
+            if entry.generation:
+                paths.append(f"{folder}/{name}/{entry.generation}")
+    return tuple(paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +273,7 @@ def _unknown_in_store(store: Directory, unreadable: Collection[str]) -> list[Fin
     paths = [
         store.path_of(name)
         for name in store.names()
-        if name != STATE_FILE and name not in unreadable and not temporary_kind(name)
+        if name not in (STATE_FILE, LOCK, *unreadable) and not temporary_kind(name)
         if name.startswith(".") or not store.holds_directory(name)
     ]
     return [_stranger(paths)] if paths else []

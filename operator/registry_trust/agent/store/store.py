@@ -6,18 +6,17 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from registry_trust.agent.store import garbage, leftovers, mounts
+from registry_trust.agent.store import garbage, leftovers, lock, mounts
 from registry_trust.agent.store.directories import Directory
-from registry_trust.agent.store.entries import point_nowhere, record_trusts, switch
-from registry_trust.agent.store.failures import shown
-from registry_trust.agent.store.generations import difference
+from registry_trust.agent.store.entries import point_nowhere, record_trusts, switch, verify
+from registry_trust.agent.store.failures import shown, unexpected
 from registry_trust.agent.store.links import foreign
-from registry_trust.agent.store.lock import exclusive
+from registry_trust.agent.store.lock import LOCK, Lock
 from registry_trust.agent.store.manifest import STATE_FILE, StoreState
-from registry_trust.agent.store.observe import Observation, installations, observe_root
-from registry_trust.agent.store.ownership import read_ownership, read_state, write_state
+from registry_trust.agent.store.observe import Observation, installations, observe_root, paths_to_watch
+from registry_trust.agent.store.ownership import read_state, write_state
 from registry_trust.core.errors import RegistryTrustError, StoreFailure
 from registry_trust.core.findings import Finding
 from registry_trust.core.layout import PUBLIC_DIRECTORY, STORE, Layout
@@ -55,6 +54,8 @@ class Store:
         grace: float = GRACE,
         monotonic: Callable[[], float] = time.monotonic,
         lock_wait: float = LOCK_WAIT,
+        breathe: Callable[[], object] = lambda: None,
+        source: str = "",
     ) -> None:
         """Describe a root; nothing is opened yet.
 
@@ -64,14 +65,19 @@ class Store:
             grace: seconds from the moment that this process saw a generation superseded to its removal.
             monotonic: a clock in seconds.
             lock_wait: seconds to wait for another process that has the root.
+            breathe: called between any two pieces of work; what it raises ends the pass there, and nothing is torn.
+            source: whose bundle is written, `namespace/name`; empty for nobody's.
         """
         self._directory = directory
         self._shown_path = shown_path or directory
         self._monotonic = monotonic
         self._lock_wait = lock_wait
+        self._breathe = breathe
+        self._source = source
         self._garbage = garbage.Calendar(grace, monotonic)
         self._root: Directory | None = None
         self._store: Directory | None = None
+        self._lock: Lock | None = None
         self._cleared = self._durable = self._failed = False
         self._findings: tuple[Finding, ...] = ()
         self._faults: dict[str, str] = {}
@@ -85,15 +91,16 @@ class Store:
         Raises:
             StoreFailure: the root can't be opened, or another process has it for too long (Contested).
         """
-        with (
-            Directory.open_root(self._directory, self._shown_path) as root,
-            exclusive(root, self._lock_wait, self._monotonic),
-        ):
+        self.close()  # What a pass that failed at its very end left open.
+        with Directory.open_root(self._directory, self._shown_path) as root:
             if self._origin is None:
                 self._origin = mounts.origin(self._directory)
             self._root = root
             try:
                 self._store = self._open_store(root)
+                if self._store is not None:
+                    self._lock = self._take_lock(self._store)
+                # Without a store nothing is changed; whoever makes it locks it then.
                 if not self._cleared:
                     self._clear(root)
                 yield
@@ -112,7 +119,7 @@ class Store:
         """Look at everything in the root; `findings` and `faults` say more of what was seen."""
         observation = self._observe()
         self._findings, self._faults = observation.findings, observation.faults
-        self._watched = self._paths_to_watch(observation.root)
+        self._watched = paths_to_watch(self._directory, observation.root, has_store=self._store is not None)
         return observation.root
 
     def findings(self) -> tuple[Finding, ...]:
@@ -128,58 +135,62 @@ class Store:
         return self._watched
 
     def apply(
-        self, steps: Sequence[Step], layout: Layout, progress: Callable[[StepOutcome], None] | None = None
+        self, steps: Sequence[Step], layout: Layout, enough: Callable[[], bool] = lambda: False
     ) -> tuple[StepOutcome, ...]:
-        """Take the steps in their order; an error of one never stops the others.
+        """Take the steps in their order, until it is enough; an error of one never stops the others.
 
         Args:
             steps: what the plan says.
             layout: the layout that switches are rendered in.
-            progress: called after each step.
+            enough: asked after each step; the steps after it are not taken, and have no outcome.
         """
         outcomes: list[StepOutcome] = []
         for step in steps:
-            outcome = self._take(step, layout)
-            outcomes.append(outcome)
-            if progress is not None:
-                progress(outcome)
+            self._breathe()
+            outcomes.append(self._take(step, layout))
+            if enough():
+                break
         return tuple(outcomes)
 
     def verify(self, entry: str) -> RegistryTrustError | None:
         """Open an entry by the reader's path, through its link, and compare it with its manifest."""
         root, store = self._held(), self._store
         try:
-            if store is None or not store.holds_directory(entry):
-                return foreign(root, entry)
-            with store.open(entry) as folder:
-                ownership = read_ownership(folder, entry, self._installation(store))
-                name = "" if ownership is None else ownership.generation_of(root.link_text(entry))
-                if ownership is None or not name:
-                    return foreign(root, entry)
-            with Directory.open_root(f"{self._directory}/{entry}", root.path_of(entry)) as directory:
-                fault = difference(directory, ownership.generations[name])
+            installation = "" if store is None else self._installation(store)
+            verify(root, store, f"{self._directory}/{entry}", entry, installation)
         except StoreFailure as error:
             return error
-        if fault:
-            return StoreFailure(
-                Reason.WRITE_FAILED,
-                f"{shown(root.path_of(entry))}: {fault}, directly after it was written; it is written again",
-            )
         return None
 
     def remember(self, bundle_uid: str, serial: int) -> None:
         """Make durable which bundle was applied as a whole; the same one again costs nothing."""
         state = self.state()
-        if state is not None and (state.bundle_uid, state.serial) == (bundle_uid, serial):
+        if state is not None and (state.bundle_uid, state.serial, state.source) == (bundle_uid, serial, self._source):
             return
         store = self._ensure_store()
-        write_state(store, StoreState(self._installation(store), bundle_uid, serial))
+        write_state(store, StoreState(self._installation(store), bundle_uid, serial, source=self._source))
 
-    def collect_garbage(self, *, immediately: bool = False) -> float | None:
+    def claim(self) -> None:
+        """Make durable whose bundle this store serves from now on: ours."""
+        state = self.state()
+        if state is not None and state.source != self._source and self._store is not None:
+            write_state(self._store, replace(state, source=self._source))
+
+    def last_sign(self) -> int:
+        """Return the last sign of life of the store's owner; another number means a later one."""
+        return 0 if self._lock is None else self._lock.last_sign()
+
+    def leave_sign(self) -> None:
+        """Leave a sign of life in the store, if there is one."""
+        if self._lock is not None:
+            self._lock.leave_sign()
+
+    def collect_garbage(self, *, immediately: bool = False, enough: Callable[[], bool] = lambda: False) -> float | None:
         """Remove superseded generations whose grace is over, and entries' folders that hold nothing any more.
 
         Args:
             immediately: without any grace.
+            enough: asked before each entry; the others are left for the next time.
 
         Returns:
             Seconds until the next one is due; None where nothing is waiting.
@@ -187,22 +198,28 @@ class Store:
         root = self._held()
         if self._store is None or not self._durable:
             return None
-        return self._garbage.collect(root, self._store, self._installation(self._store), immediately=immediately)
+
+        def pause() -> bool:
+            self._breathe()
+            return enough()
+
+        installation = self._installation(self._store)
+        return self._garbage.collect(root, self._store, installation, immediately=immediately, enough=pause)
 
     def dissolve(self) -> bool:
         """Take the store folder itself away if no entry is left in it; say whether it is gone."""
         root, store = self._held(), self._store
         if store is None:
             return True
-        if store.names() not in ([], [STATE_FILE]):
+        if not {*store.names()} <= {STATE_FILE, LOCK}:
             return False
         if store.look(STATE_FILE) is not None:
             read_state(store)  # Not ours to remove where it can't be understood.
             store.unlink(STATE_FILE)
+        lock.remove(store)
         root.remove_directory(STORE)
         root.sync()
-        store.close()
-        self._store = None
+        self._let_go_of_store()
         return True
 
     def is_detached(self) -> bool:
@@ -211,10 +228,16 @@ class Store:
 
     def close(self) -> None:
         """Let go of everything."""
-        for directory in (self._store, self._root):
-            if directory is not None:
-                directory.close()
-        self._root = self._store = None
+        self._let_go_of_store()
+        if self._root is not None:
+            self._root.close()
+        self._root = None
+
+    def _let_go_of_store(self) -> None:
+        for each in (self._lock, self._store):
+            if each is not None:
+                each.close()
+        self._store = self._lock = None
 
     # One step
 
@@ -231,11 +254,11 @@ class Store:
                     record_trusts(self._store, step.entry, step.trusts, installation)
                 else:
                     point_nowhere(root, self._store, step.entry, installation)
-        except StoreFailure as error:
+        except Exception as error:  # noqa: BLE001 - the boundary of one entry: its fault is no other entry's
             # Something unfinished may be left, and a link may not be durable.
             self._cleared = self._durable = False
             self._failed = True
-            return StepOutcome(step, error)
+            return StepOutcome(step, error if isinstance(error, StoreFailure) else unexpected(step.entry, error))
         return StepOutcome(step)
 
     # The store folder
@@ -262,12 +285,31 @@ class Store:
         """Return the store folder, with its state in it; made durably if it is missing."""
         root = self._held()
         if self._store is None:
-            self._store = self._open_store(root) or root.make(STORE, PUBLIC_DIRECTORY)
-            root.sync()
+            self._begin_store(root)
+        assert self._store is not None  # noqa: S101 - for mypy
         self._store.set_mode(PUBLIC_DIRECTORY)
         if read_state(self._store) is None:
-            write_state(self._store, StoreState(self._installation(self._store) or str(uuid.uuid4())))
+            installation = self._installation(self._store) or str(uuid.uuid4())
+            write_state(self._store, StoreState(installation, source=self._source))
         return self._store
+
+    def _begin_store(self, root: Directory) -> None:
+        """Make the store folder that the pass began without, and lock it."""
+        self._store = self._open_store(root) or root.make(STORE, PUBLIC_DIRECTORY)
+        try:
+            self._lock = self._take_lock(self._store)
+            if not {*self._store.names()} <= {LOCK}:
+                raise StoreFailure(  # noqa: TRY301 - as any other failure here
+                    Reason.CONTESTED,
+                    f"{shown(self._store.path)} was made by another process meanwhile; it is tried again",
+                )
+        except StoreFailure:
+            self._let_go_of_store()
+            raise
+        root.sync()
+
+    def _take_lock(self, store: Directory) -> Lock:
+        return Lock.take(store, self._shown_path, self._lock_wait, self._monotonic, self._breathe)
 
     def _installation(self, store: Directory) -> str:
         """Return whose store this is: as its state says, or where that was lost, as all manifests agree."""
@@ -297,20 +339,10 @@ class Store:
         with suppress(StoreFailure):
             if self._store is not None:
                 self._store.set_mode(PUBLIC_DIRECTORY)
-                leftovers.clear_store(root, self._store, self._installation(self._store))
+                lock.tidy(self._store)
+                leftovers.clear_store(root, self._store, self._installation(self._store), self._breathe)
             self._cleared = True
 
     def _observe(self) -> Observation:
         root, store = self._held(), self._store
-        return observe_root(root, store, "" if store is None else self._installation(store))
-
-    def _paths_to_watch(self, observed: ObservedRoot) -> tuple[str, ...]:
-        paths = [self._directory]
-        if self._store is not None:
-            folder = f"{self._directory}/{STORE}"
-            paths.append(folder)
-            for name, entry in sorted(observed.own.items()):
-                paths.append(f"{folder}/{name}")
-                if entry.generation:
-                    paths.append(f"{folder}/{name}/{entry.generation}")
-        return tuple(paths)
+        return observe_root(root, store, "" if store is None else self._installation(store), self._breathe)

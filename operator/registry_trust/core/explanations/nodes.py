@@ -57,6 +57,18 @@ NODES: Mapping[Reason, Explanation] = {
         "Take the directory out of `agent.roots` and `agent.targets`, or name it once.",
         (Place.TARGET, Place.FAILING_NODE, Place.LOG),
     ),
+    Reason.OTHER_INSTALLATION: Explanation(
+        "Another installation of registry-trust (a second release, or a DaemonSet that was left behind) writes this "
+        "directory for its own bundle, and its agent is at work. Two would undo each other for ever, so this one waits "
+        "and changes nothing there.",
+        '/etc/docker/certs.d is written by another installation of registry-trust, for the bundle "old/registry-trust-'
+        'bundle"; nothing is changed here. Remove one of the two. 10 minutes after the last agent of the other one has '
+        "stopped, this one takes over",
+        "Remove the installation that you don't want. Uninstalled with cleanup, the directory is free at once. "
+        "Otherwise this one takes over 10 minutes after the last agent of the other one has stopped. If you can't "
+        "wait, remove `.registry-trust/state.json` in that directory.",
+        ON_TARGET,
+    ),
     Reason.FOREIGN_FILE: Explanation(
         "Something that registry-trust did not write stands where it would have to write, or inside its own folder. It "
         "is left as it is: nobody else's file is ever changed.",
@@ -136,10 +148,11 @@ NODES: Mapping[Reason, Explanation] = {
         (Place.NOTICE, Place.NODE_EVENT, Place.LOG),
     ),
     Reason.NODE_PENDING: Explanation(
-        "An agent runs on the node and has not reported the present revision yet.",
+        "An agent runs on the node and has not reported the present revision yet, or is still writing it: with many "
+        "registries on a slow disk it writes for 15 seconds at a time, and reports in between.",
         "worker-2: the agent has not reported this revision yet",
         "Wait a moment. If it stays, see the agent's log on that node: it may not reach the API server.",
-        _COUNTED,
+        (*_COUNTED, Place.ROW),
     ),
     Reason.NODE_UNREACHABLE: Explanation(
         "The Node is not Ready, so nobody knows what it has now. It is not waited for.",

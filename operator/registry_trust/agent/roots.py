@@ -1,0 +1,142 @@
+"""Roots: all mounted roots of this node, locked and looked at together, and whose bundle each of them serves."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from registry_trust.agent.options import Mount
+from registry_trust.agent.rollback import Applied
+from registry_trust.agent.store.failures import unexpected
+from registry_trust.agent.store.neighbour_roots import NeighbourRoots
+from registry_trust.agent.store.store import Store
+from registry_trust.agent.store.tenure import ABANDONED, SIGN_EVERY, Tenure
+from registry_trust.core.errors import StoreFailure
+from registry_trust.core.plan import ObservedRoot, Target
+from registry_trust.core.reasons import Reason
+from registry_trust.core.text import quote
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Opened:
+    """The roots that are locked and were looked at in this pass, by path on the host; and those that can't be.
+
+    `neighbours` are the roots that are only looked at, and `unseen` those of them that can't be.
+    """
+
+    observed: dict[str, ObservedRoot]
+    failed: dict[str, StoreFailure]
+    neighbours: dict[str, ObservedRoot] = field(default_factory=dict)
+    unseen: dict[str, StoreFailure] = field(default_factory=dict)
+
+    def require(self, path: str) -> None:
+        """Raise what failed with a root, if anything did."""
+        if path in self.failed:
+            raise self.failed[path]
+
+
+class Roots:
+    """The stores of all mounted roots, by path on the host."""
+
+    def __init__(
+        self,
+        roots: Sequence[Mount],
+        configurations: Sequence[Mount],
+        source: str,
+        breathe: Callable[[], object],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Describe the roots; nothing is opened yet.
+
+        Args:
+            roots: what is written.
+            configurations: what is mounted read-only.
+            source: whose bundle is applied, `namespace/name`.
+            breathe: called between any two pieces of work; what it raises ends the pass there.
+            monotonic: a clock in seconds.
+        """
+        self.stores = {
+            mount.host: Store(mount.here, shown_path=mount.host, breathe=breathe, source=source, monotonic=monotonic)
+            for mount in roots
+        }
+        self.written: frozenset[str] = frozenset()
+        """The roots that hold this installation's store, as of the last look."""
+        self._tenures = {mount.host: Tenure() for mount in roots}
+        self._neighbours = NeighbourRoots(configurations, roots)
+        self._source = source
+        self._monotonic = monotonic
+        self._signed = float("-inf")
+
+    def detached(self) -> str:
+        """Return the path of a root that was moved or deleted under its mount; empty where there is none."""
+        return next((path for path, store in self.stores.items() if store.is_detached()), "")
+
+    def watched_paths(self) -> list[str]:
+        """Return the directories in which any change is drift."""
+        own = [path for store in self.stores.values() for path in store.watched_paths()]
+        return [*own, *self._neighbours.watched_paths()]
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[ExitStack, Opened]]:
+        """Lock and look at every root, in the order of their paths; one that fails is left out."""
+        opened = Opened({}, {})
+        with ExitStack() as stack:
+            for path, store in sorted(self.stores.items()):
+                try:
+                    stack.enter_context(store.lock())
+                    opened.observed[path] = store.observe()
+                except Exception as error:  # noqa: BLE001 - the boundary of one root: its fault is no other root's
+                    failure = error if isinstance(error, StoreFailure) else unexpected(path, error)
+                    opened.failed[path] = failure
+            yield stack, opened
+
+    def states(self, opened: Opened) -> tuple[Applied, ...]:
+        """Return what each root that serves our bundle remembers of it, and leave a sign of life there."""
+        states: dict[str, Applied] = {}
+        signs = self._monotonic() - self._signed >= SIGN_EVERY
+        for path in opened.observed:
+            try:
+                state = self.stores[path].state()
+                if state is None or state.source not in ("", self._source):
+                    continue
+                if signs:
+                    self.stores[path].leave_sign()
+                    self._signed = self._monotonic()
+            except StoreFailure as error:
+                opened.failed[path] = error
+                continue
+            states[path] = Applied(state.bundle_uid, state.serial)
+        self.written = frozenset(states)
+        return tuple(states.values())
+
+    def claim(self, path: str, now: float) -> None:
+        """Make sure that this root's store serves our bundle; taken over if nobody is at work there any more.
+
+        Raises:
+            StoreFailure: OtherInstallation, or the store can't be read or written.
+        """
+        store = self.stores[path]
+        state = store.state()
+        owner = "" if state is None else state.source
+        if self._tenures[path].must_wait(owner, self._source, store.last_sign(), now):
+            raise StoreFailure(
+                Reason.OTHER_INSTALLATION,
+                f"{path} is written by another installation of registry-trust, for the bundle {quote(owner)}; nothing "
+                f"is changed here. Remove one of the two. {ABANDONED / 60:g} minutes after the last agent of the other "
+                "one has stopped, this one takes over",
+            )
+        if owner not in ("", self._source):
+            log.warning("%s: taken over from another installation, which served the bundle %s", path, quote(owner))
+        store.claim()
+
+    def neighbours(self, targets: Sequence[Target]) -> tuple[dict[str, ObservedRoot], dict[str, StoreFailure]]:
+        """Look at the roots that the targets' readers look in as well: what they hold, and why others can't be seen."""
+        try:
+            return self._neighbours.observe(targets)
+        except Exception as error:  # noqa: BLE001 - what can't be looked at is not known, and says so on each target
+            return {}, {path: unexpected(path, error) for target in targets for path in target.lookup_chain()}
