@@ -20,10 +20,11 @@ CHART = ROOT / "charts" / "registry-trust"
 TEMPLATES = CHART / "templates"
 MANIFEST = ROOT / "deploy" / "registry-trust.yaml"
 NAMESPACE = "registry-trust"
+TRUST_NAMESPACE = "registry-certificates"
 
 HEADER = """\
-# Everything of registry-trust in the namespace registry-trust. Generated from charts/registry-trust by `make generate`;
-# edit the chart instead.
+# Everything of registry-trust: its pods and the bundle in the namespace registry-trust, your sources in the namespace
+# registry-certificates. Generated from charts/registry-trust by `make generate`; edit the chart instead.
 #
 #   kubectl apply --server-side -f deploy/registry-trust.yaml
 #

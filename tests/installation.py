@@ -22,6 +22,7 @@ from tests.cluster.processes import Process, start
 from tests.cluster.waiting import wait_until
 
 NAMESPACE = "registry-trust"
+TRUST_NAMESPACE = "registry-certificates"
 BUNDLE = "registry-trust-bundle"
 REPOSITORY = Path(__file__).resolve().parents[1]
 MANIFEST = REPOSITORY / "deploy" / "registry-trust.yaml"
@@ -202,7 +203,7 @@ def secret(name: str, data: Mapping[str, bytes], secret_type: str = "Opaque") ->
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": TRUST_NAMESPACE},
         "type": secret_type,
         "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
     }
@@ -213,7 +214,7 @@ def config_map(name: str, data: Mapping[str, bytes]) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": TRUST_NAMESPACE},
         "data": {key: value.decode() for key, value in data.items()},
     }
 

@@ -16,7 +16,7 @@ from tests.bench.floor import Client, durable_write, patch_to_event
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.pki import Authority, Pair
 from tests.cluster.waiting import wait_until
-from tests.installation import NAMESPACE, Installation
+from tests.installation import TRUST_NAMESPACE, Installation
 
 REGISTRY = "bench.example:5000"
 
@@ -80,7 +80,7 @@ def secret_to_entry(installation: Installation, root: Path, runs: int) -> list[f
     )
     entry = root / REGISTRY
     wait_until(entry.is_symlink, "the first files are on the node", within=60)
-    client, path = Client(installation.plane), f"/api/v1/namespaces/{NAMESPACE}/secrets/bench"
+    client, path = Client(installation.plane), f"/api/v1/namespaces/{TRUST_NAMESPACE}/secrets/bench"
     taken: list[float] = []
     for number, pair in enumerate(pairs[1:], start=1):
         before = entry.readlink()

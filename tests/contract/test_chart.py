@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 import registry_trust
-from deploy.generate import CHART, MANIFEST, NAMESPACE, expected_files
+from deploy.generate import CHART, MANIFEST, NAMESPACE, TRUST_NAMESPACE, expected_files
 from registry_trust.core.bundle import SECRET_TYPE
 from tests.contract.rendering import BOTH, EVERYTHING, Body, found, pod, pods, rendered
 
@@ -23,11 +23,13 @@ def test_generated_files_are_up_to_date():
 
 def test_deploy_has_what_the_chart_has_in_a_namespace_that_lets_the_agent_in():
     bodies = [body for body in yaml.safe_load_all(MANIFEST.read_text()) if body]
-    (namespace,) = (body for body in bodies if body["kind"] == "Namespace")
+    namespaces = {body["metadata"]["name"]: body for body in bodies if body["kind"] == "Namespace"}
 
-    assert bodies[0] is namespace, "kubectl applies in the order of the file"
-    assert namespace["metadata"]["name"] == NAMESPACE
-    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+    assert bodies[:2] == list(namespaces.values()), "kubectl applies in the order of the file"
+    levels = {
+        name: body["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] for name, body in namespaces.items()
+    }
+    assert levels == {NAMESPACE: "privileged", TRUST_NAMESPACE: "restricted"}
     names = {(body["kind"], body["metadata"]["name"]) for body in bodies}
     assert names - {("Namespace", NAMESPACE)} == {(b["kind"], b["metadata"]["name"]) for b in rendered()}
     assert "Helm" not in {body["metadata"]["labels"].get("app.kubernetes.io/managed-by") for body in bodies}
@@ -55,7 +57,7 @@ RIGHTS = {
         "apps daemonsets [registry-trust-agent]: get",
         "core pods: list",
     ],
-    ("Role", NAMESPACE, "registry-trust-sources"): ["core secrets,configmaps: get,list,watch"],
+    ("Role", TRUST_NAMESPACE, "registry-trust-sources"): ["core secrets,configmaps: get,list,watch"],
     ("Role", "default", "registry-trust-events"): ["core events: create"],
     ("ClusterRole", None, "registry-trust-agent"): [
         "registrytrust.io nodetrusts: create,patch",
@@ -116,9 +118,27 @@ def test_another_trust_namespace_moves_the_right_to_read_sources_there():
     role = found("Role", "registry-trust-sources", EVERYTHING)
     (operator,) = pod("Deployment", "registry-trust-operator", EVERYTHING)["containers"]
 
-    assert role["metadata"]["namespace"] == "registry-certificates"
-    assert "--trust-namespace=registry-certificates" in operator["args"]
+    assert role["metadata"]["namespace"] == "pki-sources"
+    assert "--trust-namespace=pki-sources" in operator["args"]
     assert "--namespace=$(NAMESPACE)" in operator["args"]
+
+
+def test_the_sources_have_a_namespace_of_their_own_that_nothing_removes():
+    metadata = found("Namespace", TRUST_NAMESPACE)["metadata"]
+
+    assert metadata["annotations"] == {
+        "helm.sh/resource-policy": "keep",
+        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+        "kustomize.toolkit.fluxcd.io/prune": "disabled",
+    }
+    assert {metadata["labels"][f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")} == {
+        "restricted"
+    }
+
+
+@pytest.mark.parametrize("values", [["trustNamespace.create=false"], [f"trustNamespace.name={NAMESPACE}"]])
+def test_the_chart_writes_no_namespace_for_sources_that_exists_already(values):
+    assert [body for body in rendered(tuple(f"--set={value}" for value in values)) if body["kind"] == "Namespace"] == []
 
 
 def test_an_admission_policy_binds_an_agent_to_its_own_node():

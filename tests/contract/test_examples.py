@@ -16,7 +16,7 @@ from registry_trust.api.parse import check_trust
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
-NAMESPACE = "registry-trust"
+NAMESPACE = "registry-certificates"
 NOT_IN_THE_FILE = {"cert-manager-certificate.yaml": "harbor-client"}
 """The Secret that cert-manager writes."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.cluster.pki import Pair
 from tests.demo.api import API
-from tests.installation import NAMESPACE, secret, trust
+from tests.installation import TRUST_NAMESPACE, secret, trust
 
 TRUST = "registry"
 NEIGHBOUR = "neighbour.example.test:5000"
@@ -17,7 +17,7 @@ CA_SECRET = "registry-ca"
 CLIENT_SECRET = "registry-client"
 
 TRUSTS = "/apis/registrytrust.io/v1alpha1/registrytrusts"
-SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+SECRETS = f"/api/v1/namespaces/{TRUST_NAMESPACE}/secrets"
 
 _CA_SOURCE = {"secretKeyRef": {"name": CA_SECRET, "key": "ca.crt"}}
 

@@ -18,7 +18,7 @@ from tests.demo.output import Output
 from tests.demo.pulls import READERS, Puller
 from tests.demo.scene import LAYOUTS, Scene
 from tests.demo.tree import tree
-from tests.installation import MANIFEST, NAMESPACE
+from tests.installation import MANIFEST, TRUST_NAMESPACE
 
 UNKNOWN_AUTHORITY = "certificate signed by unknown authority"
 CERTIFICATE_REQUIRED = "certificate required"
@@ -100,7 +100,7 @@ def apply_trust(out: Output, scene: Scene, image: str) -> Followed:
     registry = scene.registry
     apply(scene.api, ca_secret(registry.authority.pem))
     apply(scene.api, client_secret(registry.client("node")))
-    out.good(f"Secrets {CA_SECRET} and {CLIENT_SECRET} in namespace {NAMESPACE}")
+    out.good(f"Secrets {CA_SECRET} and {CLIENT_SECRET} in namespace {TRUST_NAMESPACE}")
     manifest = the_trust(registry.name)
     out.block(yaml.safe_dump(manifest, sort_keys=False).rstrip())
     followed = follow(scene, lambda: apply(scene.api, manifest))

@@ -14,7 +14,7 @@ from tests.cluster import canaries
 from tests.cluster.kubectl import KubectlError
 from tests.cluster.waiting import wait_until
 from tests.e2e.three_nodes import SINGLE, STOCK, ThreeNodes
-from tests.installation import BUNDLE, NAMESPACE
+from tests.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE
 
 
 class Watcher:
@@ -171,8 +171,9 @@ def test_a_stolen_agent_token_writes_no_other_report_and_reads_no_other_secret(t
 
     apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=thief", "-f", "-")
     assert "own node" in refused(*apply, text=json.dumps(body))
-    assert "forbidden" in refused("get", "secret", "harbor-client", "-n", NAMESPACE).lower()
+    assert "forbidden" in refused("get", "secret", "harbor-client", "-n", TRUST_NAMESPACE).lower()
     assert "forbidden" in refused("get", "secrets", "-n", NAMESPACE).lower()
+    assert "forbidden" in refused("get", "secrets", "-n", TRUST_NAMESPACE).lower()
     assert "forbidden" in refused("get", "secrets", "-A").lower()
     assert "forbidden" in refused("delete", "nodetrust", SINGLE).lower()
     assert (
@@ -183,7 +184,7 @@ def test_a_stolen_agent_token_writes_no_other_report_and_reads_no_other_secret(t
 
 
 def test_a_key_is_found_nowhere_but_in_its_own_file(trusted: ThreeNodes) -> None:
-    secret = trusted.kubectl.get("secret", "harbor-client", "-n", NAMESPACE)
+    secret = trusted.kubectl.get("secret", "harbor-client", "-n", TRUST_NAMESPACE)
     key = base64.b64decode(secret["data"]["tls.key"])
     # Canonical form on disk is PKCS#8, as the test's own: its lines are the canary.
     lines = [line for line in key.splitlines() if line and not line.startswith(b"-")]

@@ -14,7 +14,7 @@ from tests.cluster import canaries
 from tests.cluster.kubectl import KubectlError
 from tests.cluster.pki import Authority
 from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, NAMESPACE, Installation, config_map
+from tests.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE, Installation, config_map
 
 REGISTRY = Authority.create("registry CA")
 NODES = Authority.create("client CA")
@@ -190,7 +190,7 @@ def test_no_object_gets_an_annotation_or_a_finalizer(installation: Installation)
     kubectl = installation.plane.kubectl
 
     for body in (
-        kubectl.get("secret", "registry-ca", "-n", NAMESPACE),
+        kubectl.get("secret", "registry-ca", "-n", TRUST_NAMESPACE),
         kubectl.get("registrytrust", "clean"),
     ):
         assert not body["metadata"].get("finalizers"), body["metadata"]
@@ -222,10 +222,11 @@ def test_the_operator_may_read_no_secret_outside_the_trust_namespace(installatio
         except KubectlError:
             return False  # can-i says no with its exit code too
 
-    assert may("list", "secrets", "-n", NAMESPACE)
+    assert may("list", "secrets", "-n", TRUST_NAMESPACE)
     assert not may("list", "secrets", "-n", "kube-system")
     assert not may("get", "secrets", "-A")
-    assert not may("create", "secrets", "-n", NAMESPACE)
+    assert not may("list", "secrets", "-n", NAMESPACE)
+    assert not may("create", "secrets", "-n", TRUST_NAMESPACE)
     assert not may("patch", "registrytrusts")
 
 

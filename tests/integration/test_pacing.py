@@ -15,7 +15,7 @@ from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.pki import Authority
-from tests.installation import BUNDLE, NAMESPACE, Installation
+from tests.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE, Installation
 
 OLD, NEW = Authority.create("the old CA"), Authority.create("the new CA")
 SOURCE = [{"secretKeyRef": {"name": "ca", "key": "ca.crt"}}]
@@ -37,7 +37,7 @@ def test_a_trust_is_not_ready_any_more_while_its_new_content_waits_to_be_written
     monkeypatch.setattr(reconcile, "LONGEST_PAUSE", 600.0)  # longer than this test on any machine
     token = installed.plane.service_account_token(NAMESPACE, "registry-trust-operator")
     server = ApiServer(Connector(str(installed.plane.kubeconfig("operator", token))))
-    operator = Reconciler(server, OperatorSettings(NAMESPACE, NAMESPACE, "test"), Cluster(NAMESPACE))
+    operator = Reconciler(server, OperatorSettings(NAMESPACE, TRUST_NAMESPACE, "test"), Cluster(TRUST_NAMESPACE))
 
     def look_and_compile() -> float | None:
         operator.relist()

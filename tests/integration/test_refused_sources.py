@@ -15,7 +15,7 @@ from registry_trust.core.bundle_format import decode
 from registry_trust.core.reasons import Reason
 from tests.cluster.pki import Authority
 from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, NAMESPACE, Installation, config_map, secret, trust
+from tests.installation import BUNDLE, TRUST_NAMESPACE, Installation, config_map, secret, trust
 from tests.unit import pki
 from tests.unit.pki import armour, extension, handmade, issue
 
@@ -47,7 +47,7 @@ class Case:
     @property
     def place(self) -> str:
         """How messages call the object."""
-        return f"{'ConfigMap' if self.config_map else 'Secret'} {NAMESPACE}/{self.name}"
+        return f"{'ConfigMap' if self.config_map else 'Secret'} {TRUST_NAMESPACE}/{self.name}"
 
     def trust(self, *registries: str) -> dict[str, Any]:
         """Return the RegistryTrust."""
@@ -136,7 +136,9 @@ def turned(installation: Installation) -> tuple[Bundle, Bundle, dict[str, dict[s
 
     for case in CASES:
         if case.deleted:
-            kubectl("delete", "configmap" if case.config_map else "secret", case.name, "-n", NAMESPACE, "--wait=true")
+            kubectl(
+                "delete", "configmap" if case.config_map else "secret", case.name, "-n", TRUST_NAMESPACE, "--wait=true"
+            )
     kubectl.apply(
         *(case.source(case.data, case.secret_type) for case in CASES if case.data),
         *(case.trust(*case.registries) for case in CASES if case.registries),
@@ -169,7 +171,7 @@ def accepted_of(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def bundle(installation: Installation) -> Bundle:
-    found = installation.plane.kubectl.get("secret", BUNDLE, "-n", NAMESPACE)
+    found = installation.plane.kubectl.get("secret", BUNDLE, "-n", TRUST_NAMESPACE)
     return decode({key: base64.b64decode(value) for key, value in found["data"].items()})
 
 
@@ -183,7 +185,10 @@ def test_the_status_says_where_what_and_what_to_do(turned, case):
     field = "clientCertificates" if case.pair else "registries" if case.registries else "caCertificates"
     assert f"spec.{field}[0]" in condition["message"]
     if case.data or case.deleted:
-        assert case.place in condition["message"] or f'"{case.name}" in namespace {NAMESPACE}' in condition["message"]
+        assert (
+            case.place in condition["message"]
+            or f'"{case.name}" in namespace {TRUST_NAMESPACE}' in condition["message"]
+        )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.reason)

@@ -36,10 +36,6 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- end }}
 
-{{- define "registry-trust.trustNamespace" -}}
-{{ .Values.trustNamespace | default .Release.Namespace }}
-{{- end }}
-
 {{/* Where a path of the node is in the agent's container. Kubernetes refuses a colon in a mountPath. */}}
 {{- define "registry-trust.mountPath" -}}
 /host/{{ .under }}{{ .path | replace ":" "+" }}

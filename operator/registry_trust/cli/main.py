@@ -28,7 +28,7 @@ def main() -> None:
 @click.argument("manifests", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--layout", "layouts", multiple=True, type=click.Choice(LAYOUTS), help="Only this layout; repeatable.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label of the node; repeatable.")
-@click.option("--trust-namespace", default="registry-trust", show_default=True, help="Namespace of the sources.")
+@click.option("--trust-namespace", default="registry-certificates", show_default=True, help="Namespace of the sources.")
 @click.option("--directory", type=click.Path(path_type=Path), help="Write the files here, a folder for each layout.")
 @click.option("--output", type=click.Choice(["tree", "json"]), default="tree", show_default=True)
 def render(
@@ -63,7 +63,7 @@ def render(
 @click.option("--root", required=True, type=click.Path(path_type=Path), help="The runtime's certs.d folder.")
 @click.option("--layout", type=click.Choice(LAYOUTS), default="docker", show_default=True)
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label of the node; repeatable.")
-@click.option("--trust-namespace", default="registry-trust", show_default=True, help="Namespace of the sources.")
+@click.option("--trust-namespace", default="registry-certificates", show_default=True, help="Namespace of the sources.")
 @click.option("--remove", is_flag=True, help="Remove everything that registry-trust wrote below the root.")
 def apply(
     *, manifests: tuple[Path, ...], root: Path, layout: str, labels: tuple[str, ...], trust_namespace: str, remove: bool
@@ -83,7 +83,7 @@ def apply(
 
 @main.command(name="operator")
 @click.option("--namespace", default="", help="The operator's namespace.  [default: its pod's]")
-@click.option("--trust-namespace", default="", help="Namespace of Secrets and ConfigMaps.  [default: --namespace]")
+@click.option("--trust-namespace", default="registry-certificates", show_default=True, help="Namespace of the sources.")
 @click.option("--kubeconfig", default="", help="Kubeconfig file.  [default: in-cluster]")
 @click.option("--listen", default="0.0.0.0:8080", show_default=True, help="HOST:PORT of metrics and health.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="json", show_default=True)
@@ -121,7 +121,7 @@ def operator_command(
         raise click.UsageError("--namespace is needed outside a cluster")
     settings = OperatorSettings(
         namespace=own,
-        trust_namespace=trust_namespace or own,
+        trust_namespace=trust_namespace,
         identity=f"{os.environ.get('HOSTNAME') or socket.gethostname()}-{os.getpid()}",
         kubeconfig=kubeconfig,
         listen=_address(listen),

@@ -194,7 +194,7 @@ EVENTS: Mapping[Reason, Explanation] = {
         "The set of CA certificates that a trust serves has changed. It is told each time, with the first 16 digits "
         "of each certificate's SHA-256, so that nobody adds a root unseen.",
         "CA certificates by SHA-256: added 9f2d0c51aa37be10; removed 03b1e7c4d55f2a86",
-        "If nobody meant it, find out who changed the source: `kubectl -n registry-trust get secret NAME "
+        "If nobody meant it, find out who changed the source: `kubectl -n registry-certificates get secret NAME "
         "--show-managed-fields -o yaml`.",
         _EVENT,
     ),

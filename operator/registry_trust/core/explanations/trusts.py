@@ -74,9 +74,9 @@ TRUSTS: Mapping[Reason, Explanation] = {
 SOURCES: Mapping[Reason, Explanation] = {
     Reason.SECRET_NOT_FOUND: Explanation(
         "There is no Secret of that name in the trust namespace. Secrets elsewhere are never read.",
-        'spec.caCertificates[0].secretKeyRef: there is no Secret "harbor-ca" in namespace registry-trust, the only one '
-        "that is read; create it there, or correct the name",
-        "Create or copy it there; the operator sees it at once. The namespace is the chart's `trustNamespace`.",
+        'spec.caCertificates[0].secretKeyRef: there is no Secret "harbor-ca" in namespace registry-certificates, the '
+        "only one that is read; create it there, or correct the name",
+        "Create or copy it there; the operator sees it at once. The namespace is the chart's `trustNamespace.name`.",
         REFUSED,
     ),
     Reason.SECRET_KEY_NOT_FOUND: Explanation(
@@ -96,8 +96,8 @@ SOURCES: Mapping[Reason, Explanation] = {
     ),
     Reason.CONFIG_MAP_NOT_FOUND: Explanation(
         "There is no ConfigMap of that name in the trust namespace.",
-        'spec.caCertificates[0].configMapKeyRef: there is no ConfigMap "corp-roots" in namespace registry-trust, the '
-        "only one that is read; create it there, or correct the name",
+        'spec.caCertificates[0].configMapKeyRef: there is no ConfigMap "corp-roots" in namespace '
+        "registry-certificates, the only one that is read; create it there, or correct the name",
         "Create or copy it there; trust-manager can write one into every namespace.",
         REFUSED,
     ),
