@@ -24,6 +24,7 @@ EXPECTED_DIRECTORIES = {
     "private-registry-ca.yaml": ["harbor.corp.example:5000"],
     "client-certificate.yaml": ["harbor.corp.example:5000"],
     "host-without-port.yaml": ["my-https.registry.example.com"],
+    "docker-hub-behind-a-proxy.yaml": ["docker.io"],
     "localhost-5000.yaml": ["localhost:5000"],
     "one-ca-several-registries.yaml": ["harbor.corp.example:5000", "mirror.corp.example", "quay.corp.example"],
 }

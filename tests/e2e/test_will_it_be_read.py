@@ -169,6 +169,27 @@ def test_a_default_in_an_earlier_root_of_a_list_hides_ours_although_that_root_is
     assert clean.pull(ELSEWHERE) == ""
 
 
+def test_what_dockerd_with_the_containerd_store_reads_for_every_registry_is_not_hidden(clean: ThreeNodes) -> None:
+    node = clean.node(ELSEWHERE)
+    default = node.path(DOCKERS) / "_default"
+    moved = node.path("/var/lib") / "moved-docker-default"
+    default.mkdir(parents=True)
+    try:
+        (default / "ca.crt").write_bytes(clean.registry.authority.pem)
+        assert UNKNOWN_CA not in node.docker_pull(clean.image()), "dockerd does not read _default"
+
+        clean.sources()
+        clean.trust()
+        message = wait_for_row(clean, "Failed", "WouldShadow")["message"]
+        assert f"{DOCKERS}/_default" in message
+        assert "which store it uses is not known here" in message
+        assert UNKNOWN_CA not in node.docker_pull(clean.image())
+    finally:
+        default.rename(moved)
+    wait_for_row(clean, "Current")
+    assert node.docker_pull(clean.image()) == ""
+
+
 def test_dockerd_verifies_nothing_of_an_insecure_registry_and_asks_a_mirror_of_docker_hub_with_other_files(
     clean: ThreeNodes,
 ) -> None:

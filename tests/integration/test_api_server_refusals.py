@@ -187,6 +187,10 @@ def test_what_the_server_refuses_the_operator_refuses_too(obj: dict[str, Any]):
 
 
 TAKEN = {
+    "Docker Hub, and hosts in upper case": trust(
+        registries=["docker.io", "Harbor.Example:5000", "REGISTRY", "[2001:DB8::1]:5000", "harbor.example:5000"]
+    ),
+    "the longest registry": trust(registries=[".".join(["a" * 44] * 5) + ":5000"]),
     "a CA from a Secret": trust(caCertificates=[{"secretKeyRef": {"name": "a", "key": "ca.crt"}}]),
     "a CA inline": trust(caCertificates=[{"inline": "-----BEGIN CERTIFICATE-----"}]),
     "a client certificate alone": trust(caCertificates=..., clientCertificates=[CLIENT]),

@@ -145,6 +145,17 @@ def test_an_explicit_target_is_always_written() -> None:
     assert states(choice)[1][2] == "Unknown", "the runtime's own root is still not known"
 
 
+def test_a_target_of_dockerd_has_its_readers_also_beside_another_runtime() -> None:
+    readers = (Reader.DOCKERD_CONTAINERD,)
+    explicit = (ExplicitTarget(Layout.DOCKER, DOCKER), ExplicitTarget(Layout.CONTAINERS, CONTAINERS))
+
+    found = choose(Facts(roots(*ALL), explicit=explicit, discover=False, docker_readers=readers))
+    own = choose(Facts(roots(*ALL), runtime="docker://29.7.2", docker_readers=readers))
+
+    assert [target.readers for target in found.targets] == [readers, ()]
+    assert [target.readers for target in own.targets] == [readers]
+
+
 def test_an_explicit_target_that_the_runtime_reads_as_well_is_looked_at_with_the_eyes_of_both() -> None:
     facts = Facts(
         roots(*ALL),

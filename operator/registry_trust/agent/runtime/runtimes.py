@@ -102,7 +102,7 @@ class Runtimes:
             containerd=self._containerd,
             containerd_in_force=self._in_force(restarts.CONTAINERD, self._effective(), self._containerd_files),
             docker_problem=self._docker if isinstance(self._docker, str) else "",
-            docker_readers=docker_config.readers(docker, containerd_config.parse_version(runtime)),
+            docker_readers=docker_config.readers(docker, _docker_version(runtime)),
         )
         in_force = self._in_force(restarts.DOCKERD, self._docker, self._docker_files)
         return RuntimeFacts(facts, docker, in_force, self._registries_conf)
@@ -210,6 +210,11 @@ class Runtimes:
 
 def _not_understood(error: Exception) -> str:
     return f"the agent fails on this configuration ({kind_of(error)}); so it is not known what is read"
+
+
+def _docker_version(runtime: str) -> containerd_config.Version | None:
+    """Return the version of the node's dockerd; None for one beside another runtime."""
+    return containerd_config.parse_version(runtime) if runtime.startswith("docker://") else None
 
 
 def _identity(mount: Mount) -> tuple[int, int] | None:

@@ -35,7 +35,8 @@ def choose(facts: Facts) -> Choice:
         chain = CONTAINERS_CHAIN if explicit.layout is Layout.CONTAINERS and explicit.path in CONTAINERS_CHAIN else ()
         remark = facts.unseen_before(explicit.path, chain) if chain else ""
         remark = "; ".join(text for text in ("named explicitly", remark) if text)
-        draft.write(Target(explicit.path, explicit.layout, chain), TargetState.READ, remark)
+        readers = facts.docker_readers if explicit.layout is Layout.DOCKER else ()
+        draft.write(Target(explicit.path, explicit.layout, chain, readers=readers), TargetState.READ, remark)
     if facts.discover:
         _discover(facts, draft)
     known = {target.path for target in draft.targets}
