@@ -38,12 +38,12 @@ def _with_exception(row: RegistryRow, configuration: RegistriesConf) -> Registry
     host = entry.leads_to(entry.endpoint, row.registry)
     if host != row.registry:
         message = (
-            f"{entry.path} sends pulls of {_shown(entry.prefix)} to {_shown(entry.endpoint.location)}, and CRI-O and "
-            f"Podman use the directory of {_shown(host)} for them; name {_shown(host)} in the trust, too"
+            f"{_shown(entry.path)} sends pulls of {_shown(entry.prefix)} to {_shown(entry.endpoint.location)}, and "
+            f"CRI-O and Podman use the directory of {_shown(host)} for them; name {_shown(host)} in the trust, too"
         )
     elif entry.endpoint.insecure:
         message = (
-            f"{entry.path} sets insecure = true for {_shown(entry.prefix)}: CRI-O and Podman do not verify the "
+            f"{_shown(entry.path)} sets insecure = true for {_shown(entry.prefix)}: CRI-O and Podman do not verify the "
             "registry's certificate, and also try it without TLS; remove that line"
         )
     else:
@@ -62,8 +62,8 @@ def _unverified(entry: Entry, registries: Sequence[str]) -> str:
     if not locations:
         return ""
     return (
-        f"{entry.path} sets insecure = true for {listing([_shown(place) for place in locations])}: CRI-O and Podman do "
-        f"not verify its certificate for the images of {_shown(entry.prefix)}; remove that line"
+        f"{_shown(entry.path)} sets insecure = true for {listing([_shown(place) for place in locations])}: CRI-O and "
+        f"Podman do not verify its certificate for the images of {_shown(entry.prefix)}; remove that line"
     )
 
 
@@ -72,7 +72,7 @@ def _elsewhere(entry: Entry, hosts: Sequence[str]) -> str:
     if not hosts:
         return ""
     return (
-        f"{entry.path} has CRI-O and Podman pull {_shown(entry.prefix)} first, or only, from "
+        f"{_shown(entry.path)} has CRI-O and Podman pull {_shown(entry.prefix)} first, or only, from "
         f"{listing([_shown(host) for host in hosts])}, with the certificates in the directory of that host; if it "
         "has a private CA, name it in a trust, too"
     )
