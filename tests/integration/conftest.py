@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 
 import pytest
 
 from tests.cluster.control_plane import ControlPlane
 from tests.installation import Installation
+from tests.integration.looping_agent import Agent, Looping
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +29,10 @@ def installation(plane: ControlPlane) -> Iterator[Installation]:
         yield installed
     finally:
         installed.stop()
+
+
+@pytest.fixture
+def looping() -> Iterator[Looping]:
+    """Make agents whose loop the test turns, and close them afterwards."""
+    with ExitStack() as stack:
+        yield lambda *given, **named: stack.enter_context(closing(Agent(*given, **named)))

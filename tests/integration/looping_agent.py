@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,10 @@ class Agent:
         if not self.configurations:
             self.inbox.put_runtime("")
 
+    def close(self) -> None:
+        """Give back the inotify instance: a user has 128 by default, and a process ends with its descriptors."""
+        self.loop._drift.close()
+
     def hear(self, registries: int, **change: Any) -> None:
         """Receive a bundle with one trust for so many registries."""
         names = tuple(HOST.format(number) for number in range(registries))
@@ -90,3 +95,7 @@ class Agent:
             and {row.state for row in self.report.targets} == {TargetState.READ}
             and all((root / HOST.format(registries - 1)).exists() for root in self.roots.values())
         )
+
+
+Looping = Callable[..., Agent]
+"""Makes an agent of these arguments and closes it after the test."""

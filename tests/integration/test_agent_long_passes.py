@@ -13,7 +13,7 @@ from registry_trust.core.bundle import Bundle
 from registry_trust.core.layout import STORE, Layout
 from registry_trust.core.report import RowState
 from tests.integration.interruptions import Calls, interrupted
-from tests.integration.looping_agent import Agent
+from tests.integration.looping_agent import Agent, Looping
 
 
 @contextmanager
@@ -32,8 +32,10 @@ def slow_disk(agent: Agent, seconds: float, also: Callable[[], None] = lambda: N
         yield ages
 
 
-def test_two_thousand_registries_on_a_slow_disk_are_written_in_one_life_with_reports_in_between(tmp_path: Path) -> None:
-    agent = Agent(tmp_path)
+def test_two_thousand_registries_on_a_slow_disk_are_written_in_one_life_with_reports_in_between(
+    tmp_path: Path, looping: Looping
+) -> None:
+    agent = looping(tmp_path)
     agent.hear(2000)
 
     turns = 0
@@ -53,8 +55,10 @@ def test_two_thousand_registries_on_a_slow_disk_are_written_in_one_life_with_rep
     assert agent.report.serial == 1
 
 
-def test_removing_many_registries_on_a_slow_disk_is_reported_until_the_last_is_gone(tmp_path: Path) -> None:
-    agent = Agent(tmp_path)
+def test_removing_many_registries_on_a_slow_disk_is_reported_until_the_last_is_gone(
+    tmp_path: Path, looping: Looping
+) -> None:
+    agent = looping(tmp_path)
     agent.hear(300)
     while not agent.is_well(300):
         agent.turn()
@@ -71,8 +75,8 @@ def test_removing_many_registries_on_a_slow_disk_is_reported_until_the_last_is_g
     assert agent.report.failing == 0
 
 
-def test_a_signal_is_heard_between_two_steps_and_the_next_process_goes_on(tmp_path: Path) -> None:
-    agent = Agent(tmp_path)
+def test_a_signal_is_heard_between_two_steps_and_the_next_process_goes_on(tmp_path: Path, looping: Looping) -> None:
+    agent = looping(tmp_path)
     agent.hear(300)
     told_at: list[int] = []
 
@@ -87,7 +91,7 @@ def test_a_signal_is_heard_between_two_steps_and_the_next_process_goes_on(tmp_pa
     written = [path for path in agent.roots[Layout.DOCKER].iterdir() if path.is_symlink()]
     assert len(written) <= told_at[0] + 1, "it ended with the step that it was at"
 
-    again = Agent(tmp_path)
+    again = looping(tmp_path)
     again.hear(300)
     again.turn()
     assert again.is_well(300)

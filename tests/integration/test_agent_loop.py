@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -17,7 +17,7 @@ from registry_trust.agent.loop import RUNTIME_PATIENCE
 from registry_trust.agent.options import Mount
 from registry_trust.core.layout import Layout
 from registry_trust.core.report import RowState, TargetState
-from tests.integration.looping_agent import HOST, Agent
+from tests.integration.looping_agent import HOST, Agent, Looping
 from tests.integration.roots import CA_1
 
 SECRET = "what an exception quotes"
@@ -80,31 +80,36 @@ def test_an_exception_in_any_function_of_a_turn_ends_nothing_and_is_never_quoted
         made.hear(2)
         return made
 
-    functions = functions_of(agent("counted").turn)
+    with closing(agent("counted")) as counted:
+        functions = functions_of(counted.turn)
     assert len(functions) > 100, "a turn has more functions than that"
     caplog.set_level(logging.INFO)
     survived = []
     for number, code in enumerate(functions):
-        met = agent(str(number))
-        with failing(code):
-            met.turn()
-        first = {row.state for row in met.report.targets} if met.told.reports else set()
-        for _ in range(8):
-            met.turn()
-        name = f"{code.co_name} ({Path(code.co_filename).name})"
-        explicit = [row for row in met.report.targets if row.path.startswith(str(tmp_path))]
-        assert [row.state for row in explicit] == [TargetState.READ] * 2, f"{name}: {explicit}"
-        assert {row.state for row in met.report.registries} == {RowState.CURRENT}, f"{name}: {met.report.registries}"
-        assert all((root / HOST.format(1)).exists() for root in met.roots.values()), name
-        survived.append(bool(first))
+        with closing(agent(str(number))) as met:
+            with failing(code):
+                met.turn()
+            first = {row.state for row in met.report.targets} if met.told.reports else set()
+            for _ in range(8):
+                met.turn()
+            name = f"{code.co_name} ({Path(code.co_filename).name})"
+            explicit = [row for row in met.report.targets if row.path.startswith(str(tmp_path))]
+            assert [row.state for row in explicit] == [TargetState.READ] * 2, f"{name}: {explicit}"
+            assert {row.state for row in met.report.registries} == {RowState.CURRENT}, (
+                f"{name}: {met.report.registries}"
+            )
+            assert all((root / HOST.format(1)).exists() for root in met.roots.values()), name
+            survived.append(bool(first))
 
     assert SECRET not in caplog.text
     assert "RuntimeError in " in caplog.text
     assert sum(survived) > len(functions) / 2, "most faults cost not even the report of that turn"
 
 
-def test_an_exception_in_one_root_leaves_the_other_roots_and_the_report(tmp_path: Path, monkeypatch: Any) -> None:
-    agent = Agent(tmp_path, (Layout.CONTAINERS, Layout.DOCKER))
+def test_an_exception_in_one_root_leaves_the_other_roots_and_the_report(
+    tmp_path: Path, looping: Looping, monkeypatch: Any
+) -> None:
+    agent = looping(tmp_path, (Layout.CONTAINERS, Layout.DOCKER))
     agent.hear(2)
     spoiled = str(agent.roots[Layout.CONTAINERS])
     store = agent.loop._passes.roots.stores[spoiled]
@@ -123,8 +128,8 @@ def test_an_exception_in_one_root_leaves_the_other_roots_and_the_report(tmp_path
     assert (agent.roots[Layout.DOCKER] / HOST.format(1)).exists()
 
 
-def test_a_bundle_on_which_this_version_fails_is_unreadable_and_files_stay(tmp_path: Path) -> None:
-    agent = Agent(tmp_path)
+def test_a_bundle_on_which_this_version_fails_is_unreadable_and_files_stay(tmp_path: Path, looping: Looping) -> None:
+    agent = looping(tmp_path)
     agent.hear(2)
     agent.turn()
     assert agent.is_well(2)
@@ -151,12 +156,12 @@ def test_a_bundle_on_which_this_version_fails_is_unreadable_and_files_stay(tmp_p
 )
 @pytest.mark.parametrize("name", ["config.toml", "daemon.json"])
 def test_a_bad_file_of_a_runtime_is_unknown_and_what_does_not_need_it_goes_on(
-    tmp_path: Path, name: str, text: str
+    tmp_path: Path, looping: Looping, name: str, text: str
 ) -> None:
     etc = tmp_path / "etc"
     etc.mkdir()
     (etc / name).write_text(text.replace("a = ", "") if name == "daemon.json" else text)
-    agent = Agent(tmp_path, configurations=(Mount("/etc/containerd", str(etc)), Mount("/etc/docker", str(etc))))
+    agent = looping(tmp_path, configurations=(Mount("/etc/containerd", str(etc)), Mount("/etc/docker", str(etc))))
     agent.inbox.put_runtime("containerd://2.4.2")
     agent.hear(1)
 
@@ -171,7 +176,7 @@ def test_a_bad_file_of_a_runtime_is_unknown_and_what_does_not_need_it_goes_on(
 
 @pytest.mark.parametrize("kind", ["fifo", "large", "directory"])
 def test_a_file_of_a_runtime_that_is_no_small_regular_file_is_refused_before_it_is_read(
-    tmp_path: Path, kind: str
+    tmp_path: Path, looping: Looping, kind: str
 ) -> None:
     etc = tmp_path / "etc"
     etc.mkdir()
@@ -182,7 +187,7 @@ def test_a_file_of_a_runtime_that_is_no_small_regular_file_is_refused_before_it_
             file.truncate(1 << 40)
     else:
         (etc / "config.toml").mkdir()
-    agent = Agent(tmp_path, configurations=(Mount("/etc/containerd", str(etc)),))
+    agent = looping(tmp_path, configurations=(Mount("/etc/containerd", str(etc)),))
     agent.inbox.put_runtime("containerd://2.4.2")
     agent.hear(1)
 
@@ -194,10 +199,10 @@ def test_a_file_of_a_runtime_that_is_no_small_regular_file_is_refused_before_it_
     assert (agent.roots[Layout.DOCKER] / HOST.format(0)).exists()
 
 
-def test_a_node_whose_runtime_is_not_told_within_ten_seconds_gets_its_files(tmp_path: Path) -> None:
+def test_a_node_whose_runtime_is_not_told_within_ten_seconds_gets_its_files(tmp_path: Path, looping: Looping) -> None:
     etc = tmp_path / "etc"
     etc.mkdir()
-    agent = Agent(tmp_path, configurations=(Mount("/etc/containerd", str(etc)),))
+    agent = looping(tmp_path, configurations=(Mount("/etc/containerd", str(etc)),))
     agent.hear(1)
 
     entry = agent.roots[Layout.DOCKER] / HOST.format(0)
