@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from registry_trust.agent.store.failures import failing
@@ -12,8 +13,35 @@ from registry_trust.agent.store.store import StepOutcome, Store
 from registry_trust.core.desired import Desired
 from registry_trust.core.findings import Finding
 from registry_trust.core.layout import Layout
-from registry_trust.core.plan import ObservedRoot, Remove, Step, Target, make_plan
+from registry_trust.core.plan import ObservedRoot, OwnEntry, Plan, Remove, Switch, Target, make_plan
+from registry_trust.core.prune import spare
 from registry_trust.core.report import RegistryRow, RowState
+from registry_trust.core.text import listing
+
+
+class Action(StrEnum):
+    """What became of one registry's files in a pass (in a dry run: what would)."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    REPAIRED = "repaired"
+    UNCHANGED = "unchanged"
+    REMOVED = "removed"
+    KEPT = "kept"
+    """No trust that was given asks for it, and removals were not asked for."""
+    HELD = "held"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PassRow:
+    """One registry after the pass. `generation` is the content hash of its files, empty where there are none."""
+
+    registry: str
+    action: Action
+    generation: str = ""
+    reason: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +49,13 @@ class PassOutcome:
     """What one pass did.
 
     Attributes:
-        rows: one for each registry (of an entry's removal none), as they stand after the pass.
-        outcomes: one for each step that was taken.
+        rows: one for each registry, from what came of its step.
+        outcomes: one for each step that was taken (in a dry run: would be).
         findings: what is in the store and is not ours.
         failures: messages of everything that did not come out as asked; empty means done.
     """
 
-    rows: tuple[RegistryRow, ...]
+    rows: tuple[PassRow, ...]
     outcomes: tuple[StepOutcome, ...]
     findings: tuple[Finding, ...]
     failures: tuple[str, ...]
@@ -39,6 +67,8 @@ def apply_once(
     desired: Desired,
     *,
     remove: bool = False,
+    prune: bool = True,
+    dry_run: bool = False,
     shown_path: str | None = None,
     others: Mapping[str, ObservedRoot] | None = None,
     chain: tuple[str, ...] = (),
@@ -50,6 +80,8 @@ def apply_once(
         layout: how it is read.
         desired: what it is to hold; not looked at for a removal.
         remove: take away everything that this store wrote, and the store folder.
+        prune: take away what is not desired; without it, files of trusts that are not desired stay.
+        dry_run: change nothing; say what would be done.
         shown_path: the root's path on the host, for messages.
         others: what the other roots of the reader's chain hold, by path.
         chain: the roots that the reader looks in, in its order.
@@ -58,29 +90,88 @@ def apply_once(
         StoreFailure: the root as a whole can't be used.
     """
     shown = shown_path or directory
-    if not remove:
+    target = Target(shown, layout, chain)
+    if not Path(directory).exists():
+        if remove:
+            return PassOutcome((), (), (), ())
+        if dry_run:
+            plan = make_plan(target, desired, {**(others or {}), shown: ObservedRoot()})
+            foreseen = tuple(StepOutcome(step) for step in plan.steps)
+            return _outcome(plan, ObservedRoot(), foreseen, {}, (), ())
         _make_root(directory, shown)
-    elif not Path(directory).exists():
-        return PassOutcome((), (), (), ())
     store = Store(directory, shown_path=shown)
-    rows: tuple[RegistryRow, ...] = ()
-    with store.lock():
+    with store.lock(clear=not dry_run):
         observed = store.observe()
         if remove:
-            steps: tuple[Step, ...] = tuple(Remove(entry) for entry in observed.own if observed.to_remove(entry))
+            plan = Plan(target, tuple(Remove(entry) for entry in observed.own if observed.to_remove(entry)))
         else:
-            plan = make_plan(Target(shown, layout, chain), desired, {**(others or {}), shown: observed})
-            steps, rows = plan.steps, plan.rows
-        outcomes = store.apply(steps, layout)
-        store.collect_garbage(immediately=remove)
-        dissolved = store.dissolve() if remove else True
-        store.observe()
+            plan = make_plan(target, desired, {**(others or {}), shown: observed})
+        plan, spared = (plan, {}) if prune or remove else spare(plan, observed)
+        if dry_run:
+            outcomes, dissolved = tuple(StepOutcome(step) for step in plan.steps), True
+        else:
+            outcomes = store.apply(plan.steps, layout)
+            store.collect_garbage(immediately=remove)
+            dissolved = store.dissolve() if remove else True
+            store.observe()
         findings = store.findings()
-    failures = [outcome.error.message for outcome in outcomes if outcome.error is not None]
-    failures += [row.message for row in rows if row.state is RowState.FAILED]
-    if not dissolved:
-        failures += [*observed.unreadable.values(), *(finding.message for finding in findings)]
-    return PassOutcome(rows, outcomes, findings, tuple(failures))
+    leftovers = () if dissolved else (*observed.unreadable.values(), *(finding.message for finding in findings))
+    return _outcome(plan, observed, outcomes, spared, findings, leftovers)
+
+
+def _outcome(
+    plan: Plan,
+    observed: ObservedRoot,
+    outcomes: tuple[StepOutcome, ...],
+    spared: Mapping[str, tuple[str, ...]],
+    findings: tuple[Finding, ...],
+    leftovers: tuple[str, ...],
+) -> PassOutcome:
+    rows = {row.registry: _row_of_plan(row) for row in plan.rows}
+    for outcome in outcomes:
+        row = _row_of_step(outcome, observed.own.get(outcome.step.entry), rows)
+        rows[row.registry] = row
+    for entry, trusts in spared.items():
+        own = observed.own[entry]
+        rows[own.registry] = _row_of_spared(own, trusts, wanted=own.registry in rows)
+    ordered = tuple(row for _, row in sorted(rows.items()))
+    failures = (*(f"{row.registry}: {row.message}" for row in ordered if row.action is Action.FAILED), *leftovers)
+    return PassOutcome(ordered, outcomes, findings, failures)
+
+
+def _row_of_plan(row: RegistryRow) -> PassRow:
+    actions = {RowState.FAILED: Action.FAILED, RowState.HELD: Action.HELD}
+    return PassRow(row.registry, actions.get(row.state, Action.UNCHANGED), row.generation, row.reason, row.message)
+
+
+def _row_of_step(outcome: StepOutcome, own: OwnEntry | None, rows: Mapping[str, PassRow]) -> PassRow:
+    """Return the row of a registry whose step was taken; what the plan remarks of it stays."""
+    step, error = outcome.step, outcome.error
+    registry = step.desired.registry if isinstance(step, Switch) else own.registry if own is not None else step.entry
+    planned = rows.get(registry)
+    if error is not None:
+        return PassRow(registry, Action.FAILED, "", error.reason, error.message)
+    if isinstance(step, Remove):
+        return PassRow(registry, Action.REMOVED)
+    if isinstance(step, Switch):
+        action = (
+            Action.REPAIRED if step.repair else Action.UPDATED if own is not None and own.digest else Action.CREATED
+        )
+        remarks = (planned.reason, planned.message) if planned is not None else ("", "")
+        return PassRow(registry, action, step.digest, *remarks)
+    return planned or PassRow(registry, Action.UNCHANGED, own.digest if own is not None else "")
+
+
+def _row_of_spared(own: OwnEntry, trusts: tuple[str, ...], *, wanted: bool) -> PassRow:
+    names = listing(trusts, 5)
+    if not wanted:
+        message = f"it comes from {names}, which gives this node no such registry now; --prune removes it"
+        return PassRow(own.registry, Action.KEPT, own.digest, message=message)
+    message = (
+        f"nothing was changed, since the files of {names} would go, which does not give this node this registry now; "
+        "add its manifest, or give --prune to let its files go"
+    )
+    return PassRow(own.registry, Action.FAILED, own.digest, message=message)
 
 
 def _make_root(directory: str, shown: str) -> None:

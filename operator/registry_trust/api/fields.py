@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -81,9 +82,23 @@ def list_type(kind: Literal["atomic", "set"]) -> dict[str, JsonValue]:
     return {"x-kubernetes-list-type": kind}
 
 
+_RUN = re.compile(r"[A-Za-z0-9+/]{16,}")
+"""What a line of a key looks like; shorter runs are words."""
+
+
+def may_be_key(text: str) -> bool:
+    """Say whether a part of a private key may stand in a text, which is then not to be repeated.
+
+    That is its mark, or a long run with capitals, small letters and digits in it: base64 has them, names don't.
+    """
+    return PRIVATE_KEY_MARK in text or any(
+        all(re.search(kind, run) for kind in ("[A-Z]", "[a-z]", "[0-9]")) for run in _RUN.findall(text)
+    )
+
+
 def show(text: str) -> str:
     """Return text as a message may show it: quoted, and not at all where a private key may have been pasted."""
-    return "the value" if PRIVATE_KEY_MARK in text else quote(text)
+    return "the value" if may_be_key(text) else quote(text)
 
 
 def refuse(reason: Reason, message: str, *at: str | int) -> PydanticCustomError:

@@ -100,7 +100,7 @@ def _check_envelope(obj: Mapping[str, object]) -> Iterator[InvalidField]:
     if not name:
         yield InvalidField(Reason.INVALID_SPEC, "is missing; give the trust a name", field="metadata.name")
     elif len(name) > _NAME_LENGTH or not re.fullmatch(SUBDOMAIN, name):
-        yield InvalidField(Reason.INVALID_SPEC, f"{quote(name)} {PATTERN_MEANINGS[SUBDOMAIN]}", field="metadata.name")
+        yield InvalidField(Reason.INVALID_SPEC, f"{show(name)} {PATTERN_MEANINGS[SUBDOMAIN]}", field="metadata.name")
 
 
 def _nulls(value: object, location: Location) -> Iterator[Location]:
@@ -167,7 +167,7 @@ def _message(kind: str, location: Location, found: object, context: Mapping[str,
         return _MANY_NAMESPACES if name == "namespace" else _unknown(name, _fields_at(location[1:-1]))
     return _SAYINGS.get(kind, _OTHERWISE).format(
         shown="the value" if location[-1] == _SECRET_TEXT else _show(found),
-        kind=_kind(found),
+        kind=kind_of(found),
         size=len(found) if isinstance(found, str | list | Mapping) else 0,
         max_length=context.get("max_length"),
         shorter="put it into a ConfigMap and name that" if location[-1] == _SECRET_TEXT else "shorten it",
@@ -186,7 +186,8 @@ def _show(found: object) -> str:
     return str(found) if isinstance(found, int | float) else "the value"
 
 
-def _kind(found: object) -> str:
+def kind_of(found: object) -> str:
+    """Return what a value from JSON or YAML is, for a message: `a list`, `null`."""
     kinds: tuple[tuple[type, str], ...] = (
         (bool, "a boolean"),
         (int, "a number"),

@@ -46,9 +46,9 @@ def _distinct_registries(registries: list[str]) -> list[str]:
     return registries
 
 
-def _distinct_names(pairs: list[ClientCertificate]) -> list[ClientCertificate]:
+def _distinct_names(pairs: list[ClientCertificate] | None) -> list[ClientCertificate] | None:
     first: dict[str, int] = {}
-    for index, pair in enumerate(pairs):
+    for index, pair in enumerate(pairs or ()):
         name = pair.name or DEFAULT_CLIENT_NAME
         if first.setdefault(name, index) != index:
             raise refuse(

@@ -1,99 +1,155 @@
 """The command `registry-trust` and its subcommands; each imports what it needs when it runs.
 
-Exit codes: 0 done; 1 something was refused or failed, and standard error says what; 2 the command line is wrong;
-3 the operator lost its Lease.
+docs/commands.md has a table of all options and exit codes, which a test compares with the help.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from registry_trust import __version__
+from registry_trust.cli.ending import Program
+from registry_trust.cli.options import address, duration, files_of, labels_of, takes_kubeconfig, takes_manifests
 
 LAYOUTS = ("docker", "containers", "containerd")
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    something was refused or failed; standard error says what
+  2    the command line is wrong
+  3    operator: it lost its Lease; agent: a root was moved away
+  4    a fault of registry-trust itself; please report it
+  130  interrupted (Ctrl-C)
+"""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EXIT_CODES,
+)
 @click.version_option(__version__, prog_name="registry-trust")
 def main() -> None:
-    """Make container runtimes trust private registries, on every node and with no restart."""
+    """Make container runtimes trust private registries, on every node and without restarts."""
 
 
-@main.command()
-@click.argument("manifests", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option("--layout", "layouts", multiple=True, type=click.Choice(LAYOUTS), help="Only this layout; repeatable.")
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label of the node; repeatable.")
-@click.option("--trust-namespace", default="registry-certificates", show_default=True, help="Namespace of the sources.")
-@click.option("--directory", type=click.Path(path_type=Path), help="Write the files here, a folder for each layout.")
-@click.option("--output", type=click.Choice(["tree", "json"]), default="tree", show_default=True)
+@main.command(short_help="Show the files that a node would get.", epilog=EXIT_CODES)
+@takes_manifests
+@click.option("--layout", "layouts", multiple=True, type=click.Choice(LAYOUTS), help="Only this layout. Repeatable.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["tree", "json", "yaml"]),
+    default="tree",
+    show_default=True,
+    help="json and yaml have the files' text too, except for private keys.",
+)
 def render(
-    manifests: tuple[Path, ...],
-    layouts: tuple[str, ...],
+    *,
+    files: tuple[str, ...],
+    filenames: tuple[str, ...],
     labels: tuple[str, ...],
-    trust_namespace: str,
-    directory: Path | None,
+    namespace: str,
+    layouts: tuple[str, ...],
     output: str,
 ) -> None:
-    """Show the files that a node would get from MANIFESTS, without a cluster.
+    """Show the files that a node would get from manifests, without a cluster.
 
-    MANIFESTS are files or folders of YAML with RegistryTrusts and the Secrets and ConfigMaps that they name.
-    Exit code 1 where a trust is refused; its messages are on standard error.
+    FILES are files or directories of YAML or JSON with RegistryTrusts and the Secrets and ConfigMaps that they name.
+    A trust that is refused is reported on standard error, and the exit code is 1.
     """
     from registry_trust.cli.render import render_manifests
+    from registry_trust.core.layout import Layout
 
-    raise SystemExit(
-        render_manifests(
-            manifests,
-            layouts or LAYOUTS,
-            _labels(labels),
-            trust_namespace,
-            directory,
-            as_json=output == "json",
-        )
-    )
+    chosen = [Layout(layout) for layout in layouts or LAYOUTS]
+    raise SystemExit(render_manifests(files_of(files, filenames), chosen, labels_of(labels), namespace, output))
 
 
-@main.command()
-@click.argument("manifests", nargs=-1, type=click.Path(path_type=Path, exists=True))
-@click.option("--root", required=True, type=click.Path(path_type=Path), help="The runtime's certs.d folder.")
-@click.option("--layout", type=click.Choice(LAYOUTS), default="docker", show_default=True)
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label of the node; repeatable.")
-@click.option("--trust-namespace", default="registry-certificates", show_default=True, help="Namespace of the sources.")
-@click.option("--remove", is_flag=True, help="Remove everything that registry-trust wrote below the root.")
+@main.command(short_help="Write the files once, on a host outside a cluster.", epilog=EXIT_CODES)
+@takes_manifests
+@click.option(
+    "--root",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The runtime's certs.d directory, such as /etc/docker/certs.d; it is made if it is missing.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    help="How the runtime reads it.  [default: by the end of --root, such as containerd/certs.d]",
+)
+@click.option("--prune", is_flag=True, help="Also remove the files of trusts that FILES do not give this node now.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; show what would be done.")
+@click.option("--remove", is_flag=True, help="Remove everything that registry-trust wrote below the root; no FILES.")
+@click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
 def apply(
-    *, manifests: tuple[Path, ...], root: Path, layout: str, labels: tuple[str, ...], trust_namespace: str, remove: bool
+    *,
+    files: tuple[str, ...],
+    filenames: tuple[str, ...],
+    labels: tuple[str, ...],
+    namespace: str,
+    root: Path,
+    layout: str | None,
+    prune: bool,
+    dry_run: bool,
+    remove: bool,
+    output: str,
 ) -> None:
-    """Write (or remove) the files once on a host that is in no cluster, or is not yet.
+    """Write the files once on a host that is not (yet) in a cluster.
 
-    The same store as the node agent's: an agent that starts there later takes the files over.
+    FILES are as for render. If anything is refused, nothing is written. Files of trusts that FILES do not give this
+    node stay and are named, unless --prune is given. The store is the node agent's: an agent that starts there later
+    takes the files over.
     """
-    from registry_trust.cli.host import apply_manifests, remove_everything
+    from registry_trust.cli.host import apply_manifests, layout_of, remove_everything
+    from registry_trust.core.layout import Layout
 
-    if remove == bool(manifests):
-        raise click.UsageError("give either MANIFESTS or --remove")
+    if remove and (files or filenames or prune):
+        raise click.UsageError("--remove removes everything: give it without FILES and --prune")
+    read_as = Layout(layout) if layout else layout_of(root)
     if remove:
-        raise SystemExit(remove_everything(root, layout))
-    raise SystemExit(apply_manifests(manifests, root, layout, _labels(labels), trust_namespace))
+        raise SystemExit(remove_everything(root, read_as or Layout.DOCKER, dry_run=dry_run, output=output))
+    if read_as is None:
+        raise click.UsageError(f"what reads {str(root)!r} is not clear from its name; add --layout {'|'.join(LAYOUTS)}")
+    code = apply_manifests(
+        files_of(files, filenames),
+        root,
+        read_as,
+        labels_of(labels),
+        namespace,
+        prune=prune,
+        dry_run=dry_run,
+        output=output,
+    )
+    raise SystemExit(code)
 
 
-@main.command(name="operator")
-@click.option("--namespace", default="", help="The operator's namespace.  [default: its pod's]")
+@main.command(name="operator", short_help="Run the operator.", epilog=EXIT_CODES)
+@click.option("-n", "--namespace", default="", help="The operator's namespace.  [default: its pod's]")
 @click.option("--trust-namespace", default="registry-certificates", show_default=True, help="Namespace of the sources.")
-@click.option("--kubeconfig", default="", help="Kubeconfig file.  [default: in-cluster]")
+@takes_kubeconfig
 @click.option("--listen", default="0.0.0.0:8080", show_default=True, help="HOST:PORT of metrics and health.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="json", show_default=True)
-@click.option("--leader-election/--no-leader-election", default=True, show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="json",
+    show_default=True,
+    help="Lines of text or JSON.",
+)
+@click.option(
+    "--leader-election/--no-leader-election", default=True, show_default=True, help="Lead only while holding the Lease."
+)
 @click.option(
     "--expiry-warning",
     default="720h",
     show_default=True,
     metavar="DURATION",
-    help="How long before its end a certificate is Expiring, at most; a fifth of its lifetime where that is less.",
+    help="Report a certificate as Expiring this long before it expires, or in the last fifth of its lifetime if that "
+    "is shorter.",
 )
 def operator_command(
     *,
@@ -105,9 +161,10 @@ def operator_command(
     leader_election: bool,
     expiry_warning: str,
 ) -> None:
-    """Run the operator: compile every RegistryTrust and its sources into the bundle, and tell the truth in status."""
+    """Run the operator: compile every RegistryTrust and its sources into the bundle, and report status."""
     import asyncio
 
+    from registry_trust.cli.cluster_access import checked, chosen
     from registry_trust.cli.logs import set_up
     from registry_trust.controller.connection import in_cluster_namespace
     from registry_trust.controller.run import OperatorProcess
@@ -118,16 +175,17 @@ def operator_command(
     set_up(log_format)
     own = namespace or in_cluster_namespace()
     if not own:
-        raise click.UsageError("--namespace is needed outside a cluster")
+        raise click.UsageError("--namespace is needed outside a pod: name the namespace of the bundle and the Lease")
     settings = OperatorSettings(
         namespace=own,
         trust_namespace=trust_namespace,
         identity=f"{os.environ.get('HOSTNAME') or socket.gethostname()}-{os.getpid()}",
-        kubeconfig=kubeconfig,
-        listen=_address(listen),
+        kubeconfig=chosen(kubeconfig),
+        listen=address(listen),
         leader_election=leader_election,
-        expiry_warning=_duration(expiry_warning, "--expiry-warning"),
+        expiry_warning=duration(expiry_warning, "--expiry-warning"),
     )
+    checked(settings.kubeconfig)
 
     async def run() -> None:
         # asyncio primitives belong to the loop that runs them: the process is made inside it.
@@ -137,7 +195,10 @@ def operator_command(
 
 
 @main.command(
-    context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False, name="agent"
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+    name="agent",
+    short_help="Run the node agent.",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def agent_command(arguments: tuple[str, ...]) -> None:
@@ -147,8 +208,12 @@ def agent_command(arguments: tuple[str, ...]) -> None:
     raise SystemExit(agent_main(list(arguments)))
 
 
-@main.command()
-@click.option("--output-directory", type=click.Path(path_type=Path), help="Write one file for each CRD here.")
+@main.command(short_help="Print the CustomResourceDefinitions.", epilog=EXIT_CODES)
+@click.option(
+    "--output-directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write one file for each CRD here, instead of standard output.",
+)
 def crds(output_directory: Path | None) -> None:
     """Print the CustomResourceDefinitions that this version serves."""
     from registry_trust.api.crd import render_crds
@@ -163,41 +228,24 @@ def crds(output_directory: Path | None) -> None:
         click.echo(f"wrote {output_directory / name}", err=True)
 
 
-@main.command()
-@click.option("--namespace", required=True, help="The operator's namespace.")
-@click.option("--kubeconfig", default="", help="Kubeconfig file.  [default: in-cluster]")
-@click.option("--wait", "wait_seconds", default=300, show_default=True, help="Seconds to wait for the agents.")
+@main.command(short_help="Have every agent remove its files, to uninstall.", epilog=EXIT_CODES)
+@click.option("-n", "--namespace", required=True, help="The operator's namespace.")
+@takes_kubeconfig
+@click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.IntRange(min=0),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="Seconds to wait for the agents.",
+)
 def withdraw(namespace: str, kubeconfig: str, wait_seconds: int) -> None:
     """Ask every agent to remove the files that it wrote, and wait until all have reported that they did.
 
-    For uninstallation: scale the operator to none first, or it writes the bundle again.
+    This is for uninstallation. Scale the operator to zero first; otherwise it will write the bundle again.
     """
+    from registry_trust.cli.cluster_access import checked, chosen
     from registry_trust.cli.withdraw import withdraw_everything
 
-    raise SystemExit(withdraw_everything(namespace, kubeconfig, wait_seconds))
-
-
-def _labels(texts: tuple[str, ...]) -> dict[str, str]:
-    labels: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--label")
-        labels[key] = value
-    return labels
-
-
-def _duration(text: str, option: str) -> timedelta:
-    from registry_trust.core.duration import parse_duration
-
-    try:
-        return timedelta(seconds=parse_duration(text))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a duration, such as 720h or 90m", param_hint=option) from None
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise click.BadParameter(f"{text!r} is not HOST:PORT", param_hint="--listen")
-    return host.strip("[]"), int(port)
+    raise SystemExit(withdraw_everything(checked(chosen(kubeconfig)), namespace, wait_seconds))

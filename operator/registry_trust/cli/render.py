@@ -1,17 +1,17 @@
-"""`registry-trust render`: the files that a node would get, as a tree, as JSON, or written into a folder."""
+"""`registry-trust render`: the files that a node would get, as a tree or as a document for programs."""
 
 from __future__ import annotations
 
-import json
 import stat
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
-from registry_trust.agent.single_pass import apply_once
+from registry_trust.cli.ending import Exit
+from registry_trust.cli.host import ROOTS
 from registry_trust.cli.manifests import Loaded, load, tell
+from registry_trust.cli.output import show
 from registry_trust.core.layout import (
     STORE,
     File,
@@ -23,37 +23,19 @@ from registry_trust.core.layout import (
     render,
 )
 
-ROOTS = {
-    Layout.DOCKER: "/etc/docker/certs.d",
-    Layout.CONTAINERS: "/etc/containers/certs.d",
-    Layout.CONTAINERD: "/etc/containerd/certs.d",
-}
-"""Where each layout usually lives; the agent finds out what a node's runtime really reads."""
-
 
 def render_manifests(
-    paths: Sequence[Path],
-    layouts: Sequence[str],
-    labels: Mapping[str, str],
-    trust_namespace: str,
-    directory: Path | None,
-    *,
-    as_json: bool,
+    files: Sequence[str], layouts: Sequence[Layout], labels: Mapping[str, str], namespace: str, output: str
 ) -> int:
     """Render and print; return the exit code."""
-    loaded = load(paths, trust_namespace, labels)
-    chosen = [Layout(layout) for layout in layouts]
-    if directory is not None:
-        for layout in chosen:
-            folder = directory / layout.value
-            folder.mkdir(parents=True, exist_ok=True)
-            apply_once(str(folder), layout, loaded.desired)
-    if as_json:
-        click.echo(json.dumps(_as_json(loaded, chosen), indent=2))
+    loaded = load(files, namespace, labels)
+    if output == "tree":
+        for layout in layouts:
+            _print_tree(loaded, layout)
     else:
-        for layout in chosen:
-            _print_tree(loaded, layout, str(directory / layout.value) if directory is not None else ROOTS[layout])
-    return 0 if tell(loaded) else 1
+        show(_document(loaded, layouts), output)
+    tell(loaded)
+    return Exit.DONE if loaded.accepted else Exit.FAILED
 
 
 def _files(loaded: Loaded, layout: Layout) -> list[tuple[str, str, tuple[File, ...]]]:
@@ -65,8 +47,8 @@ def _files(loaded: Loaded, layout: Layout) -> list[tuple[str, str, tuple[File, .
     return found
 
 
-def _print_tree(loaded: Loaded, layout: Layout, root: str) -> None:
-    click.secho(f"{root}/    ({layout.value})", bold=True)
+def _print_tree(loaded: Loaded, layout: Layout) -> None:
+    click.secho(f"{ROOTS[layout]}/    ({layout.value})", bold=True)
     for entry, generation, files in _files(loaded, layout):
         click.echo(f"  {entry} -> {STORE}/{entry}/{generation}")
         for file in files:
@@ -83,13 +65,14 @@ def _note(file: File) -> str:
     return "names these files for containerd"
 
 
-def _as_json(loaded: Loaded, layouts: Sequence[Layout]) -> dict[str, Any]:
+def _document(loaded: Loaded, layouts: Sequence[Layout]) -> dict[str, Any]:
     """Return everything but the bytes of private keys."""
     return {
         "trusts": [
             {
                 "name": outcome.name,
                 "accepted": outcome.accepted,
+                "selected": outcome.name not in loaded.unselected,
                 "revision": outcome.revision,
                 "errors": [str(finding) for finding in outcome.errors],
                 "warnings": [str(finding) for finding in outcome.warnings],

@@ -7,45 +7,75 @@ from dataclasses import replace
 
 import click
 
+from registry_trust.cli.ending import Exit
 from registry_trust.controller import connection
 from registry_trust.controller.agents import live_agents
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.bundle_secret import BundleSecret
 from registry_trust.controller.cluster import read_report
 from registry_trust.controller.settings import REPORTS
+from registry_trust.core.text import listing
 
 INTERVAL = 1.0
 AGENT = "registry-trust-agent"
+BUNDLE = "registry-trust-bundle"
 
 
-def withdraw_everything(namespace: str, kubeconfig: str, wait_seconds: float) -> int:
-    """Mark the bundle as withdrawn and wait; return 0 when no report names a registry any more, else 1."""
+def withdraw_everything(kubeconfig: str, namespace: str, wait_seconds: float) -> int:
+    """Mark the bundle as withdrawn and wait; return the exit code: 0 when no report names a registry any more.
+
+    Raises:
+        click.ClickException: the API server refused, or what answers is not one.
+    """
     server = ApiServer(connection.Connector(kubeconfig))
-    secret = BundleSecret(server, namespace, "registry-trust-bundle")
+    try:
+        return _withdraw(server, namespace, wait_seconds)
+    except ApiFailure as error:
+        raise click.ClickException(f"{error}{_advice(error.status)}") from None
+    except (KeyError, TypeError, AttributeError):
+        raise click.ClickException("what answers at that address is not a Kubernetes API server") from None
+
+
+def _withdraw(server: ApiServer, namespace: str, wait_seconds: float) -> int:
+    secret = BundleSecret(server, namespace, BUNDLE)
     deadline = time.monotonic() + wait_seconds
     try:
         stored = secret.read()
-        bundle = replace(stored.bundle, serial=stored.bundle.serial + 1, trusts=(), blobs={}, withdrawn=True)
-        stored = secret.write(bundle, stored)
-        click.echo(f"bundle withdrawn at serial {bundle.serial}; waiting for the agents", err=True)
-        left = _left(server, namespace, stored.uid, bundle.serial)
-        while left and time.monotonic() < deadline:
-            click.echo(f"{len(left)} nodes still have files: {', '.join(left[:5])}", err=True)
-            time.sleep(INTERVAL)
-            left = _left(server, namespace, stored.uid, bundle.serial)
     except ApiFailure as error:
-        click.secho(f"failed: {error}", err=True, fg="red")
-        return 1
+        if error.status != 404:
+            raise
+        raise click.ClickException(
+            f"there is no bundle {namespace}/{BUNDLE}: name the namespace in which registry-trust is installed with "
+            "--namespace"
+        ) from None
+    bundle = replace(stored.bundle, serial=stored.bundle.serial + 1, trusts=(), blobs={}, withdrawn=True)
+    stored = secret.write(bundle, stored)
+    click.echo(f"bundle withdrawn at serial {bundle.serial}; waiting for the agents", err=True)
+    left = _left(server, namespace, stored.uid, bundle.serial)
+    while left and time.monotonic() < deadline:
+        click.echo(f"{len(left)} nodes still have files: {listing(left, 5)}", err=True)
+        time.sleep(INTERVAL)
+        left = _left(server, namespace, stored.uid, bundle.serial)
     if left:
         click.secho(
-            f"{len(left)} nodes did not report in {wait_seconds:.0f} s: {', '.join(left[:10])}; on each of them, "
-            "`registry-trust apply --root ROOT --layout LAYOUT --remove` does the same",
+            f"{len(left)} nodes did not report in {wait_seconds:.0f} s: {listing(left, 10)}. "
+            "The bundle stays withdrawn, so their agents remove the files when they run. Without one, run there: "
+            "registry-trust apply --root ROOT --remove",
             err=True,
             fg="red",
         )
-        return 1
+        return Exit.FAILED
     click.echo("every agent has removed its files", err=True)
-    return 0
+    return Exit.DONE
+
+
+def _advice(status: int) -> str:
+    match status:
+        case 0:
+            return "; is the API server of this kubeconfig reachable from here?"
+        case 401 | 403:
+            return "; use a kubeconfig whose user may read and patch the bundle and list nodetrusts, nodes and pods"
+    return ""
 
 
 def _left(server: ApiServer, namespace: str, uid: str, serial: int) -> list[str]:

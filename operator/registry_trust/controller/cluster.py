@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from registry_trust.api.parse import check_trust, parse_trust
+from registry_trust.compiler import objects
 from registry_trust.compiler.compile import TrustInput
 from registry_trust.compiler.fleet import Node
 from registry_trust.compiler.sources import SourceKind, SourceObject, Sources
@@ -17,8 +15,6 @@ from registry_trust.controller.api_server import ApiServer
 from registry_trust.controller.collection import Collection
 from registry_trust.controller.settings import REPORTS, TRUSTS
 from registry_trust.core.bundle import SECRET_TYPE
-from registry_trust.core.errors import InvalidField
-from registry_trust.core.findings import Finding
 from registry_trust.core.report import NodeReport, decode_report
 
 Object = Mapping[str, Any]
@@ -129,38 +125,20 @@ def _read(items: list[dict[str, Any]], read: Callable[[Object], Value | None]) -
 
 
 def read_trust(body: Object) -> TrustObject:
-    """Parse a `RegistryTrust`; what can't be parsed is an input with its errors."""
-    metadata = body["metadata"]
-    errors: tuple[Finding, ...] = ()
-    trust = None
-    try:
-        trust = parse_trust(body)
-    except InvalidField as error:
-        everything = check_trust(body) or (error,)
-        errors = tuple(Finding(each.reason, each.message, each.field) for each in everything)
-    source = TrustInput(
-        name=str(metadata["name"]),
-        uid=str(metadata.get("uid", "")),
-        created=str(metadata.get("creationTimestamp", "")),
-        generation=int(metadata.get("generation", 0)),
-        trust=trust,
-        errors=errors,
-    )
-    return TrustObject(source, dict(body.get("status") or {}))
+    """Read a `RegistryTrust` and the status that it carries."""
+    return TrustObject(objects.read_trust(body), dict(body.get("status") or {}))
 
 
 def read_secret(body: Object) -> SourceObject | None:
     """Take a Secret's data; the bundle itself and Helm's releases are never sources."""
-    secret_type = str(body.get("type", ""))
-    if secret_type in (SECRET_TYPE, "helm.sh/release.v1"):
+    if body.get("type") in (SECRET_TYPE, "helm.sh/release.v1"):
         return None
-    return _source(SourceKind.SECRET, body, _decoded(body.get("data") or {}), secret_type)
+    return objects.read_source(body, SourceKind.SECRET)[0]
 
 
 def read_config_map(body: Object) -> SourceObject:
     """Take a ConfigMap's data, text and binary."""
-    text = {str(key): str(value).encode() for key, value in (body.get("data") or {}).items()}
-    return _source(SourceKind.CONFIG_MAP, body, {**text, **_decoded(body.get("binaryData") or {})}, "")
+    return objects.read_source(body, SourceKind.CONFIG_MAP)[0]
 
 
 def read_node(body: Object) -> Node:
@@ -185,19 +163,3 @@ def read_report(body: Object) -> OwnedReport | None:
         return OwnedReport(uid, decode_report(body.get("status") or {}))
     except (KeyError, ValueError, TypeError, AttributeError):
         return None
-
-
-def _source(kind: SourceKind, body: Object, data: Mapping[str, bytes], secret_type: str) -> SourceObject:
-    metadata = body["metadata"]
-    version = f"{metadata.get('uid', '')}/{metadata.get('resourceVersion', '')}"
-    return SourceObject(kind, str(metadata["name"]), version, data, secret_type)
-
-
-def _decoded(data: Mapping[str, Any]) -> dict[str, bytes]:
-    decoded: dict[str, bytes] = {}
-    for key, value in data.items():
-        try:
-            decoded[str(key)] = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError, TypeError):
-            continue  # The API server never stores such a value.
-    return decoded

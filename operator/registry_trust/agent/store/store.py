@@ -85,8 +85,8 @@ class Store:
         self._origin: str | None = None
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the root for one pass; the first one also clears what a dead process left.
+    def lock(self, *, clear: bool = True) -> Iterator[None]:
+        """Hold the root for one pass; the first one that may `clear` also clears what a dead process left.
 
         Raises:
             StoreFailure: the root can't be opened, or another process has it for too long (Contested).
@@ -101,7 +101,7 @@ class Store:
                 if self._store is not None:
                     self._lock = self._take_lock(self._store)
                 # Without a store nothing is changed; whoever makes it locks it then.
-                if not self._cleared:
+                if clear and not self._cleared:
                     self._clear(root)
                 yield
             finally:

@@ -1,0 +1,99 @@
+"""Options that several commands have, and the reading of their values; a wrong one ends with exit code 2."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import click
+
+_LABEL_KEY = re.compile(r"(?:[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def takes_manifests(command: Command) -> Command:
+    """Give a command the arguments and options by which manifests and a node's labels are named."""
+    for add in reversed(
+        (
+            click.argument("files", nargs=-1, metavar="[FILES]..."),
+            click.option(
+                "-f",
+                "--filename",
+                "filenames",
+                multiple=True,
+                metavar="FILE",
+                help="A file or directory of manifests, or - for standard input; the same as FILES. Repeatable.",
+            ),
+            click.option(
+                "-l",
+                "--label",
+                "--labels",
+                "labels",
+                multiple=True,
+                metavar="KEY=VALUE[,...]",
+                help="Labels of the node, for nodeSelector. Repeatable.",
+            ),
+            click.option(
+                "-n",
+                "--namespace",
+                "--trust-namespace",
+                "namespace",
+                default="registry-certificates",
+                show_default=True,
+                help="The trust namespace: Secrets and ConfigMaps of other namespaces are not read.",
+            ),
+        )
+    ):
+        command = add(command)
+    return command
+
+
+takes_kubeconfig = click.option(
+    "--kubeconfig",
+    default="",
+    envvar="KUBECONFIG",
+    show_envvar=True,
+    metavar="FILE",
+    help="Kubeconfig file.  [default: in a pod its service account, else ~/.kube/config]",
+)
+
+
+def files_of(files: tuple[str, ...], filenames: tuple[str, ...]) -> tuple[str, ...]:
+    """Return every file that was named, as an argument or by `-f`; at least one must be."""
+    if not files and not filenames:
+        raise click.UsageError("name files or directories of manifests (or - for standard input)")
+    return (*files, *filenames)
+
+
+def labels_of(texts: tuple[str, ...]) -> dict[str, str]:
+    """Return the labels in `KEY=VALUE[,KEY=VALUE]` texts."""
+    labels: dict[str, str] = {}
+    for text in ",".join(texts).split(",") if texts else ():
+        key, equals, value = text.partition("=")
+        if not equals or not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE of a node's label", param_hint="--label")
+        if labels.setdefault(key, value) != value:
+            raise click.BadParameter(f"{key!r} is given twice, with different values", param_hint="--label")
+    return labels
+
+
+def duration(text: str, option: str) -> timedelta:
+    """Return a duration such as 720h."""
+    from registry_trust.core.duration import parse_duration
+
+    try:
+        return timedelta(seconds=parse_duration(text))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a duration, such as 720h or 90m", param_hint=option) from None
+
+
+def address(text: str) -> tuple[str, int]:
+    """Return host and port of HOST:PORT."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise click.BadParameter(f"{text!r} is not HOST:PORT", param_hint="--listen")
+    return host.strip("[]"), int(port)
