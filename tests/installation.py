@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import sys
 import urllib.error
 import urllib.request
@@ -24,9 +25,10 @@ from tests.cluster.waiting import wait_until
 NAMESPACE = "registry-trust"
 TRUST_NAMESPACE = "registry-certificates"
 BUNDLE = "registry-trust-bundle"
+DAEMON_SET = "registry-trust-agent"
 REPOSITORY = Path(__file__).resolve().parents[1]
 MANIFEST = REPOSITORY / "deploy" / "registry-trust.yaml"
-NEEDS_NODES = {"Deployment", "DaemonSet", "PodDisruptionBudget", "NetworkPolicy"}
+NEEDS_NODES = {"Deployment", "PodDisruptionBudget", "NetworkPolicy"}
 """Kinds that mean nothing without kubelets."""
 
 
@@ -100,7 +102,8 @@ class Installation:
 
     def add_node(self, name: str, labels: Mapping[str, str] | None = None) -> None:
         """Create a Node object without a kubelet."""
-        metadata = {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}}
+        own = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
+        metadata = {"name": name, "labels": {**own, **(labels or {})}}
         self.plane.kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
 
     def start_agent(self, node: str, layouts: Sequence[str] = ("docker",), *options: str, pod: str = "") -> Agent:
@@ -130,7 +133,30 @@ class Installation:
             ],
         )
         self.agents[node] = Agent(node, roots, process, port)
+        self.tell_of_agent(node)
         return self.agents[node]
+
+    def tell_of_agent(self, node: str) -> None:
+        """Do what the DaemonSet's controller and a kubelet do: a Ready pod on that node, and the count of them."""
+        try:
+            daemon_set = self.plane.kubectl.get("daemonset", DAEMON_SET, "-n", NAMESPACE)
+        except AssertionError:
+            return  # Only the agent's own objects were applied.
+        name = f"{DAEMON_SET}-{node}"
+        labels = daemon_set["spec"]["selector"]["matchLabels"]
+        account = {"serviceAccountName": "registry-trust-agent", "automountServiceAccountToken": False}
+        spec = {"nodeName": node, **account, "containers": [{"name": "agent", "image": "none"}]}
+        metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
+        self.plane.kubectl.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        count = len(self.agents)
+        counts = {"currentNumberScheduled": count, "desiredNumberScheduled": count, "numberMisscheduled": 0}
+        for kind, which, status in (
+            ("pod", name, {"conditions": [{"type": "Ready", "status": "True"}]}),
+            ("daemonset", DAEMON_SET, {**counts, "numberReady": count}),
+        ):
+            patch = json.dumps({"status": status})
+            where = ("-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", patch)
+            self.plane.kubectl("patch", kind, which, *where)
 
     def stop(self) -> None:
         """End the operator and every agent, after a look for private keys in all that they show."""

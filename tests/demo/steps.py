@@ -53,7 +53,7 @@ def install_and_start(out: Output, scene: Scene) -> None:
     out.heading("registry-trust: the operator and three agents, as processes")
     installation = scene.installation
     installation.install()
-    out.good(f"{MANIFEST.relative_to(REPOSITORY)} applied, but for what needs kubelets (Deployment, DaemonSet)")
+    out.good(f"{MANIFEST.relative_to(REPOSITORY)} applied, but for what needs kubelets (Deployment)")
     installation.start_operator()
     for name, layout in LAYOUTS.items():
         installation.start_agent(name, [layout])

@@ -8,7 +8,7 @@ import urllib.request
 
 from tests.cluster.pki import Authority
 from tests.cluster.waiting import wait_until
-from tests.installation import Installation
+from tests.installation import DAEMON_SET, NAMESPACE, Installation
 
 SOURCE = [{"inline": Authority.create("a CA").pem.decode()}]
 
@@ -26,9 +26,11 @@ def test_each_transition_is_one_line_with_what_it_is_about_and_then_there_is_sil
 ) -> None:
     assert installation.operator is not None
     installation.add_node("quiet")
-    installation.trust("told", registries=["told.example"], caCertificates=SOURCE)
-    assert installation.wait_for("told", "Distributed", "False")["reason"] == "NodesPending", "its agent may start yet"
     agent = installation.start_agent("quiet", ("docker",), "--log-format=json", "--drift-interval=0.2")
+    wait_until(lambda: installation.readiness() == "ok\n", "the operator is ready", within=40)
+    seen = polls(installation) + 2
+    wait_until(lambda: polls(installation) >= seen, "the operator knows of the agent", within=40)
+    installation.trust("told", registries=["told.example"], caCertificates=SOURCE)
     logs = (installation.operator.log, agent.process.log)
 
     installation.wait_for("told", "Ready")
@@ -48,3 +50,18 @@ def test_each_transition_is_one_line_with_what_it_is_about_and_then_there_is_sil
     assert [log.stat().st_size for log in logs] == sizes, "\n".join(
         log.read_text()[size:] for log, size in zip(logs, sizes, strict=True)
     )
+
+
+def test_a_deleted_daemon_set_is_told_in_every_status_and_putting_it_back_heals_it(installation: Installation) -> None:
+    installation.wait_for("told", "Ready")
+    kept = installation.plane.kubectl.get("daemonset", DAEMON_SET, "-n", NAMESPACE)
+
+    installation.plane.kubectl("delete", "daemonset", DAEMON_SET, "-n", NAMESPACE)
+
+    stalled = installation.wait_for("told", "Stalled")
+    assert stalled["reason"] == "NoAgents"
+    assert "there is no DaemonSet registry-trust-agent" in stalled["message"]
+    kept["metadata"] = {key: kept["metadata"][key] for key in ("name", "namespace", "labels")}
+    installation.plane.kubectl.apply(kept)
+    installation.tell_of_agent("quiet")
+    installation.wait_for("told", "Ready")

@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.fleet import Fleet, Node, Served, Standing
 from registry_trust.compiler.lost_history import go_on_after, highest_reported
+from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.status import make_status
-from registry_trust.controller.agents import PATIENCE, Newcomers
 from registry_trust.controller.api_server import ApiServer
 from registry_trust.controller.cluster import Cluster, OwnedReport
 from registry_trust.controller.reconcile import Reconciler
@@ -44,8 +44,6 @@ class Churn(RuleBasedStateMachine):
         self.cluster = Cluster("registry-trust")
         self.reconciler = Reconciler(ApiServer(None), OperatorSettings("n", "n", "i"), self.cluster)  # type: ignore[arg-type]
         self.fleet: Fleet = self.reconciler._fleet
-        self.time = 0.0
-        self.reconciler._newcomers = Newcomers(lambda: self.time)
         self.machines: dict[str, Machine] = {}
         self.mail: list[tuple[str, int, OwnedReport]] = []
         self.version = 0
@@ -55,19 +53,18 @@ class Churn(RuleBasedStateMachine):
         self.content = dict.fromkeys(CONTENTS, 0)
         self.history: list[Written] = []
         self.shown: dict[str, str] = {}
-        self.live: frozenset[str] | None = None
+        self.agents = Agents()
         self.daemon_set = True
-        self.fleet.rebuild([], {}, [], None, self.uid)
+        self.fleet.rebuild([], {}, [], self.agents, self.uid)
         self.write()
 
-    @initialize(zones=st.tuples(*(st.sampled_from(ZONES) for _ in NAMES)), daemon_set=st.booleans())
-    def a_fleet_that_has_everything(self, zones: tuple[str, ...], *, daemon_set: bool) -> None:
+    @initialize(zones=st.tuples(*(st.sampled_from(ZONES) for _ in NAMES)))
+    def a_fleet_that_has_everything(self, zones: tuple[str, ...]) -> None:
         for name, zone in zip(NAMES, zones, strict=True):
             self.join(name, zone)
             self.applies(name, fails=False)
         for _ in NAMES:
             self.deliver(0, again=False)
-        self.daemon_set = daemon_set
         self.observe()
 
     # what happens to nodes
@@ -107,15 +104,15 @@ class Churn(RuleBasedStateMachine):
 
     @rule()
     def observe(self) -> None:
-        if not self.daemon_set:
-            return  # Agents run as plain processes: nobody but their reports tells of them.
-        self.live = frozenset(name for name, machine in self.machines.items() if machine.agent and machine.ready)
-        self.touch(self.fleet.set_live_agents(self.live))
+        # A pod of a node that is away still counts as ready for a while: it is the kubelet that would say otherwise.
+        live = frozenset(name for name, machine in self.machines.items() if machine.agent)
+        self.agents = Agents(live) if self.daemon_set else Agents(placement=None)
+        self.touch(self.fleet.set_agents(self.agents))
 
-    @rule()
-    def a_while_passes(self) -> None:
-        self.time += PATIENCE
-        self.reconciler._look_for_newcomers()
+    @rule(exists=st.booleans())
+    def daemon_set_is_deleted_or_created(self, *, exists: bool) -> None:
+        self.daemon_set = exists
+        self.observe()
 
     @rule()
     def scaled_to_none(self) -> None:
@@ -204,7 +201,7 @@ class Churn(RuleBasedStateMachine):
         nodes = self.cluster.nodes.values()
         owned = self.cluster.reports.values().items()
         reports = {name: o.report for name, o in owned if name in nodes and nodes[name].uid == o.node_uid}
-        self.fleet.rebuild(nodes.values(), reports, self.served(), self.live, self.uid)
+        self.fleet.rebuild(nodes.values(), reports, self.served(), self.agents, self.uid)
         self.touch(set(CONTENTS))
 
     @rule()
@@ -214,13 +211,11 @@ class Churn(RuleBasedStateMachine):
                 self.applies(name, fails=False)
         while self.mail:
             self.deliver(0, again=False)
-        self.observe()
-        self.a_while_passes()
+        self.daemon_set_is_deleted_or_created(exists=True)
         alive = {name for name, machine in self.machines.items() if machine.agent and machine.ready}
         for trust in CONTENTS:
             selected = {name for name, machine in self.machines.items() if machine.selects(trust)}
-            crashed = {name for name in selected - alive if self.machines[name].ready and self.live is None}
-            if selected & alive and not crashed:
+            if selected & alive:
                 assert self.distributed(trust)["status"] == "True", "stuck because of a node that is dead"
 
     # the truth
@@ -245,7 +240,7 @@ class Churn(RuleBasedStateMachine):
 
     @invariant()
     def with_no_agent_at_all_nothing_is_called_distributed(self) -> None:
-        if self.live == frozenset():
+        if not self.agents.live:
             assert {self.distributed(trust)["reason"] for trust in CONTENTS} == {Reason.NO_AGENTS}
 
     @invariant()
@@ -311,7 +306,7 @@ class Churn(RuleBasedStateMachine):
 
     def distributed(self, trust: str) -> dict[str, str]:
         standing = self.fleet.standing(trust, 10)
-        key = (trust, *standing.counts.values(), standing.agents)
+        key = (trust, *standing.counts.values(), standing.agents, standing.daemon_set)
         if key not in VERDICTS:
             VERDICTS[key] = self.verdict(trust, standing)
         return VERDICTS[key]

@@ -12,6 +12,7 @@ import pytest
 from registry_trust.compiler.compile import Outcome, TrustInput, compile_bundle
 from registry_trust.compiler.content import Checker
 from registry_trust.compiler.fleet import Fleet, Node, Served
+from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.sources import Sources
 from registry_trust.compiler.status import make_status
 from registry_trust.controller.transitions import notices
@@ -59,7 +60,7 @@ class Situation:
         fleet = Fleet()
         served = [Served("harbor", outcome.since, outcome.content)] if outcome.content is not None else []
         reports = {"n1": self.report} if self.report is not None else {}
-        fleet.rebuild([self.node], reports, served, self.live, UID)
+        fleet.rebuild([self.node], reports, served, Agents(self.live), UID)
         return make_status(outcome, fleet.standing("harbor", 10), datetime.fromtimestamp(NOW, UTC), {})
 
 

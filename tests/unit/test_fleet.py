@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry_trust.compiler.fleet import Fleet, Node, NodeState, Served
+from registry_trust.compiler.placement import Agents, Placement, placement_of
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState, TargetRow, TargetState
@@ -30,14 +33,20 @@ REPORT = NodeReport(
 )
 
 
+def affinity(*terms: list[dict[str, Any]], fields: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    made = [{"matchExpressions": term} for term in terms] + ([{"matchFields": fields}] if fields else [])
+    required = {"nodeSelectorTerms": made}
+    return {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}
+
+
 def fleet(
     report: NodeReport | None = REPORT,
     node: Node = NODE,
     served: tuple[Served, ...] = (ALL,),
-    live: frozenset[str] | None = None,
+    agents: Agents | None = None,
 ) -> Fleet:
     made = Fleet()
-    made.rebuild([node], {node.name: report} if report else {}, served, live, UID)
+    made.rebuild([node], {node.name: report} if report else {}, served, agents or Agents(frozenset([node.name])), UID)
     return made
 
 
@@ -125,8 +134,66 @@ def test_a_node_that_has_seen_a_later_bundle_than_there_is_has_nobody_knows_what
 
 
 def test_a_node_without_a_live_agent_is_told_apart_from_one_that_is_on_its_way() -> None:
-    assert state(fleet(None, live=frozenset())) is NodeState.WITHOUT_AGENT
-    assert state(fleet(None, live=frozenset({"n1"}))) is NodeState.PENDING
+    assert state(fleet(None, agents=Agents())) is NodeState.WITHOUT_AGENT
+    assert state(fleet(None)) is NodeState.PENDING
+
+
+def test_a_node_of_another_operating_system_is_not_selected() -> None:
+    windows = replace(NODE, labels={"kubernetes.io/os": "windows"})
+
+    assert fleet(None, windows, agents=Agents()).standing("harbor", 10).selected == 0
+
+
+def test_nodes_that_the_daemon_set_excludes_are_named_once_after_the_real_failures() -> None:
+    made = Fleet()
+    linux = {"kubernetes.io/os": "linux"}
+    nodes = [Node(f"fargate-{number}", f"f{number}", linux, ready=True) for number in range(20)]
+    nodes.append(Node("worker", "w", {**linux, "real": "yes"}, ready=True))
+    pod = {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+        {"matchExpressions": [{"key": "real", "operator": "Exists"}]}
+    ]}}}}  # fmt: skip
+    made.rebuild(nodes, {}, [ALL], Agents(frozenset(["other"]), placement_of(pod)), UID)
+
+    (worker, silent), (_, excluded) = made.standing("harbor", 10).not_current
+
+    assert (worker, silent.reason) == ("worker", Reason.AGENT_SILENT)
+    assert excluded.reason == Reason.NODE_EXCLUDED
+    assert "excludes fargate-0, fargate-1, fargate-10, fargate-11, fargate-12 and 15 more" in excluded.message
+
+
+@pytest.mark.parametrize(
+    ("pod", "admits"),
+    [
+        ({}, True),
+        ({"nodeSelector": {"pool": "blue"}}, True),
+        ({"nodeSelector": {"pool": "red"}}, False),
+        ({"nodeSelector": {"absent": ""}}, False),
+        (affinity([{"key": "pool", "operator": "In", "values": ["red", "blue"]}]), True),
+        (affinity([{"key": "pool", "operator": "NotIn", "values": ["blue"]}]), False),
+        (affinity([{"key": "absent", "operator": "NotIn", "values": ["x"]}]), True),
+        (affinity([{"key": "absent", "operator": "DoesNotExist"}]), True),
+        (affinity([{"key": "pool", "operator": "DoesNotExist"}]), False),
+        (affinity([{"key": "size", "operator": "Gt", "values": ["3"]}]), True),
+        (affinity([{"key": "size", "operator": "Lt", "values": ["3"]}]), False),
+        (affinity([{"key": "pool", "operator": "Gt", "values": ["3"]}]), False),
+        (affinity([{"key": "x", "operator": "Exists"}], [{"key": "pool", "operator": "Exists"}]), True),
+        (affinity([{"key": "x", "operator": "Exists"}, {"key": "pool", "operator": "Exists"}]), False),
+        (affinity([]), False),
+        (affinity(fields=[{"key": "metadata.name", "operator": "In", "values": ["n1"]}]), True),
+        (affinity(fields=[{"key": "metadata.name", "operator": "NotIn", "values": ["n1"]}]), False),
+    ],
+)
+def test_a_daemon_sets_own_selector_and_affinity_say_where_an_agent_may_be(pod: dict[str, Any], *, admits: bool):
+    assert placement_of(pod).admits("n1", {"pool": "blue", "size": "4"}) is admits
+
+
+def test_without_a_daemon_set_every_trust_is_touched_and_says_so() -> None:
+    made = fleet()
+
+    assert made.set_agents(Agents(placement=None)) == {"harbor"}
+    assert made.standing("harbor", 10).daemon_set is False
+    assert made.set_agents(Agents(frozenset(["n1"]))) == {"harbor"}
+    assert made.standing("harbor", 10).daemon_set is True
 
 
 names = st.sampled_from([f"n{number}" for number in range(4)])
@@ -147,7 +214,7 @@ reports = st.builds(
 changes = st.one_of(
     st.tuples(st.just("node"), names, st.none() | nodes),
     st.tuples(st.just("report"), names, st.none() | reports),
-    st.tuples(st.just("live"), st.none() | st.frozensets(names), st.none()),
+    st.tuples(st.just("live"), st.frozensets(names), st.sampled_from([None, Placement(), Placement((("zone", "a"),))])),
     st.tuples(st.just("trusts"), st.lists(st.integers(1, 5), max_size=3), st.none()),
 )
 
@@ -158,9 +225,9 @@ def test_counting_by_differences_equals_counting_anew(sequence: list[tuple[str, 
     by_difference = Fleet()
     known_nodes: dict[str, Node] = {}
     known_reports: dict[str, NodeReport] = {}
-    live: frozenset[str] | None = None
+    agents = Agents()
     served: list[Served] = []
-    by_difference.rebuild([], {}, [], live, UID)
+    by_difference.rebuild([], {}, [], agents, UID)
     for what, first, second in sequence:
         if what == "node":
             name = str(first)
@@ -177,14 +244,15 @@ def test_counting_by_differences_equals_counting_anew(sequence: list[tuple[str, 
                 known_reports[name] = report
             by_difference.set_report(name, report)
         elif what == "live":
-            live = first if isinstance(first, frozenset) else None
-            by_difference.set_live_agents(live)
+            assert isinstance(first, frozenset)
+            agents = Agents(first, second if isinstance(second, Placement) else None)
+            by_difference.set_agents(agents)
         elif isinstance(first, list):
             contents = (ALL.content, ZONE.content)
             served = [Served(f"t{place}", since, contents[place % 2]) for place, since in enumerate(first)]
             by_difference.set_trusts(served)
 
     anew = Fleet()
-    anew.rebuild(known_nodes.values(), known_reports, served, live, UID)
+    anew.rebuild(known_nodes.values(), known_reports, served, agents, UID)
     for trust in served:
         assert by_difference.standing(trust.name, 100) == anew.standing(trust.name, 100)

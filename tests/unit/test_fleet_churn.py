@@ -31,7 +31,7 @@ def play(seed: int) -> None:
     coin = lambda: chance.random() < 0.5  # noqa: E731
     place = lambda: chance.randrange(20)  # noqa: E731
     churn = Churn()
-    churn.a_fleet_that_has_everything((zone(), zone(), zone()), daemon_set=coin())
+    churn.a_fleet_that_has_everything((zone(), zone(), zone()))
     steps: list[Callable[[], None]] = [
         lambda: churn.join(name(), zone()),
         lambda: churn.leave(name()),
@@ -41,7 +41,7 @@ def play(seed: int) -> None:
         lambda: churn.agent_starts_or_ends(name(), up=coin()),
         churn.observe,
         churn.scaled_to_none,
-        churn.a_while_passes,
+        lambda: churn.daemon_set_is_deleted_or_created(exists=coin()),
         lambda: churn.content_changes(chance.choice(sorted(CONTENTS))),
         churn.bundle_is_created_anew,
         lambda: churn.etcd_is_restored(place()),
@@ -94,12 +94,14 @@ def changed(**fields: Any) -> Mutation:
 MUTANTS: dict[str, Mutation] = {
     "any serial is new enough": lambda n, r, trust, uid, **more: judge(n, r, replace(trust, since=0), uid, **more),
     "any bundle is the present one": lambda n, r, t, uid, **more: judge(n, r, t, r.bundle_uid if r else uid, **more),
-    "a lost history counts": lambda *given, live, newest: judge(*given, live=live),
+    "a lost history counts": lambda *given, live, newest, admitted: judge(*given, live=live, admitted=admitted),
     "labels do not matter": lambda n, r, t, uid, **more: judge(
         n, replace(r, labels_hash=n.labels_hash) if r else r, t, uid, **more
     ),
     "failures do not matter": changed(registries=(), failing=0),
-    "an agent that is gone is waited for": lambda *given, live, newest: judge(*given, live=True, newest=newest),
+    "an agent that is gone is waited for": lambda *given, live, newest, admitted: judge(
+        *given, live=True, newest=newest, admitted=admitted
+    ),
     "a node that is away is waited for": lambda n, *given, **more: judge(replace(n, ready=True), *given, **more),
 }
 """Each judges one thing wrongly; the model must see it."""
@@ -117,37 +119,23 @@ def test_a_judge_that_is_wrong_in_one_thing_is_found_out(mutant: Mutation, monke
         play_all()
 
 
-def test_agents_that_start_together_with_the_operator_are_waited_for_and_not_called_missing() -> None:
+def test_without_a_daemon_set_nothing_is_distributed_whatever_old_reports_say() -> None:
     churn = Churn()
-    churn.daemon_set = False
-    for name in NAMES:
-        churn.join(name, "a")
-        assert churn.distributed("everywhere")["reason"] == Reason.NODES_PENDING
-
-    churn.relist()
-    assert churn.distributed("everywhere")["reason"] == Reason.NODES_PENDING
-    churn.applies("n1", fails=False)
-    churn.deliver(0, again=False)
-    assert churn.distributed("everywhere")["reason"] == Reason.NODES_PENDING, "two others may have agents too"
-
-    churn.a_while_passes()
+    churn.a_fleet_that_has_everything(("a", "a", "a"))
     assert churn.distributed("everywhere")["status"] == "True"
-    assert churn.fleet.standing("everywhere", 10).counts[NodeState.WITHOUT_AGENT] == 2
 
+    churn.daemon_set_is_deleted_or_created(exists=False)
 
-def test_nodes_that_never_report_are_without_an_agent_in_the_end() -> None:
-    churn = Churn()
-    churn.daemon_set = False
-    churn.join("n1", "a")
-
-    churn.a_while_passes()
-
-    assert churn.distributed("everywhere")["reason"] == Reason.NO_AGENTS
+    told = churn.distributed("everywhere")
+    assert (told["status"], told["reason"]) == ("False", Reason.NO_AGENTS)
+    assert "there is no DaemonSet registry-trust-agent" in told["message"]
+    churn.daemon_set_is_deleted_or_created(exists=True)
+    assert churn.distributed("everywhere")["status"] == "True"
 
 
 def test_a_node_that_failed_and_then_died_blocks_nothing() -> None:
     churn = Churn()
-    churn.a_fleet_that_has_everything(("a", "a", "a"), daemon_set=False)
+    churn.a_fleet_that_has_everything(("a", "a", "a"))
     churn.applies("n1", fails=True)
     churn.deliver(0, again=False)
     assert churn.distributed("everywhere")["reason"] == Reason.NODES_FAILING

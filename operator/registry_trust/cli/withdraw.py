@@ -9,7 +9,7 @@ import click
 
 from registry_trust.cli.ending import Exit
 from registry_trust.controller import connection
-from registry_trust.controller.agents import live_agents
+from registry_trust.controller.agents import find_agents
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.bundle_secret import BundleSecret
 from registry_trust.controller.cluster import read_report
@@ -94,5 +94,5 @@ def _left(server: ApiServer, namespace: str, uid: str, serial: int) -> list[str]
         if report is not None and not report.registry_count and report.bundle_uid == uid and report.serial >= serial:
             done.add(name)
     nodes = frozenset(str(body["metadata"]["name"]) for body in server.list("/api/v1/nodes")[1])
-    agents = live_agents(server, namespace, AGENT, nodes) or frozenset()
+    agents = find_agents(server, namespace, AGENT, nodes).live
     return sorted((agents | reported) - done)

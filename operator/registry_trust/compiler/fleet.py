@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from registry_trust.compiler.placement import Agents
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RowState, TargetState
@@ -65,6 +66,8 @@ class Standing:
     not_current: tuple[tuple[str, NodeStanding], ...]
     agents: int
     """Live agents in the whole cluster."""
+    daemon_set: bool = True
+    """There is a DaemonSet that makes agents."""
 
     @property
     def selected(self) -> int:
@@ -79,20 +82,33 @@ _URGENCY = {
     NodeState.PENDING: 3,
     NodeState.CURRENT: 4,
 }
+_OS = "kubernetes.io/os"
+"""Set by every kubelet to Go's runtime.GOOS (well-known labels)."""
+
+_SHOWN = 5
+"""Names of excluded nodes in one message."""
+
 _BAD_TARGETS = frozenset({TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED})
 
 
-def judge(
-    node: Node, report: NodeReport | None, trust: Served, bundle_uid: str, *, live: bool, newest: int | None = None
+def judge(  # noqa: PLR0911 - one return for each state
+    node: Node,
+    report: NodeReport | None,
+    trust: Served,
+    bundle_uid: str,
+    *,
+    live: bool,
+    newest: int | None = None,
+    admitted: bool = True,
 ) -> NodeStanding | None:
-    """Return one node's standing for one trust; None where the trust does not select it.
+    """Return one node's standing for one trust; None where the trust does not select it, or it is not a Linux node.
 
     A node is current when it has applied a bundle that has this content (its serial is at least the trust's `since`),
     has selected by the labels that it has now, and names neither a registry of the trust nor a target as failing. A
     serial above the `newest` that there is comes from a history that is lost (etcd was restored from a backup): what
     stood under it nobody knows.
     """
-    if not trust.content.selects(node.labels):
+    if node.labels.get(_OS, "linux") != "linux" or not trust.content.selects(node.labels):
         return None
     applied = report is not None and report.bundle_uid == bundle_uid and report.serial >= trust.since
     if report is not None and applied and (newest is None or report.serial <= newest):
@@ -104,6 +120,8 @@ def judge(
             # What a node said before it went away must not block a trust for ever.
             if live and node.ready:
                 return failure
+    if not live and not admitted:
+        return NodeStanding(NodeState.WITHOUT_AGENT, Reason.NODE_EXCLUDED)
     if not node.ready:
         return NodeStanding(
             NodeState.UNREACHABLE,
@@ -139,19 +157,21 @@ def _failure(report: NodeReport, trust: Served) -> NodeStanding | None:
     return None
 
 
-class Fleet:
-    """Nodes, reports and live agents against the served trusts.
+def _excluded(names: list[str]) -> NodeStanding:
+    """Say once of all nodes that can't have an agent that they can't."""
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    message = f"nodeSelector or node affinity of the DaemonSet registry-trust-agent excludes {shown}"
+    return NodeStanding(NodeState.WITHOUT_AGENT, Reason.NODE_EXCLUDED, message=message)
 
-    `live_agents` None means that there is no DaemonSet to ask: then a node that reports has a live agent, and a
-    newcomer that has not reported yet may have one, so that it is waited for.
-    """
+
+class Fleet:
+    """Nodes, reports and agents against the served trusts."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
         self._reports: dict[str, NodeReport] = {}
         self._trusts: dict[str, Served] = {}
-        self._live: frozenset[str] | None = None
-        self._newcomers: frozenset[str] = frozenset()
+        self._agents = Agents()
         self._bundle_uid = ""
         self._newest: int | None = None
         self._standings: dict[str, dict[str, NodeStanding]] = {}
@@ -164,27 +184,25 @@ class Fleet:
 
     def live(self, node: str) -> bool:
         """Say whether an agent runs on a node."""
-        if self._live is not None:
-            return node in self._live
-        return node in self._reports or node in self._newcomers
+        return node in self._agents.live
 
     @property
-    def live_agents(self) -> frozenset[str] | None:
-        """Return the nodes with a live agent as they were last told; None without a DaemonSet."""
-        return self._live
+    def agents(self) -> Agents:
+        """Return the agents as they were last told."""
+        return self._agents
 
     def rebuild(
         self,
         nodes: Iterable[Node],
         reports: Mapping[str, NodeReport],
         trusts: Iterable[Served],
-        live_agents: frozenset[str] | None,
+        agents: Agents,
         bundle_uid: str,
     ) -> None:
         """Take everything anew, as after a complete LIST."""
         self._nodes = {node.name: node for node in nodes}
         self._reports = dict(reports)
-        self._live = live_agents
+        self._agents = agents
         self._bundle_uid = bundle_uid
         self._trusts, self._standings, self._counts = {}, {}, {}
         self.set_trusts(trusts)
@@ -205,28 +223,28 @@ class Fleet:
 
     def set_node(self, name: str, node: Node | None) -> set[str]:
         """Take a Node as it is now (None: it is gone); return the trusts whose standing changed."""
-        before = self._has_agents()
         if node is None:
             self._nodes.pop(name, None)
         else:
             self._nodes[name] = node
-        return self._changed(before, (name,))
+        return self._recount_node(name)
 
     def set_report(self, name: str, report: NodeReport | None) -> set[str]:
         """Take a node's report (None: it is gone); return the trusts whose standing changed."""
-        before = self._has_agents()
         if report is None:
             self._reports.pop(name, None)
         else:
             self._reports[name] = report
-        return self._changed(before, (name,))
+        return self._recount_node(name)
 
-    def set_live_agents(self, live_agents: frozenset[str] | None) -> set[str]:
-        """Take the set of nodes with a live agent; return the trusts whose standing changed."""
-        had, before, self._live = self._has_agents(), self._live, live_agents
-        if before is None or live_agents is None:
-            return self._changed(had, list(self._nodes) if before is not live_agents else ())
-        return self._changed(had, before ^ live_agents)
+    def set_agents(self, agents: Agents) -> set[str]:
+        """Take the nodes with a live agent, and where there may be one; return the trusts whose standing changed."""
+        before, self._agents = self._agents, agents
+        nodes = before.live ^ agents.live if before.placement == agents.placement else list(self._nodes)
+        touched = {trust for name in nodes for trust in self._recount_node(name)}
+        # The last agent that goes, the first that comes, and the DaemonSet itself concern every trust.
+        same = bool(before.live) is bool(agents.live) and (before.placement is None) is (agents.placement is None)
+        return touched if same else set(self._trusts)
 
     def set_newest(self, serial: int) -> set[str]:
         """Take the serial of the bundle that there is now; return the trusts whose standing changed."""
@@ -239,19 +257,6 @@ class Fleet:
             if (report.serial > serial) is not (before is not None and report.serial > before)
         ]
         return {trust for name in beyond for trust in self._recount_node(name)}
-
-    def set_newcomers(self, newcomers: frozenset[str]) -> set[str]:
-        """Take the nodes that had no time to report yet; return the trusts whose standing changed."""
-        had, before, self._newcomers = self._has_agents(), self._newcomers, newcomers
-        return self._changed(had, before ^ newcomers if self._live is None else ())
-
-    def _has_agents(self) -> bool:
-        return any(map(self.live, self._nodes)) if self._live is None else bool(self._live)
-
-    def _changed(self, had_agents: bool, nodes: Iterable[str]) -> set[str]:  # noqa: FBT001 - private, and read at a glance
-        """Count some nodes anew; the last agent that goes and the first that comes concern every trust."""
-        touched = {trust for name in nodes for trust in self._recount_node(name)}
-        return touched if self._has_agents() is had_agents else set(self._trusts)
 
     def serial_lag(self, serial: int) -> int:
         """Return by how many writes the slowest Ready node with a live agent is behind a bundle's serial."""
@@ -269,10 +274,18 @@ class Fleet:
         counts = self._counts.get(trust, Counter())
         behind: list[tuple[str, NodeStanding]] = []
         if counts[NodeState.CURRENT] != sum(counts.values()):
-            behind = [(name, standing) for name, standing in nodes.items() if standing.state is not NodeState.CURRENT]
+            others = [(name, standing) for name, standing in nodes.items() if standing.state is not NodeState.CURRENT]
+            excluded = sorted(name for name, standing in others if standing.reason == Reason.NODE_EXCLUDED)
+            behind = [item for item in others if item[1].reason != Reason.NODE_EXCLUDED]
             behind.sort(key=lambda item: (_URGENCY[item[1].state], item[0]))
-        agents = sum(map(self.live, self._nodes)) if self._live is None else len(self._live)
-        return Standing({state: counts[state] for state in NodeState}, tuple(behind[:most]), agents)
+            if excluded:
+                behind.append((excluded[0], _excluded(excluded)))
+        return Standing(
+            {state: counts[state] for state in NodeState},
+            tuple(behind[:most]),
+            len(self._agents.live),
+            self._agents.placement is not None,
+        )
 
     def _recount_node(self, node: str) -> set[str]:
         return {trust for trust in self._trusts if self._recount(node, trust)}
@@ -290,6 +303,7 @@ class Fleet:
                 self._bundle_uid,
                 live=self.live(node_name),
                 newest=self._newest,
+                admitted=self._agents.placement is None or self._agents.placement.admits(node_name, node.labels),
             )
         )
         standings = self._standings[trust_name]

@@ -119,6 +119,12 @@ def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: C9
         return no(Reason.NOT_ACCEPTED, "there is no content to distribute")
     if outcome.withdrawn:
         return no(Reason.WITHDRAWN, "registry-trust is being uninstalled: the agents remove what they wrote")
+    if not standing.daemon_set:
+        message = (
+            "there is no DaemonSet registry-trust-agent, so no node gets changes; a policy engine or an uninstallation "
+            "may have removed it; apply the chart or deploy/ again"
+        )
+        return no(Reason.NO_AGENTS, message)
     if standing.agents == 0:
         return no(Reason.NO_AGENTS, "no agent runs on any node; see the DaemonSet registry-trust-agent")
     counts = standing.counts

@@ -150,7 +150,7 @@ def read_node(body: Object) -> Node:
         name=str(metadata["name"]),
         uid=str(metadata.get("uid", "")),
         labels=dict(metadata.get("labels") or {}),
-        # A Node without a Ready condition has no kubelet (agents run as plain processes): it is not called away.
+        # A Node without a Ready condition was created a moment ago: its kubelet has not said yet.
         ready=ready == "True" or not any(c.get("type") == "Ready" for c in conditions),
     )
 

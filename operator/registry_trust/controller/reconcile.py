@@ -15,7 +15,7 @@ from registry_trust.compiler.fleet import Fleet, Served
 from registry_trust.compiler.lost_history import go_on_after, highest_reported
 from registry_trust.compiler.served_certificates import states
 from registry_trust.controller import metrics
-from registry_trust.controller.agents import Newcomers, live_agents
+from registry_trust.controller.agents import find_agents
 from registry_trust.controller.announcements import Announcements
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.bundle_secret import BundleSecret, StoredBundle
@@ -58,7 +58,6 @@ class Reconciler:
         self._statuses = StatusWriter(server, cluster, events, self._delays, settings.expiry_warning)
         self._announcements = Announcements(events, f"{settings.namespace}/{settings.bundle_name}")
         self._fleet = Fleet()
-        self._newcomers = Newcomers()
         self._checker = Checker()
         self._stored: StoredBundle | None = None
         self._last = Bundle()
@@ -105,16 +104,15 @@ class Reconciler:
             changed = self._reload(version) or changed
         changed = self._leap() or changed
         nodes = frozenset(self._cluster.nodes.values())
-        agents = live_agents(self._server, self._settings.namespace, self._settings.agent_name, nodes)
-        self._statuses.touch(self._fleet.set_live_agents(agents))
-        self._look_for_newcomers()
+        agents = find_agents(self._server, self._settings.namespace, self._settings.agent_name, nodes)
+        if agents.placement is None and self._fleet.agents.placement is not None:
+            _log.error("there is no DaemonSet %s; apply the chart or deploy/ again", self._settings.agent_name)
+        self._statuses.touch(self._fleet.set_agents(agents))
         metrics.SERIAL_LAG.set(self._fleet.serial_lag(self._last.serial))
         return changed
 
     def take_nodes(self, names: set[str]) -> None:
         """Take changed Nodes and reports into the counts: each costs one node."""
-        if names and self._fleet.live_agents is None:
-            self._look_for_newcomers()
         for name in names:
             node = self._cluster.nodes.get(name)
             owned = self._cluster.reports.get(name)
@@ -226,19 +224,14 @@ class Reconciler:
             if name in nodes and nodes[name].uid == owned.node_uid
         }
         try:
-            agents = live_agents(self._server, self._settings.namespace, self._settings.agent_name, frozenset(nodes))
+            agents = find_agents(self._server, self._settings.namespace, self._settings.agent_name, frozenset(nodes))
         except ApiFailure:
-            agents = self._fleet.live_agents  # What was known stays: the next look is seconds away.
+            agents = self._fleet.agents  # What was known stays: the next look is seconds away.
         outcomes = self._compiled.outcomes if self._compiled is not None else {}
         uid = self._stored.uid if self._stored is not None else ""
-        self._look_for_newcomers()
         self._fleet.rebuild(nodes.values(), reports, _served(outcomes), agents, uid)
         self._statuses.touch(set(outcomes))
         self._announcements.know_drift(self._cluster.reports.values())
-
-    def _look_for_newcomers(self) -> None:
-        newcomers = self._newcomers.among(self._cluster.nodes.values().values())
-        self._statuses.touch(self._fleet.set_newcomers(newcomers))
 
     def _reload(self, version: str) -> bool:
         """Read the Secret again; what is in memory stays in force where the Secret holds no bundle."""

@@ -80,6 +80,7 @@ class Reason(StrEnum):
     NODE_UNREACHABLE = "NodeUnreachable"
     NODE_PENDING = "NodePending"
     AGENT_SILENT = "AgentSilent"
+    NODE_EXCLUDED = "NodeExcluded"
     # conditions' own
     VALID = "Valid"
     VALID_WITH_WARNINGS = "ValidWithWarnings"

@@ -167,6 +167,14 @@ NODES: Mapping[Reason, Explanation] = {
         "toleration; a pod that does not start says why in its Events.",
         _COUNTED,
     ),
+    Reason.NODE_EXCLUDED: Explanation(
+        "The agents' DaemonSet may not run on these nodes (virtual nodes such as Fargate's are often excluded), so "
+        "they do not get files. They are counted, not waited for, and listed once, after the nodes that fail.",
+        "fargate-1: nodeSelector or node affinity of the DaemonSet registry-trust-agent excludes fargate-1, fargate-2",
+        "If they need the files: change `agent.nodeSelector` of the chart. If not: exclude them by the trust's "
+        "`nodeSelector`, too.",
+        _COUNTED,
+    ),
 }
 
 BUNDLE: Mapping[Reason, Explanation] = {
