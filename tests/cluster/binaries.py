@@ -51,6 +51,8 @@ class Tool:
     linker_flags: str = STRIPPED
     older_go: str = ""
     """Build with exactly this version of Go, by the module's `goVERSION.mod`, instead of the machine's."""
+    modfile: str = "go.mod"
+    """Of a module that is built with several versions of what it requires."""
     fast_build: bool = False
     """Don't inline: a quarter less work for the compiler, and a slower program. Not for what a benchmark measures."""
 
@@ -62,6 +64,12 @@ def _kubernetes(name: str, seconds: int) -> Tool:
 def _containerd(name: str, seconds: int) -> Tool:
     tags = "no_btrfs no_devmapper no_zfs"
     return Tool(name, "containerd", f"github.com/containerd/containerd/v2/cmd/{name}", seconds, tags)
+
+
+def _containerd_asked(version: str, seconds: int, tag: str = "") -> Tool:
+    tags = f"no_btrfs no_devmapper no_zfs no_aufs {tag}".strip()
+    name = f"containerd-{version}"
+    return Tool(name, "containerd-asked", ".", seconds, tags, modfile=f"{version}.mod", fast_build=True)
 
 
 ALL_TOOLS = {
@@ -84,6 +92,13 @@ ALL_TOOLS = {
         _containerd("containerd", 40),
         _containerd("containerd-shim-runc-v2", 5),
         _containerd("ctr", 10),
+        _containerd_asked("1.6", 65, "containerd1 containerd16"),
+        _containerd_asked("1.7", 65, "containerd1"),
+        _containerd_asked("2.0", 65, "containerd20"),
+        _containerd_asked("2.1", 65, "containerd20"),
+        _containerd_asked("2.2", 65, "containerd20"),
+        _containerd_asked("2.3", 50),
+        _containerd_asked("2.4", 50),
         Tool(
             "dockerd", "moby", "github.com/moby/moby/v2/cmd/dockerd", 140, "exclude_graphdriver_btrfs", fast_build=True
         ),
@@ -114,6 +129,7 @@ SETS = {
         *("etcd", "kube-apiserver", "kubectl", "kube-controller-manager", "kube-scheduler"),
         *("kubelet", "containerd", "containerd-shim-runc-v2", "ctr", "pause", "dockerd", "registry", "loaders", "helm"),
     ),
+    "containerds": tuple(name for name, tool in ALL_TOOLS.items() if tool.module == "containerd-asked"),
     "all": tuple(ALL_TOOLS),
 }
 """Names for groups of tools; nobody builds what is not needed."""
@@ -202,7 +218,11 @@ def _cache_place(tool: Tool) -> Path:
             digest.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\0".encode())
     # `fast_build` is left out: it changes how long a build takes, not what the tool does.
     settings = [tool.package, tool.tags, tool.linker_flags, platform.system(), platform.machine()]
-    digest.update("\0".join(settings + [tool.older_go] * bool(tool.older_go)).encode())
+    digest.update(
+        "\0".join(
+            settings + [tool.older_go] * bool(tool.older_go) + [tool.modfile] * (tool.modfile != "go.mod")
+        ).encode()
+    )
     return cache_folder() / "tools" / f"{tool.module}-{digest.hexdigest()[:16]}" / tool.name
 
 
@@ -223,7 +243,7 @@ def _turn(tool: Tool) -> Iterator[bool]:
 
 def _build(tool: Tool, target: Path) -> None:
     module = TOOLS / tool.module
-    modfile = f"go{tool.older_go}.mod" if tool.older_go else "go.mod"
+    modfile = f"go{tool.older_go}.mod" if tool.older_go else tool.modfile
     go = older_go() if tool.older_go else find_go(required_version(module / modfile))
     environment = {
         **os.environ,

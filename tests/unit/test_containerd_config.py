@@ -12,7 +12,6 @@ from registry_trust.agent.runtime.containerd_config import (
     DEFAULT_PATH,
     ContainerdConfiguration,
     effective_path,
-    lines_to_add,
     parse_version,
     read_configuration,
     splits_list,
@@ -78,10 +77,10 @@ def read(files: Mapping[str, str], version: tuple[int, int, int], main: str = MA
         (OLD_WITH_PATH, V17, "/etc/containerd/certs.d"),
         (OLD_WITH_PATH, V20, "/etc/containerd/certs.d"),
         (OLD_WITH_PATH, V24, "/etc/containerd/certs.d"),
-        (NEW_WITH_PATH, V17, ""),
         (NEW_WITH_PATH, V20, "/etc/containerd/certs.d"),
         (NEW_WITH_PATH, V24, "/etc/containerd/certs.d"),
         (FIRST_FORMAT, V16, "/etc/containerd/certs.d"),
+        (FIRST_FORMAT, V20, ""),  # a file without a version is taken for format 3
         (FIRST_FORMAT, V24, "/etc/containerd/certs.d"),
         (OLD_SECTION_IN_V3, V20, ""),
         (OLD_SECTION_IN_V3, V22, DEFAULT_PATH),
@@ -205,9 +204,9 @@ def test_an_empty_path_in_a_drop_in_wins() -> None:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({MAIN: "version = "}, f"{MAIN} is no valid TOML"),
+        ({MAIN: "version = "}, f"{MAIN} is not valid TOML"),
         ({MAIN: IMPORTING}, "/etc/containerd/last.toml does not exist"),
-        ({MAIN: IMPORTING, "/etc/containerd/last.toml": "=\n"}, "/etc/containerd/last.toml is no valid TOML"),
+        ({MAIN: IMPORTING, "/etc/containerd/last.toml": "=\n"}, "/etc/containerd/last.toml is not valid TOML"),
     ],
 )
 def test_what_containerd_could_not_load_is_named(files: dict[str, str], words: str) -> None:
@@ -215,31 +214,6 @@ def test_what_containerd_could_not_load_is_named(files: dict[str, str], words: s
         read(files, V24)
 
     assert words in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "version", "lines"),
-    [
-        (STOCK_DEBIAN, V17, '[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "/r"\n'),
-        (STOCK_DEBIAN, V24, '[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "/r"\n'),
-        (NEW_WITH_PATH, V24, '[plugins."io.containerd.cri.v1.images".registry]\n  config_path = "/r"\n'),
-        (FIRST_FORMAT, V16, '[plugins.cri.registry]\n  config_path = "/r"\n'),
-        (None, V17, 'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "/r"\n'),
-        (None, V24, 'version = 3\n[plugins."io.containerd.cri.v1.images".registry]\n  config_path = "/r"\n'),
-    ],
-)
-def test_the_lines_to_add_fit_the_file_and_do_what_they_say(
-    text: str | None, version: tuple[int, int, int], lines: str
-) -> None:
-    files = {} if text is None else {MAIN: text}
-
-    cure = lines_to_add(read(files, version), version, "/r")
-
-    assert cure.startswith(lines)
-    assert f"in {MAIN} " in cure
-    assert cure.endswith("systemctl restart containerd")
-    base = text if text in (None, STOCK_DEBIAN) else text.splitlines()[1] + "\n" if "version" in str(text) else ""
-    assert effective_path(read({MAIN: (base or "") + lines}, version), version) == "/r"
 
 
 @pytest.mark.parametrize(

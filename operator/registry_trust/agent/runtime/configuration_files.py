@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import glob
+import os
+import posixpath
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from registry_trust.agent.options import Mount
 
 SIZE_LIMIT = 1 << 20
 """Bytes of one configuration file."""
+_MAXIMUM_LINKS = 40
 
 Signature = tuple[object, ...]
 
@@ -36,16 +39,10 @@ class ConfigurationFiles:
         if "\0" in path:
             raise UnreadableConfiguration(f"{path} can't be the path of a file")
         self._asked.add(path)
-        here = self._here(path)
-        if here is None:
-            raise UnreadableConfiguration(f"{path} is not mounted into the agent; mount its folder (--runtime-config)")
+        here = self._follow(path)
         try:
             return regular_file.read(here, SIZE_LIMIT)
-        except FileNotFoundError as error:
-            if Path(here).is_symlink():
-                raise UnreadableConfiguration(
-                    f"{path} is a symbolic link to a folder that is not mounted into the agent; mount that one, too"
-                ) from error
+        except FileNotFoundError:
             return None
         except regular_file.Refused as error:
             raise UnreadableConfiguration(f"{path} {error}") from error
@@ -53,19 +50,37 @@ class ConfigurationFiles:
             raise UnreadableConfiguration(f"{path} can't be read: {error.strerror}") from error
 
     def glob(self, pattern: str) -> list[str]:
-        """Return the paths on the host that match, sorted.
+        """Return the paths on the host that match, in the order of Go's filepath.Glob, which finds hidden names, too.
 
         Raises:
-            UnreadableConfiguration: the folder is not mounted.
+            UnreadableConfiguration: the folder is not mounted, or the pattern has more than `*` and `?`.
         """
         if "\0" in pattern:
             raise UnreadableConfiguration(f"{pattern} can't be the path of a file")
         self._patterns.add(pattern)
-        for mount in self._mounts:
-            if pattern.startswith(mount.host + "/"):
-                rest = pattern[len(mount.host) + 1 :]
-                return sorted(f"{mount.host}/{name}" for name in glob.glob(rest, root_dir=mount.here))  # noqa: PTH207 (Path.glob has no counterpart of root_dir)
-        raise UnreadableConfiguration(f"{pattern} is not mounted into the agent; mount its folder (--runtime-config)")
+        if set(pattern) & set("[]\\"):
+            raise UnreadableConfiguration(f"{pattern} has brackets or backslashes; import files by * alone")
+        found = [""]
+        for part in pattern.strip("/").split("/"):
+            known = [f"{folder}/{part}" for folder in found]
+            found = (
+                known
+                if not set(part) & set("*?")
+                else [each for folder in found for each in self._matches(folder, part)]
+            )
+        return [
+            path
+            for path in found
+            if os.path.lexists(self._follow(posixpath.dirname(path)) + "/" + posixpath.basename(path))
+        ]
+
+    def _matches(self, folder: str, part: str) -> list[str]:
+        try:
+            names = sorted(path.name for path in Path(self._follow(folder)).iterdir())
+        except OSError:  # Go's Glob says nothing of folders that it can't list
+            return []
+        shape = re.compile(part.replace(".", r"\.").replace("+", r"\+").replace("?", ".").replace("*", ".*"), re.DOTALL)
+        return [f"{folder}/{name}" for name in names if shape.fullmatch(name)]
 
     def signature(self) -> Signature:
         """Return a value that changes when a file that was asked for changes, appears or goes."""
@@ -77,16 +92,36 @@ class ConfigurationFiles:
         times = [(found[0] / 1e9, path) for path in self._asked if (found := self._stat(path)) is not None]
         return max(times, default=(0.0, ""))
 
-    def _here(self, path: str) -> str | None:
-        for mount in self._mounts:
-            if path.startswith(mount.host + "/"):
-                return mount.here + path[len(mount.host) :]
-        return None
+    def _follow(self, path: str) -> str:
+        """Return where this process finds a path of the host, with links followed as they lead on the host.
+
+        Raises:
+            UnreadableConfiguration: the path, or where a link leads, is not mounted.
+        """
+        there = path
+        for _ in range(_MAXIMUM_LINKS):
+            mount = next((each for each in self._mounts if f"{there}/".startswith(f"{each.host}/")), None)
+            if mount is None:
+                leads = path if there == path else f"{path}, which leads to {there},"
+                raise UnreadableConfiguration(
+                    f"{leads} is not mounted into the agent; mount its folder (--runtime-config)"
+                )
+            parts = there[len(mount.host) :].split("/")[1:]
+            for count in range(1, len(parts) + 1):
+                part = "/".join(parts[:count])
+                link = Path(f"{mount.here}/{part}")
+                if link.is_symlink():
+                    target = str(link.readlink())
+                    rest = "/".join(parts[count:])
+                    there = posixpath.normpath(posixpath.join(posixpath.dirname(f"{mount.host}/{part}"), target, rest))
+                    break
+            else:
+                return "/".join([mount.here, *parts])
+        raise UnreadableConfiguration(f"{path} leads in circles")
 
     def _stat(self, path: str) -> tuple[int, int, int] | None:
-        here = self._here(path)
         try:
-            status = Path(here).stat() if here is not None else None
-        except OSError:
+            status = Path(self._follow(path)).stat()
+        except (OSError, UnreadableConfiguration):
             return None
-        return None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)
+        return status.st_mtime_ns, status.st_size, status.st_ino

@@ -5,12 +5,14 @@ from __future__ import annotations
 import posixpath
 
 from registry_trust.agent.runtime import containerd_config as containerd
+from registry_trust.agent.runtime import containerd_fix
 from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration
 from registry_trust.agent.runtime.facts import CONTAINERD_ROOT, Draft, Facts, usual_layout
 from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetState
+from registry_trust.core.text import escape, listing
 
 
 def say_unknown(draft: Draft, message: str) -> None:
@@ -30,15 +32,19 @@ def choose(facts: Facts, configuration: ContainerdConfiguration, version: contai
     if not path:
         _nothing_read(facts, configuration, version, draft)
         return
-    if configuration.config_path and configuration.mirrors:
+    refusal = configuration.refusal()
+    if refusal:
         say_unknown(
             draft,
-            f"{configuration.path} sets both registry.mirrors and config_path, and containerd's CRI plugin does not "
-            "load with both; remove registry.mirrors and restart containerd",
+            f"{configuration.path} and its imports set both {refusal} and config_path, and containerd's CRI plugin does"
+            f" not load with both; move what {refusal} says into a RegistryTrust or a hosts.toml file, remove it, then "
+            "once: systemctl restart containerd",
         )
         return
     parts = tuple(dict.fromkeys(posixpath.normpath(part) for part in path.split(":") if part))
-    if len(parts) == 1 or containerd.splits_list(configuration, version):
+    if not parts:
+        say_unknown(draft, f'{configuration.path} sets config_path = "{escape(path)}", which names no directory')
+    elif len(parts) == 1 or containerd.splits_list(configuration, version):
         _one_of(facts, configuration, version, parts, draft)
     else:
         _literal(facts, configuration, version, posixpath.normpath(path), parts, draft)
@@ -87,27 +93,36 @@ def _nothing_read(
 ) -> None:
     root = _preferred_root(facts)
     number = ".".join(str(part) for part in version)
+    first = f"containerd {number} reads no certificate directory while config_path is empty"
     if configuration.mirrors:
         gist = (
-            f"containerd {number} reads no certificate directory while {configuration.path} sets registry.mirrors; "
-            "move the mirrors to hosts.toml files, remove that table, and add:\n"
+            f"containerd {number} reads no certificate directory while {configuration.path} or an import sets "
+            "registry.mirrors; move the mirrors to hosts.toml files, remove that table, and in the same edit add"
+        )
+    elif configuration.tls_hosts:
+        hosts = listing([escape(each) for each in configuration.tls_hosts], 3)
+        gist = (
+            f"{first}. registry.configs.*.tls is set for {hosts}, and with both its CRI plugin does not load: "
+            "put those CAs and client "
+            "certificates into a RegistryTrust "
+            "first, then remove these tls settings, and in the same edit add"
         )
     elif configuration.ignored_path:
         gist = (
-            f'containerd {number} ignores config_path = "{configuration.ignored_path}", which stands in a section of '
-            f"another version's format in {configuration.path}, and reads no certificate directory; add:\n"
+            f'containerd {number} ignores config_path = "{escape(configuration.ignored_path)}", which is in a section '
+            "of another version's format, or in one that a later file replaces; it reads no certificate directory; add"
         )
     else:
-        gist = f"containerd {number} reads no certificate directory while config_path is empty; add:\n"
-    cure = containerd.lines_to_add(configuration, version, root)
-    draft.say(root, Layout.CONTAINERD, TargetState.NOT_READ, Reason.ROOT_NOT_READ, gist + cure)
+        gist = f"{first}; add"
+    fix = containerd_fix.fix(configuration, version, root)
+    message = f"{gist}:\n{fix}" if fix else f'{gist} config_path = "{root}" by the rules of these files'
+    draft.say(root, Layout.CONTAINERD, TargetState.NOT_READ, Reason.ROOT_NOT_READ, message)
 
 
 def _or_point_it(facts: Facts, configuration: ContainerdConfiguration, version: containerd.Version) -> str:
     root = _preferred_root(facts)
-    if not facts.mounted(root):
-        return ""
-    return f"; or point containerd to a root that is mounted:\n{containerd.lines_to_add(configuration, version, root)}"
+    fix = containerd_fix.fix(configuration, version, root) if facts.mounted(root) else ""
+    return f"; or point containerd to a root that is mounted:\n{fix}" if fix else ""
 
 
 def _preferred_root(facts: Facts) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-from registry_trust.agent.runtime.containerd_config import Read, Version
+from registry_trust.agent.runtime.containerd_config import Version
+from registry_trust.agent.runtime.containerd_files import Read
 from registry_trust.core import registry as registry_names
 from registry_trust.core.layout import Layout, Reader, possible_readers
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-from registry_trust.agent.runtime.containerd_config import Glob, Read
+from registry_trust.agent.runtime.containerd_files import Glob, Read
 
 FOLDERS = ("/root/.config/containers", "/etc/containers", "/usr/share/containers")
 """Where root's configuration is looked for, the first wins (go.podman.io/storage v1.65 pkg/configfile)."""

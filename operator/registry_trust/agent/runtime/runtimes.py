@@ -21,6 +21,8 @@ from registry_trust.core.text import escape
 from registry_trust.process.unexpected import kind_of
 
 CONTAINERD_FOLDER = "/etc/containerd"
+KOPS_FILE = f"{CONTAINERD_FOLDER}/config-kops.toml"
+"""kOps starts containerd with `-c` and this file, whatever config.toml says (nodeup/pkg/model/containerd.go)."""
 DOCKER_FOLDER = "/etc/docker"
 _NEVER_CONTAINERDS = (DOCKER_FOLDER, "/etc/containers", "/usr/share/containers", "/root/.config/containers")
 _MAIN_FILES = ("config.toml", "containerd.toml")
@@ -205,7 +207,10 @@ class Runtimes:
                 for name in _MAIN_FILES:
                     if self._containerd_files.read(f"{mount.host}/{name}") is not None:
                         return f"{mount.host}/{name}"
-        return f"{CONTAINERD_FOLDER}/config.toml" if stock and "-k3s" not in runtime else ""
+        if not stock or "-k3s" in runtime:
+            return ""
+        kops = self._containerd_files.read(KOPS_FILE) is not None
+        return KOPS_FILE if kops else f"{CONTAINERD_FOLDER}/config.toml"
 
 
 def _not_understood(error: Exception) -> str:
