@@ -236,6 +236,16 @@ def test_the_server_takes_what_the_operator_takes(kubectl: Kubectl, obj: dict[st
     assert check_trust(obj) == ()
 
 
+def test_the_server_ignores_a_namespace_that_kustomize_sets_on_a_trust(kubectl: Kubectl):
+    body = trust("built", registries=["harbor.example:5000"])
+    body["metadata"]["namespace"] = "registry-certificates"
+
+    kubectl("apply", "-f", "-", input=json.dumps(body))
+
+    assert "namespace" not in kubectl.get("rt", "built")["metadata"]
+    kubectl("delete", "rt", "built")
+
+
 @pytest.fixture
 def kept(kubectl: Kubectl) -> Iterator[dict[str, Any]]:
     """A trust that stays on the server for one test."""
