@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import time
+
+from registry_trust.core.times import rfc3339
 
 FIELDS = ("registry", "trust", "serial")
 """What a line may say of itself beside its message; each line has the node."""
@@ -20,7 +21,7 @@ class JSONFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         line = {
-            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z",
+            "time": rfc3339(record.created, "milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -36,9 +37,12 @@ class TextFormatter(logging.Formatter):
     """The same for people: `time LEVEL message key=value …`."""
 
     def __init__(self, node: str) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-        self.converter = time.gmtime
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
         self._node = node
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002,N802 - as below
+        """Return the time of the line."""
+        return rfc3339(record.created)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's own name
         """Return the line without an exception's trace."""

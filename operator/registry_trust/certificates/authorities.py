@@ -9,7 +9,6 @@ from registry_trust.certificates.certificate import (
     RSA_MAXIMUM_BITS,
     Certificate,
     common_warnings,
-    day,
     read_certificate,
 )
 from registry_trust.certificates.extensions import ANY_USAGE, SERVER_AUTH
@@ -23,6 +22,7 @@ from registry_trust.certificates.structure import Structure
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
+from registry_trust.core.times import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def _own_certificate(
 def _check_not_all_expired(certificates: tuple[Certificate, ...], now: datetime, origin: Origin) -> None:
     if all(certificate.structure.not_after < now for certificate in certificates):
         latest = max(certificates, key=lambda certificate: certificate.structure.not_after)
-        which = f"{quote(latest.structure.subject)} expired on {day(latest.structure.not_after)}"
+        which = f"{quote(latest.structure.subject)} expired on {rfc3339(latest.structure.not_after)}"
         others = f", as did the {len(certificates) - 1} others" if len(certificates) > 2 else ""
         others = ", as did the other" if len(certificates) == 2 else others
         raise origin.refuse(

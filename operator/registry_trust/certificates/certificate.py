@@ -19,6 +19,7 @@ from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
+from registry_trust.core.times import rfc3339
 
 RSA_MINIMUM_BITS, RSA_STRONG_BITS, RSA_MAXIMUM_BITS, RSA_LARGEST_BITS = 1024, 2048, 8192, 16384
 """Go refuses RSA below 1,024 bits (`rsa1024min`, 1.24) and above 8,192 in a handshake (`tlsmaxrsasize`, 1.20.7).
@@ -142,14 +143,9 @@ def common_warnings(certificate: Certificate, now: datetime, origin: Origin) -> 
         gist = f"{subject} has the serial number 0, which some programs refuse; have it issued anew"
         warned.append(origin.warn(Reason.CERTIFICATE_PARSE, gist, certificate.where))
     if found.not_after < now:
-        gist = f"{subject} expired on {day(found.not_after)}; replace it"
+        gist = f"{subject} expired on {rfc3339(found.not_after)}; replace it"
         warned.append(origin.warn(Reason.EXPIRED, gist, certificate.where))
     if found.not_before > now:
-        gist = f"{subject} is not valid before {day(found.not_before)}; check the date, and the clocks of the nodes"
+        gist = f"{subject} is not valid before {rfc3339(found.not_before)}; check the date, and the clocks of the nodes"
         warned.append(origin.warn(Reason.NOT_YET_VALID, gist, certificate.where))
     return warned
-
-
-def day(moment: datetime) -> str:
-    """Return a time as messages show it (RFC 3339, UTC, seconds)."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

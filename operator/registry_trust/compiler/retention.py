@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from registry_trust.compiler.sources import INLINE, Sources, source_of
 from registry_trust.core.bundle import CAOrigin, IndexedTrust, TrustContent
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
+from registry_trust.core.times import rfc3339
 from registry_trust.core.trust import Trust
 
 REPLACEMENT_TOLD = 86400.0
@@ -112,7 +112,7 @@ def replacement_warnings(
         Finding(
             Reason.ROOT_REPLACED,
             f"{sources.place_of(source)}: every CA certificate was replaced at once, at "
-            f"{datetime.fromtimestamp(moment, UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}, with no time in which old and new "
+            f"{rfc3339(moment)}, with no time in which old and new "
             "are both trusted; a registry whose certificate comes from an old one can't be reached until it has a new "
             "one. Put the old one beside the new one where that is so",
             places[source],

@@ -15,14 +15,10 @@ from registry_trust.core.conditions import Condition, ConditionStatus, merge
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import clip, listing
+from registry_trust.core.times import rfc3339
 
 Judged = tuple[SourcedCertificate, CertificateState]
 """A certificate and its state at the moment of the status."""
-
-
-def timestamp(moment: datetime) -> str:
-    """Return a moment as Kubernetes writes it: RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def make_status(
@@ -52,7 +48,7 @@ def make_status(
     conditions = _conditions(outcome, standing, lasting, held)
     status: dict[str, Any] = {
         "observedGeneration": outcome.generation,
-        "conditions": merge(previous.get("conditions") or (), conditions, outcome.generation, timestamp(now)),
+        "conditions": merge(previous.get("conditions") or (), conditions, outcome.generation, rfc3339(now)),
         "nodes": {"selected": standing.selected, **{state.value: standing.counts[state] for state in NodeState}},
         "registriesSummary": summarize_registries(outcome.registries),
         "nodesSummary": f"{standing.counts[NodeState.CURRENT]}/{standing.selected}",
@@ -61,7 +57,7 @@ def make_status(
     if outcome.revision:
         status["revision"] = outcome.revision
     if lasting:
-        status["nextExpiry"] = timestamp(lasting[0][0].facts.not_after)
+        status["nextExpiry"] = rfc3339(lasting[0][0].facts.not_after)
     if soonest:
         status["certificates"] = [_certificate(item, state) for item, state in soonest[:MAXIMUM_CERTIFICATES]]
     if standing.not_current:
@@ -167,14 +163,14 @@ def _expiring(certificates: Sequence[Judged]) -> Condition:
         return Condition("Expiring", ConditionStatus.TRUE, worst.value, f"{message}; put new ones into their sources")
     early = [item for item, state in certificates if state is CertificateState.NOT_YET_VALID]
     if early:
-        shown = [f"{i.facts.subject} ({i.source or 'last good'}) from {timestamp(i.facts.not_before)}" for i in early]
+        shown = [f"{i.facts.subject} ({i.source or 'last good'}) from {rfc3339(i.facts.not_before)}" for i in early]
         message = f"{len(early)} of {len(certificates)} certificates are not valid yet: {listing(shown)}"
         return Condition("Expiring", ConditionStatus.FALSE, Reason.NOT_YET_VALID, message)
     return Condition("Expiring", ConditionStatus.FALSE, Reason.NOT_EXPIRING, "no certificate is near its end")
 
 
 def _ends(item: SourcedCertificate) -> str:
-    return f"{item.facts.subject} ({item.source or 'last good'}) at {timestamp(item.facts.not_after)}"
+    return f"{item.facts.subject} ({item.source or 'last good'}) at {rfc3339(item.facts.not_after)}"
 
 
 def _certificate(item: SourcedCertificate, state: CertificateState) -> dict[str, Any]:
@@ -186,12 +182,10 @@ def _certificate(item: SourcedCertificate, state: CertificateState) -> dict[str,
         issuer=facts.issuer,
         serialNumber=facts.serial_number,
         sha256=facts.sha256,
-        notBefore=timestamp(facts.not_before),
-        notAfter=timestamp(facts.not_after),
+        notBefore=rfc3339(facts.not_before),
+        notAfter=rfc3339(facts.not_after),
         state=state.value,
-        retainedUntil=""
-        if item.retained_until is None
-        else timestamp(datetime.fromtimestamp(item.retained_until, UTC)),
+        retainedUntil="" if item.retained_until is None else rfc3339(datetime.fromtimestamp(item.retained_until, UTC)),
     )
 
 

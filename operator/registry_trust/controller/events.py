@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from registry_trust.compiler.status import timestamp
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.settings import GROUP, VERSION
 from registry_trust.controller.transitions import Notice
+from registry_trust.core.times import rfc3339
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Events:
 
 def _event(about: About, notice: Notice, now: datetime) -> dict[str, Any]:
     # A core/v1 Event with its times: kubectl sorts what it describes by them, and events.k8s.io forbids to set them.
-    moment = timestamp(now)
+    moment = rfc3339(now)
     return {
         "apiVersion": "v1",
         "kind": "Event",

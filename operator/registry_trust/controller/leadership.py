@@ -8,10 +8,10 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
+from registry_trust.core.times import rfc3339
 from registry_trust.process.unexpected import kind_of
 
 DURATION = 15.0
@@ -113,7 +113,7 @@ class Leadership:
         spec: dict[str, Any] = dict(lease.get("spec") or {})
         if self._is_held_by_another(spec):
             return False
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        now = rfc3339(time.time(), "microseconds")
         if spec.get("holderIdentity") != self._identity:
             spec["acquireTime"] = now
             spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from registry_trust.core.bundle import Bundle, IndexedTrust
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
+from registry_trust.core.times import rfc3339
 
 CONFIRM_ANNOTATION = "registrytrust.io/confirm-removal"
 """On the bundle's Secret: the removals that began at this serial or before are meant."""
@@ -43,7 +43,7 @@ def held_removals(bundle: Bundle, labels: Mapping[str, str], namespace: str, sec
 
 
 def _message(trust: IndexedTrust, command: str) -> str:
-    end = datetime.fromtimestamp(trust.held_until or 0.0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    end = rfc3339(trust.held_until or 0.0)
     return (
         f"trust {trust.name} is gone, and with it more than half of all; in case that was a mistake, its files stay "
         f"until {end}. To keep them, apply it again. To remove them now: {command}"

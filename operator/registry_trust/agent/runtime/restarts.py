@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+
+from registry_trust.core.times import rfc3339
 
 SETTLING = 10.0
 """Seconds after a unit's start in which its own preparations (ExecStartPre) may still write its configuration."""
@@ -97,15 +98,11 @@ def judge(known: Known, seen: Seen, reader: Reader) -> InForce:
         # A start that nobody tells of may have been; so may a reload, which leaves no trace.
         return InForce(
             remark=f"{reader.name} reads its configuration {reader.reads_when}, and that was changed at about "
-            f"{_clock(known.differs_since)}; unless it did so since: {reader.cure}"
+            f"{rfc3339(known.differs_since)}; unless it did so since: {reader.cure}"
         )
     after = seen.changed if seen.changed > known.started else known.differs_since
     what = seen.newest if seen.changed > known.started else "its configuration"
     return InForce(
-        problem=f"{reader.name} reads its configuration {reader.reads_when}, which was at {_clock(known.started)}, and "
-        f"{what} was changed after that, at about {_clock(after)}; once: {reader.cure}"
+        problem=f"{reader.name} reads its configuration {reader.reads_when}, which was at {rfc3339(known.started)}, "
+        f"and {what} was changed after that, at about {rfc3339(after)}; once: {reader.cure}"
     )
-
-
-def _clock(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
