@@ -38,12 +38,10 @@ STRICTER_THAN_GO = {
     f"(?:{PAIR})?UnsupportedAlgorithm: .* has a key of": "Go parses the certificate without its key, and can't "
     "verify with it; DSA even makes older versions panic.",
     PAIR + "KeyUnsupported: is a private key of": "X509KeyPair takes it, and TLS 1.3 has no signature for it.",
-    PAIR + "KeyUnsupported: has the label": "X509KeyPair takes any label that ends in PRIVATE KEY.",
-    PAIR + "KeyParse: says ": "X509KeyPair tries all forms whatever the label says; other programs go by the label.",
-    PAIR
-    + "KeyParse: is no private key": "cryptography refuses it: numbers that don't fit together or a public part that "
-    "belongs to another key (Go ignores it), or bytes after the key.",
+    PAIR + "KeyParse: is no private key": "Bytes after the key (Go reads over them), or numbers of an RSA key that "
+    "one of the Go versions refuses.",
     PAIR + "KeyEncrypted: ": "It says that it is encrypted, and is not: Go reads the first key after it.",
+    PAIR + "KeyUsage: ": "The key of a CA or of a server must not be on the nodes, whether it works or not.",
     PAIR + "KeyMismatch: ": "Older X509KeyPair compares the moduli of RSA keys alone, not their exponents.",
     PAIR + "KeyAmbiguous: ": "X509KeyPair takes the first of several; which one is meant is a guess.",
     PAIR + "KeyParse: ": "X509KeyPair passes over other blocks before the key.",

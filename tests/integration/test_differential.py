@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-from tests.cluster.judge import Verdict
-from tests.integration import differential, specimens
+from tests.cluster.judge import JUDGES, Verdict, judge
+from tests.integration import differential, key_shapes, specimens
 from tests.integration.differential import Case, Figures
 from tests.integration.reviewed import STRICTER_THAN_GO
 from tests.unit import pki
@@ -40,6 +40,22 @@ def test_what_go_accepts_and_we_refuse_is_reviewed(figures):
 
 def test_a_bundle_of_which_go_would_drop_a_part_is_refused(figures):
     assert figures.dropped_by_go > CASES / 10
+
+
+def test_every_key_that_both_versions_of_go_load_is_taken_whatever_its_form_and_label():
+    judged = [differential.examine(Case(name, certificate=leaf, key=key)) for name, leaf, key in key_shapes.shapes()]
+    loaded = [[not verdict.pair for verdict in judge(tool, (one.given for one in judged))] for tool in JUDGES]
+    refused = {
+        one.refusal: one.case.origin
+        for one, *by_go in zip(judged, *loaded, strict=True)
+        if one.accepted is None and all(by_go)
+    }
+
+    assert refused.keys() == {"Pair: KeyUnsupported: is a private key of the curve P-#"}, refused
+    assert sum(all(by_go) for by_go in zip(*loaded, strict=True)) > 2_000
+    for tool in JUDGES:
+        written = judge(tool, (one.written for one in judged))
+        assert [one.case.origin for one, verdict in zip(judged, written, strict=True) if verdict.pair] == []
 
 
 def test_the_same_seed_makes_the_same_cases_and_another_makes_others():

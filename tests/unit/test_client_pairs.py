@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from registry_trust.certificates.facts import CertificateKind
 from registry_trust.certificates.pairs import read_client_pair
@@ -26,7 +27,17 @@ from tests.unit.client_tables import (
     refused,
     with_key,
 )
-from tests.unit.pki import armour, client, root
+from tests.unit.pki import Issued, armour, client, issue, root
+
+
+def dockers_page() -> Issued:
+    """As `openssl req -new -x509 -text -key client.key -out client.cert` makes it."""
+    return issue("client", pki.curve_key(45), ca=True)
+
+
+def issuing() -> Issued:
+    """As cert-manager makes the Secret of a CA issuer: issued, CA:TRUE, keyCertSign."""
+    return issue("Issuing", pki.curve_key(46), issuer=root(), ca=True, signs=True)
 
 
 def server_leaf() -> tuple[bytes, bytes]:
@@ -44,6 +55,24 @@ def server_leaf() -> tuple[bytes, bytes]:
             'certificate 1 of 1, line 1: "CN=node 0" has another public key (SHA-256 {client}) than '
             "the private key ({other}); put the two that were made together. To compare: openssl x509 "
             "-in client.crt -pubkey -noout; openssl pkey -in client.key -pubout",
+        ),
+        refused(
+            "row 103: the pair of a CA that issues certificates is refused",
+            lambda: (issuing().pem + root().pem, pki.pkcs8(issuing().key)),
+            CERTIFICATE,
+            Reason.KEY_USAGE,
+            'certificate 1 of 2, line 1: "CN=Issuing" is a CA that issues certificates (CA:TRUE and keyCertSign), and '
+            "its private key must not be on any node; name the Secret of a client certificate that it issued. For the "
+            "nodes to trust this CA, put its certificate alone into caCertificates",
+        ),
+        refused(
+            "row 101: the pair of a server is refused",
+            server_leaf,
+            CERTIFICATE,
+            Reason.KEY_USAGE,
+            'certificate 1 of 1, line 1: "CN=node 1" is for servers only (serverAuth without clientAuth), and a '
+            "server's private key must not be on every node; have a client certificate issued (cert-manager: usages: "
+            "[client auth])",
         ),
         refused(
             "row 96: a chain whose leaf is not first is refused",
@@ -160,6 +189,11 @@ def test_refused(values, place, reason, message):
             "row 89: EC PARAMETERS before the key are accepted",
             lambda: with_key(armour(pki.oid("1.2.840.10045.3.1.7"), "EC PARAMETERS") + pki.traditional(client().key)),
         ),
+        accepted("row 93: PKCS#8 labelled EC is accepted", lambda: with_key(own_key().replace(b"PRIV", b"EC PRIV"))),
+        accepted(
+            "row 93: SEC1 labelled as PKCS#8 is accepted",
+            lambda: with_key(pki.traditional(client().key).replace(b"EC PRIV", b"PRIV")),
+        ),
         accepted("row 89: PKCS#8 of RSA is accepted", lambda: pair_of(pki.rsa_key())),
         accepted("row 89: PKCS#1 is accepted", lambda: (pair_of(pki.rsa_key())[0], pki.traditional(pki.rsa_key()))),
         accepted("row 89: Ed25519 is accepted", lambda: pair_of(pki.ed25519_key(3))),
@@ -186,8 +220,8 @@ def test_refused(values, place, reason, message):
             ),
         ),
         accepted(
-            "row 101: a certificate for serverAuth alone is accepted with a warning",
-            server_leaf,
+            "row 101: a certificate for another use is accepted with a warning",
+            lambda: pair_of(pki.curve_key(40), ca=False, usages=(ExtendedKeyUsageOID.EMAIL_PROTECTION,)),
             (
                 Reason.KEY_USAGE,
                 (
@@ -213,12 +247,12 @@ def test_refused(values, place, reason, message):
             ),
         ),
         accepted(
-            "row 103: a CA certificate with its key is accepted with a warning",
-            lambda: (root().pem, pki.pkcs8(root().key)),
+            "row 103: the self-signed certificate of Docker's page (CA:TRUE, no key usage) is accepted with a warning",
+            lambda: (dockers_page().pem, pki.pkcs8(dockers_page().key)),
             (
                 Reason.KEY_USAGE,
                 (
-                    'certificate 1 of 1, line 1: "CN=Corp Root 0" is a CA certificate used as a client\'s: it '
+                    'certificate 1 of 1, line 1: "CN=client" is a CA certificate used as a client\'s: it '
                     "works if the registry trusts exactly this one; a certificate issued by a CA can be "
                     "replaced without a change on the registry"
                 ),
@@ -238,7 +272,7 @@ def test_accepted(values, warnings):
     )
     assert pair.key.reveal().startswith(b"-----BEGIN PRIVATE KEY-----\n")
     assert serialization.load_pem_private_key(pair.key.reveal(), None).public_key() == (
-        serialization.load_pem_private_key(key, None).public_key()
+        pki.x509.load_pem_x509_certificate(certificate).public_key()
     )
 
 

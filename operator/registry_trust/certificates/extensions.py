@@ -33,6 +33,8 @@ class Extensions:
     has_basic_constraints: bool = False
     is_ca: bool = False
     may_sign_certificates: bool = True
+    is_said_to_sign: bool = False
+    """Whether there is a keyUsage with keyCertSign; without any keyUsage, Go lets a CA sign all the same."""
     extended_usages: tuple[str, ...] = ()
     dns_names: tuple[str, ...] = ()
     ip_addresses: tuple[str, ...] = ()
@@ -74,7 +76,8 @@ def _read_one(found: Extensions, number: str, value: Reader, *, critical: bool) 
 
 def _key_usage(found: Extensions, value: Reader) -> bool:
     bits, _ = value.bits("keyUsage")
-    found.may_sign_certificates = not any(bits) or bool(bits[0] & 0x04)
+    found.is_said_to_sign = bool(bits) and bool(bits[0] & 0x04)
+    found.may_sign_certificates = found.is_said_to_sign or not any(bits)
     return True
 
 

@@ -12,7 +12,7 @@ from registry_trust.certificates.certificate import (
     common_warnings,
     read_certificate,
 )
-from registry_trust.certificates.extensions import ANY_USAGE, CLIENT_AUTH
+from registry_trust.certificates.extensions import ANY_USAGE, CLIENT_AUTH, SERVER_AUTH
 from registry_trust.certificates.facts import CertificateFacts, CertificateKind, facts_of
 from registry_trust.certificates.keys import ReadKey, read_private_key
 from registry_trust.certificates.labels import unexpected_label
@@ -54,7 +54,7 @@ def read_client_pair(
 
     Raises:
         UnusableMaterial: EmptyData, PairIncomplete, TooLarge, InvalidPEM, Swapped, KeyAmbiguous, KeyEncrypted,
-            KeyUnsupported, KeyParse, KeyMismatch, CertificateParse, UnsupportedAlgorithm.
+            KeyUnsupported, KeyParse, KeyMismatch, KeyUsage, CertificateParse, UnsupportedAlgorithm.
     """
     of_certificate, of_key = Origin(field, certificate_place), Origin(field, key_place)
     check_size(certificate, CLIENT_CHAIN_BYTES, of_certificate)
@@ -65,6 +65,7 @@ def read_client_pair(
     chain = _read_chain(certificate_blocks, of_certificate)
     read = read_private_key(_only_key(key_blocks, of_key), of_key)
     _check_match(chain, read, of_certificate)
+    _check_purpose(chain[0], of_certificate)
     return ClientPair(
         certificate=b"".join(link.pem for link in chain),
         key=read.key,
@@ -188,6 +189,28 @@ def _check_match(chain: tuple[Certificate, ...], read: ReadKey, origin: Origin) 
         "openssl pkey -in client.key -pubout",
         chain[0].where,
     )
+
+
+def _check_purpose(leaf: Certificate, origin: Origin) -> None:
+    """Refuse the pair of a CA or of a server: its key must not be on every node (cert-manager's issuers have such)."""
+    found = leaf.structure.extensions
+    subject = quote(leaf.structure.subject)
+    if found.is_ca and found.is_said_to_sign:
+        raise origin.refuse(
+            Reason.KEY_USAGE,
+            f"{subject} is a CA that issues certificates (CA:TRUE and keyCertSign), and its private key must not be on "
+            "any node; name the Secret of a client certificate that it issued. For the nodes to trust this CA, put its "
+            "certificate alone into caCertificates",
+            leaf.where,
+        )
+    usages = set(found.extended_usages)
+    if SERVER_AUTH in usages and not {CLIENT_AUTH, ANY_USAGE} & usages:
+        raise origin.refuse(
+            Reason.KEY_USAGE,
+            f"{subject} is for servers only (serverAuth without clientAuth), and a server's private key must not be on "
+            "every node; have a client certificate issued (cert-manager: usages: [client auth])",
+            leaf.where,
+        )
 
 
 def _warnings(chain: tuple[Certificate, ...], now: datetime, origin: Origin) -> list[Finding]:

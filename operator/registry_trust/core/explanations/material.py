@@ -93,13 +93,15 @@ AUTHORITIES: Mapping[Reason, Explanation] = {
         _WARNED,
     ),
     Reason.KEY_USAGE: Explanation(
-        "The certificate's extended key usage says that it is for something else: a CA's excludes server certificates, "
-        "or a client's excludes client authentication. Or a CA certificate is used as a client's.",
-        f'{_CERTIFICATE}"CN=node" is not for clientAuth by its extendedKeyUsage, so most registries refuse it; have it '
-        "made anew",
+        "The certificate is for something else. The pair of a CA that issues certificates (CA:TRUE and keyCertSign) or "
+        "of a server (serverAuth without clientAuth) is refused as a client's, because its private key must not be on "
+        "the nodes. As a warning: a CA's extended key usage excludes server certificates, a client's excludes client "
+        "authentication, or a CA certificate without a key usage is used as a client's.",
+        f'{_CERTIFICATE}"CN=node" is for servers only (serverAuth without clientAuth), and a server\'s private key '
+        "must not be on every node; have a client certificate issued (cert-manager: usages: [client auth])",
         "Have it issued for the right use: `serverAuth` or none for a CA, `clientAuth` for a client "
         "(cert-manager: `usages: [client auth]`).",
-        _WARNED,
+        _EITHER,
     ),
 }
 
