@@ -68,8 +68,10 @@ def _containerd(name: str, seconds: int) -> Tool:
 
 def _containerd_asked(version: str, seconds: int, tag: str = "") -> Tool:
     tags = f"no_btrfs no_devmapper no_zfs no_aufs {tag}".strip()
-    name = f"containerd-{version}"
-    return Tool(name, "containerd-asked", ".", seconds, tags, modfile=f"{version}.mod", fast_build=True)
+    shared = version == "2.4"  # with the tool `containerd`, whose packages are then in the cache
+    return Tool(
+        f"containerd-{version}", "containerd-asked", ".", seconds, tags, modfile=f"{version}.mod", fast_build=not shared
+    )
 
 
 ALL_TOOLS = {
@@ -98,7 +100,7 @@ ALL_TOOLS = {
         _containerd_asked("2.1", 65, "containerd20"),
         _containerd_asked("2.2", 65, "containerd20"),
         _containerd_asked("2.3", 50),
-        _containerd_asked("2.4", 50),
+        _containerd_asked("2.4", 10),
         Tool(
             "dockerd", "moby", "github.com/moby/moby/v2/cmd/dockerd", 140, "exclude_graphdriver_btrfs", fast_build=True
         ),

@@ -240,7 +240,7 @@ class Loop:
             self._report(heard, heard.node, newest, rows, choice.rows, (problem,), 0)
 
     def _choice(self, heard: Heard, node: NodeSeen) -> tuple[Choice, RuntimeFacts]:
-        found = self._runtimes.facts(heard.runtime or "", node.labels, self._passes.roots.written)
+        found = self._runtimes.facts(heard.runtime or "", node.labels, self._passes.roots.written, heard.os_image)
         choice = choose(found.facts)
         said = {row.path: f"{row.state} {row.message}" for row in choice.rows}
         for row in choice.rows:

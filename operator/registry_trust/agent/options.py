@@ -45,6 +45,7 @@ class Options:
     roots: tuple[Mount, ...] = ()
     targets: tuple[ExplicitTarget, ...] = ()
     configurations: tuple[Mount, ...] = ()
+    containerd_files: tuple[str, ...] = ()
     systemd_units: Mount | None = None
     listen: tuple[str, int] | None = None
     log_format: str = "text"
@@ -65,6 +66,10 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         parser.error("there is nothing to write to: give --root with --runtime-config, or --target")
     if not given.runtime_config and not targets:
         parser.error("without --runtime-config only explicit targets are written; give at least one --target")
+    folders = {mount.host for mount in given.runtime_config}
+    for path in given.containerd_config:
+        if path.rpartition("/")[0] not in folders:
+            parser.error(f"--containerd-config: the folder of {path} is not mounted; give it to --runtime-config")
     return Options(
         node=given.node_name,
         namespace=given.namespace,
@@ -75,6 +80,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         roots=roots,
         targets=targets,
         configurations=tuple(given.runtime_config),
+        containerd_files=tuple(given.containerd_config),
         systemd_units=given.systemd_units,
         listen=given.listen,
         log_format=given.log_format,
@@ -118,6 +124,15 @@ def _parser() -> argparse.ArgumentParser:
         type=_mount,
         metavar="HOSTPATH[=MOUNT]",
         help="a folder with a runtime's own configuration, by which targets are chosen among the roots; repeated",
+    )
+    add(
+        "--containerd-config",
+        action="append",
+        default=[],
+        type=_absolute,
+        metavar="HOSTPATH",
+        help="containerd's main file, if its unit starts it with another than the usual one; repeated for nodes of "
+        "several kinds: the first that exists counts",
     )
     add(
         "--systemd-units",

@@ -147,7 +147,7 @@ class RuntimeReader:
             try:
                 node = self._server.call("GET", self._path)
                 info = (node.get("status") or {}).get("nodeInfo") or {}
-                self._inbox.put_runtime(str(info.get("containerRuntimeVersion", "")))
+                self._inbox.put_runtime(str(info.get("containerRuntimeVersion", "")), str(info.get("osImage", "")))
                 failures = 0
             except Exception as error:  # noqa: BLE001 - whatever the server sends, it is asked again after a pause
                 failures += 1

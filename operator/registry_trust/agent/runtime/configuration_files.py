@@ -79,7 +79,7 @@ class ConfigurationFiles:
             names = sorted(path.name for path in Path(self._follow(folder)).iterdir())
         except OSError:  # Go's Glob says nothing of folders that it can't list
             return []
-        shape = re.compile(part.replace(".", r"\.").replace("+", r"\+").replace("?", ".").replace("*", ".*"), re.DOTALL)
+        shape = re.compile(re.escape(part).replace(r"\?", ".").replace(r"\*", ".*"), re.DOTALL)
         return [f"{folder}/{name}" for name in names if shape.fullmatch(name)]
 
     def signature(self) -> Signature:

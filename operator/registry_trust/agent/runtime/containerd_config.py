@@ -227,7 +227,8 @@ def _refuse_disabled(files: Iterable[ConfigurationFile], names: Iterable[str]) -
         listed = {OLD_PLUGIN if name == SHORT_PLUGIN and OLD_PLUGIN in names else name for name in file.disabled}
         if not listed.isdisjoint(names):
             raise UnreadableConfiguration(
-                f"{file.path} disables the CRI plugin, which a node needs, so containerd works with another file"
+                f"{file.path} disables the CRI plugin, which a node needs, so containerd works with another file: "
+                "name that one (chart value agent.containerdConfig, option --containerd-config)"
             )
 
 

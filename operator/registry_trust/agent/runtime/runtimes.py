@@ -59,20 +59,25 @@ class Runtimes:
         self._containerd_files = self._docker_files = ConfigurationFiles(options.configurations)
         self._containers_files = ConfigurationFiles(options.configurations)
         self._signature: Signature | None = None
-        self._runtime = ""
+        self._runtime = self._os_image = ""
         self._containerd: ContainerdConfiguration | str | None = None
         self._docker: DockerConfiguration | str | None = None
         self._registries_conf: RegistriesConf | str | None = None
         self._known: dict[str, Known] = {}
 
-    def facts(self, runtime: str, labels: Mapping[str, str], written: frozenset[str]) -> RuntimeFacts:
+    def facts(
+        self, runtime: str, labels: Mapping[str, str], written: frozenset[str], os_image: str = ""
+    ) -> RuntimeFacts:
         """Return what is known now.
 
         Args:
             runtime: the runtime in the Node's status, empty where that is not known.
             labels: the Node's labels.
             written: the mounted roots that hold this installation's store, by path on the host.
+            os_image: the operating system in the Node's status.
         """
+        if os_image != self._os_image:
+            self._os_image, self._signature = os_image, None
         try:
             return self._facts(runtime, labels, written)
         except Exception as error:  # noqa: BLE001 - the boundary of what runtimes' files say: then it is not known
@@ -196,9 +201,21 @@ class Runtimes:
     def _containerd_file(self, runtime: str) -> str:
         """Return the path of the main file; empty where no folder that could hold it is mounted.
 
-        A distribution's own folder comes before /etc/containerd. k3s and RKE2 (their containerd's version says `-k3s`)
-        never read /etc/containerd, so there that folder alone says nothing.
+        A file that was named comes first, then a distribution's own folder, then /etc/containerd. k3s and RKE2 (their
+        containerd's version says `-k3s`) never read /etc/containerd, so there that folder alone says nothing.
+
+        Raises:
+            UnreadableConfiguration: only containerd's unit says which file it is.
         """
+        for path in self._options.containerd_files:
+            if self._containerd_files.read(path) is not None:
+                return path
+        if self._os_image.startswith("Flatcar"):
+            raise UnreadableConfiguration(
+                "on Flatcar the variable CONTAINERD_CONFIG of containerd's unit says which file containerd reads "
+                "(/usr/share/containerd/config.toml if nothing changes it); name that file (chart value "
+                "agent.containerdConfig, option --containerd-config)"
+            )
         stock = False
         for mount in self._options.configurations:
             if mount.host == CONTAINERD_FOLDER:

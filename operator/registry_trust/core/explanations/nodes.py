@@ -16,7 +16,7 @@ NODES: Mapping[Reason, Explanation] = {
         "nothing: `config_path` of containerd is empty or names another place, or stands in a section that this "
         "version ignores, or the place that it names is not mounted into the agent.",
         "/etc/containerd/certs.d: containerd 1.7.27 reads no certificate directory while config_path is empty; add:",
-        "Add the lines in the message to the file that it names and restart containerd once; or mount the place that "
+        "Add the lines in the message to the file that it names and restart once, as it says; or mount the place that "
         "the runtime reads (chart value `agent.extraRoots`). The agent notices both by itself.",
         ON_TARGET,
     ),
