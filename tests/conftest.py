@@ -63,6 +63,7 @@ TOOLS_OF_FIXTURES = {
 """Tools that a test needs because of a fixture; what it uses beside them it declares by the marker `tools`."""
 
 OUTCOMES = pytest.StashKey["Outcomes"]()
+DECLARED = pytest.StashKey["dict[Path, frozenset[str]]"]()
 BUILDER = pytest.StashKey["subprocess.Popen[bytes] | None"]()
 
 
@@ -107,7 +108,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begin to build what the tests of this run need, so that it goes on while those run that don't need it."""
-    wanted = sorted({tool for item in session.items for tool in declared_tools(item)})
+    of_files: dict[Path, set[str]] = {}
+    for item in session.items:
+        of_files.setdefault(item.path, set()).update(declared_tools(item))
+    session.config.stash[DECLARED] = {path: frozenset(tools) for path, tools in of_files.items()}
+    wanted = sorted(set().union(*of_files.values()))
     if session.config.option.collectonly or not binaries.missing(*wanted):
         return
     command = ["nice", "-n", "10", sys.executable, "-m", "tests.cluster.binaries", "build", *wanted]
@@ -126,7 +131,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Wait for the tools that a test declares before its time begins to run, and let it ask for no others."""
-    wanted = declared_tools(item)
+    wanted = item.config.stash[DECLARED][item.path]  # of the whole file: its fixtures outlive a test
     binaries.declared = None
     if binaries.missing(*wanted):
         with shown(item.config):
@@ -134,7 +139,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
                 binaries.build(*wanted)
             except (binaries.BuildFailedError, NoGoToolchainError) as error:
                 pytest.exit(str(error), returncode=1)
-    binaries.declared = frozenset(wanted)
+    binaries.declared = wanted
     try:
         return (yield)
     finally:

@@ -65,7 +65,7 @@ class Installation:
         )
         self.plane.kubectl.apply(*(d for d in documents if d["kind"] == "CustomResourceDefinition"))
         for kind in ("registrytrusts", "nodetrusts"):
-            self.plane.kubectl("wait", "--for=condition=Established", f"crd/{kind}.registrytrust.io", "--timeout=30s")
+            self.plane.kubectl.wait_for_kinds(f"{kind}.registrytrust.io")
         self.plane.kubectl.apply(*(d for d in documents if d["kind"] not in ("Namespace", "CustomResourceDefinition")))
 
     def start_operator(self, *options: str) -> Process:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.binaries import binary
+from tests.cluster.waiting import wait_until
 
 
 class KubectlError(AssertionError):
@@ -42,6 +43,18 @@ class Kubectl:
         """`kubectl get … -o json`, parsed."""
         found: dict[str, Any] = json.loads(self("get", *arguments, "-o", "json"))
         return found
+
+    def wait_for_kinds(self, *names: str, within: float = 30) -> None:
+        """Wait until the API server serves the kinds of these CRDs.
+
+        Not by `kubectl wait`: it fails at once if a CRD has no conditions yet.
+        """
+
+        def established() -> bool:
+            conditions = [self.get("crd", name).get("status", {}).get("conditions") or [] for name in names]
+            return all(any(c["type"] == "Established" and c["status"] == "True" for c in each) for each in conditions)
+
+        wait_until(established, f"the API server serves {', '.join(names)}", within=within)
 
     def apply(self, *objects: dict[str, Any], timeout: float = 60) -> str:
         """Server-side apply of the objects, in one call."""

@@ -282,6 +282,9 @@ from tests.cluster import binaries
 def test_declared():
     assert binaries.missing("pause") == []
     assert binaries.binary("pause").is_file()
+"""
+NOT_DECLARING = """
+from tests.cluster import binaries
 
 def test_undeclared():
     binaries.binary("pause")
@@ -289,7 +292,8 @@ def test_undeclared():
 
 
 def test_a_tool_is_built_before_the_test_that_declares_it_and_refused_to_one_that_does_not(session, tmp_path):
-    ran = session({"integration/test_it.py": DECLARING}, require_all="", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    files = {"integration/test_it.py": DECLARING, "integration/test_other.py": NOT_DECLARING}
+    ran = session(files, require_all="", XDG_CACHE_HOME=str(tmp_path / "cache"))
 
     assert "test_declared PASSED" in ran.stdout, ran.stdout + ran.stderr
     assert "test_undeclared FAILED" in ran.stdout

@@ -126,7 +126,7 @@ def test_deleting_the_crd_removes_no_file(trusted: ThreeNodes) -> None:
         # Longer than a trust that is deleted by itself would be served.
         wait_until(lambda: time.monotonic() > gone + 45, "45 s without the CRD", within=60, every=1)
         trusted.kubectl.apply(clean)
-        trusted.kubectl("wait", "--for=condition=Established", "crd/registrytrusts.registrytrust.io", "--timeout=30s")
+        trusted.kubectl.wait_for_kinds("registrytrusts.registrytrust.io")
         trusted.trust()
         trusted.wait_for("harbor", "Accepted", within=90)
     assert watcher.missing == []

@@ -48,7 +48,7 @@ class ThreeNodes:
         first = [body for body in documents if body["kind"] in ("Namespace", "CustomResourceDefinition")]
         self.kubectl.apply(*first)
         for kind in ("registrytrusts", "nodetrusts"):
-            self.kubectl("wait", "--for=condition=Established", f"crd/{kind}.registrytrust.io", "--timeout=30s")
+            self.kubectl.wait_for_kinds(f"{kind}.registrytrust.io")
         self.kubectl.apply(*(body for body in documents if body not in first))
         self.kubectl(
             "-n", NAMESPACE, "rollout", "status", "daemonset/registry-trust-agent", "--timeout=120s", timeout=130

@@ -30,7 +30,7 @@ PAIR = Authority.create("client CA").client("node")
 def grounds(plane: ControlPlane) -> Installation:
     """Give the API server the kinds, the bundle's empty Secret, and an account with an agent's rights."""
     plane.kubectl("apply", "--server-side", "-f", "-", input="\n---\n".join(render_crds().values()))
-    plane.kubectl("wait", "--for=condition=Established", "crd/nodetrusts.registrytrust.io", "--timeout=30s")
+    plane.kubectl.wait_for_kinds("nodetrusts.registrytrust.io")
     plane.kubectl.apply(*RIGHTS)
     plane.kubectl.apply(*BINDINGS)
     return Installation(plane)

@@ -30,7 +30,7 @@ def kubectl() -> Iterator[Kubectl]:
     with ControlPlane() as plane:
         plane.kubectl.apply(*(build_crd(kind) for kind in KINDS))
         for kind in KINDS:
-            plane.kubectl("wait", "--for=condition=Established", f"crd/{kind.crd_name}", "--timeout=30s")
+            plane.kubectl.wait_for_kinds(f"{kind.crd_name}")
         # The discovery and OpenAPI documents follow a moment after the CRD is established.
         wait_until(lambda: plane.kubectl("explain", "rt.spec", "--output=plaintext"), "kubectl explain rt", within=60)
         wait_until(lambda: plane.kubectl("explain", "nt.status"), "kubectl explain nt", within=60)

@@ -93,7 +93,7 @@ def test_a_secret_that_turns_bad_is_refused_and_the_last_good_content_stays(inst
 
     refused = installation.wait_for("turning", "Accepted", "False")
     assert refused["reason"] == "InvalidPEM"
-    assert "Secret registry-trust/registry-ca key ca.crt" in refused["message"]
+    assert "Secret registry-certificates/registry-ca key ca.crt" in refused["message"]
     assert "still serving revision" in refused["message"]
     assert served(installation, "turning") == before
     assert installation.condition("turning", "Stalled")["status"] == "True"
@@ -238,7 +238,7 @@ def test_deleting_the_crd_removes_nothing_from_the_bundle(installation: Installa
 
     installation.plane.kubectl("delete", "crd", "registrytrusts.registrytrust.io", "--wait=true")
     installation.plane.kubectl.apply(_clean_crd(crd))
-    installation.plane.kubectl("wait", "--for=condition=Established", "crd/registrytrusts.registrytrust.io")
+    installation.plane.kubectl.wait_for_kinds("registrytrusts.registrytrust.io")
     installation.trust("orphan", registries=["orphan.example"], caCertificates=ca())
 
     installation.wait_for("orphan", "Accepted", within=60)

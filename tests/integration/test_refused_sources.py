@@ -15,7 +15,7 @@ from registry_trust.core.bundle_format import decode
 from registry_trust.core.reasons import Reason
 from tests.cluster.pki import Authority
 from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, TRUST_NAMESPACE, Installation, config_map, secret, trust
+from tests.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE, Installation, config_map, secret, trust
 from tests.unit import pki
 from tests.unit.pki import armour, extension, handmade, issue
 
@@ -171,7 +171,7 @@ def accepted_of(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def bundle(installation: Installation) -> Bundle:
-    found = installation.plane.kubectl.get("secret", BUNDLE, "-n", TRUST_NAMESPACE)
+    found = installation.plane.kubectl.get("secret", BUNDLE, "-n", NAMESPACE)
     return decode({key: base64.b64decode(value) for key, value in found["data"].items()})
 
 

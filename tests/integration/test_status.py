@@ -137,7 +137,9 @@ def test_ready_speaks_of_files_that_are_on_disk_after_every_change_of_a_source(i
 
     accepted = installation.condition("turning", "Accepted")
     assert accepted["reason"] == "ValidWithWarnings"
-    assert "RootReplaced: spec.caCertificates[0]: Secret registry-trust/turning key ca.crt" in accepted["message"]
+    assert (
+        "RootReplaced: spec.caCertificates[0]: Secret registry-certificates/turning key ca.crt" in accepted["message"]
+    )
     wait_for_events(installation, "turning", "RootReplaced")
 
 
