@@ -12,12 +12,9 @@ for _, condition in ipairs(status.conditions) do
   found[condition.type] = condition
 end
 
-local ready, stalled, expiring = found["Ready"], found["Stalled"], found["Expiring"]
+local ready, stalled = found["Ready"], found["Stalled"]
 if stalled ~= nil and stalled.status == "True" then
   return {status = "Degraded", message = stalled.reason .. ": " .. stalled.message}
-end
-if expiring ~= nil and expiring.reason == "Expired" then
-  return {status = "Degraded", message = expiring.reason .. ": " .. expiring.message}
 end
 if obj.spec ~= nil and obj.spec.suspend then
   return {status = "Suspended", message = found["Accepted"] ~= nil and found["Accepted"].message or "suspended"}

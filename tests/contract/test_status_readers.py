@@ -107,7 +107,7 @@ CASES = [
     Case("suspended", body(SUSPENDED, suspend=True), "Current", "Suspended", "frozen"),
     Case("with warnings", body(replace(OUTCOME, warnings=(ERROR,))), "Current", "Healthy", "3 of 3 nodes"),
     Case("expiring", body(replace(OUTCOME, certificates=(certificate(20),))), "Current", "Healthy", "3 of 3"),
-    Case("expired", body(replace(OUTCOME, certificates=(certificate(-1),))), "Current", "Degraded", "Expired"),
+    Case("expired", body(replace(OUTCOME, certificates=(certificate(-1),))), "Current", "Healthy", "3 of 3"),
 ]
 
 

@@ -18,6 +18,7 @@ from registry_trust.compiler.status import make_status
 from registry_trust.controller.transitions import Notice, notices
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.certificate_state import CertificateState, state_of
+from registry_trust.core.times import rfc3339
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
 STANDING = Standing({state: int(state is NodeState.CURRENT) for state in NodeState}, (), 1)
@@ -25,7 +26,7 @@ STANDING = Standing({state: int(state is NodeState.CURRENT) for state in NodeSta
 
 def certificate(lifetime: timedelta, digest: str = "a", retained_until: float | None = None) -> SourcedCertificate:
     facts = CertificateFacts(
-        CertificateKind.CA, f"CN={digest}", "CN=CA", "1", digest * 64, START, START + lifetime, "b" * 64
+        CertificateKind.CA, f"CN={digest}", "CN=CA", "1", digest * 64, START, START + lifetime, digest * 64
     )
     return SourcedCertificate(facts, f"Secret registry-trust/{digest} key ca.crt", retained_until)
 
@@ -166,3 +167,60 @@ def test_a_list_that_is_cut_off_makes_no_certificate_appear_or_go() -> None:
     told = [notice.note for notice in notices(before, after) if notice.reason == "TrustRootsChanged"]
 
     assert told == [f"CA certificates by SHA-256: removed {'00' * 32}"]
+
+
+def ca(subject: str, key: str, begins: int, ends: int) -> SourcedCertificate:
+    """Return a CA certificate by its key, valid from one day to another, counted from now."""
+    facts = CertificateFacts(
+        CertificateKind.CA,
+        subject,
+        subject,
+        "1",
+        f"{subject}{key}{begins}{ends}",
+        START + timedelta(days=begins),
+        START + timedelta(days=ends),
+        key,
+    )
+    return SourcedCertificate(facts, "a source")
+
+
+RENEWED = ca("CN=root", "k1", -10, 3000)
+
+
+@pytest.mark.parametrize(
+    ("others", "alarm", "next_expiry"),
+    [
+        ([ca("CN=root", "k1", -3000, -1)], "NotExpiring", 3000),
+        ([ca("CN=root", "k1", -3000, 5)], "NotExpiring", 3000),
+        ([ca("CN=root", "k0", -3000, -1)], "NotExpiring", 3000),
+        ([ca("CN=root of old", "k1", -3000, -1)], "NotExpiring", 3000),
+        ([ca("CN=root", "k0", -3000, 5)], "ExpiringSoon", 5),
+        ([ca("CN=another", "k2", -3000, -1)], "Expired", 3000),
+        ([ca("CN=another", "k2", -3000, -1), ca("CN=third", "k3", -3000, 900)], "Expired", 900),
+    ],
+    ids=[
+        "expired, renewed with its key",
+        "expiring, renewed with its key",
+        "expired, renewed with another key",
+        "expired, renewed under another name",
+        "expiring, and its chains still need it",
+        "expired, and nothing follows it",
+        "a public bundle with an expired root",
+    ],
+)
+def test_an_expired_ca_beside_a_valid_one_of_the_same_key_or_subject_is_no_alarm(
+    others: list[SourcedCertificate], alarm: str, next_expiry: int
+) -> None:
+    found = status(START, RENEWED, *others)
+
+    assert expiring(found)["reason"] == alarm
+    assert found["nextExpiry"] == rfc3339(START + timedelta(days=next_expiry))
+
+
+def test_a_successor_that_is_not_valid_yet_or_has_ended_too_is_none() -> None:
+    old = ca("CN=root", "k1", -3000, -5)
+
+    assert expiring(status(START, old, ca("CN=root", "k1", 5, 3000)))["reason"] == "Expired"
+    both = status(START, old, ca("CN=root", "k1", -3000, -2))
+    assert expiring(both)["reason"] == "Expired"
+    assert both["nextExpiry"] == rfc3339(START - timedelta(days=2))

@@ -91,7 +91,7 @@ REGISTRY_TRUST = Kind(
         Column("Registries", ".status.registriesSummary", "The registries that the trust is for."),
         Column("Ready", _of_ready("status"), "Whether every selected node has the files."),
         Column("Nodes", ".status.nodesSummary", "Current and selected nodes."),
-        Column("Expires", ".status.nextExpiry", "When the first of the certificates expires."),
+        Column("Expires", ".status.nextExpiry", "The next time at which a certificate expires."),
         _AGE,
         Column("Reason", _of_ready("reason"), "Why it is ready, or why it is not.", priority=1),
         Column("Message", _of_ready("message"), "What is missing, and what to do.", priority=1),

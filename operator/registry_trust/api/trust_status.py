@@ -124,7 +124,11 @@ class RegistryTrustStatus(APIModel):
         str | None, Field(max_length=640, description="The registries in short, for `kubectl get`.")
     ] = None
     next_expiry: Annotated[
-        Timestamp | None, Field(description="When the first of the served certificates expires (RFC 3339, UTC).")
+        Timestamp | None,
+        Field(
+            description="The next time at which a served certificate expires (RFC 3339, UTC). A CA certificate that is "
+            "only retained, or that has a valid successor of the same key or subject, does not count."
+        ),
     ] = None
     conditions: Annotated[
         Conditions | None,

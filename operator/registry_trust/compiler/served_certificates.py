@@ -51,6 +51,33 @@ def served_certificates(
     return tuple(certificates)
 
 
+def that_matter(certificates: Iterable[SourcedCertificate], now: datetime) -> tuple[SourcedCertificate, ...]:
+    """Return the certificates whose dates an admin has to watch: not those that end with nobody any the worse.
+
+    A retained CA certificate goes anyway. A CA certificate beside a valid one that ends later loses nothing: with one
+    of the same key, chains that the first verified are verified by the second; with one of the same subject only, that
+    is so once the first has ended and its chains have ended with it.
+
+    Args:
+        certificates: everything that is served of one trust.
+        now: the moment to judge by.
+    """
+    lasting = [certificate for certificate in certificates if certificate.retained_until is None]
+    latest: dict[str, datetime] = {}
+    for facts in (certificate.facts for certificate in lasting):
+        if facts.kind is CertificateKind.CA and facts.not_before <= now <= facts.not_after:
+            for name in (facts.spki_sha256, facts.subject):
+                latest[name] = max(latest.get(name, facts.not_after), facts.not_after)
+    return tuple(certificate for certificate in lasting if not _has_successor(certificate.facts, latest, now))
+
+
+def _has_successor(facts: CertificateFacts, latest: Mapping[str, datetime], now: datetime) -> bool:
+    if facts.kind is not CertificateKind.CA:
+        return False
+    names = (facts.spki_sha256, facts.subject) if facts.not_after < now else (facts.spki_sha256,)
+    return any(name in latest and facts.not_after < latest[name] for name in names)
+
+
 def states(certificates: Iterable[SourcedCertificate], now: float, warning: timedelta) -> tuple[CertificateState, ...]:
     """Return the state of each certificate at a Unix time."""
     moment = datetime.fromtimestamp(now, UTC)

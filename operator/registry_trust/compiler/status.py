@@ -10,6 +10,7 @@ from registry_trust.api.trust_status import MAXIMUM_CERTIFICATES, MAXIMUM_FAILIN
 from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.content import SourcedCertificate
 from registry_trust.compiler.fleet import NodeState, Standing
+from registry_trust.compiler.served_certificates import that_matter
 from registry_trust.core.certificate_state import ENDING, EXPIRY_WARNING, CertificateState, state_of
 from registry_trust.core.conditions import Condition, ConditionStatus, merge
 from registry_trust.core.findings import Finding
@@ -44,8 +45,8 @@ def make_status(
         (item, state_of(item.facts.not_before, item.facts.not_after, now, expiry_warning))
         for item in sorted(outcome.certificates, key=lambda item: (item.facts.not_after, item.facts.sha256))
     ]
-    lasting = [(item, state) for item, state in soonest if item.retained_until is None]
-    conditions = _conditions(outcome, standing, lasting, held)
+    matter = that_matter([item for item, _ in soonest], now)
+    conditions = _conditions(outcome, standing, [(item, state) for item, state in soonest if item in matter], held)
     status: dict[str, Any] = {
         "observedGeneration": outcome.generation,
         "conditions": merge(previous.get("conditions") or (), conditions, outcome.generation, rfc3339(now)),
@@ -56,8 +57,10 @@ def make_status(
     }
     if outcome.revision:
         status["revision"] = outcome.revision
-    if lasting:
-        status["nextExpiry"] = rfc3339(lasting[0][0].facts.not_after)
+    if matter:
+        ends = [item.facts.not_after for item in matter]
+        # The first end that is still to come: one certificate that has expired must not hide the next one.
+        status["nextExpiry"] = rfc3339(min((end for end in ends if end >= now), default=max(ends)))
     if soonest:
         status["certificates"] = [_certificate(item, state) for item, state in soonest[:MAXIMUM_CERTIFICATES]]
     if standing.not_current:
@@ -154,7 +157,7 @@ def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: C9
 
 
 def _expiring(certificates: Sequence[Judged]) -> Condition:
-    """Return the condition on dates. A CA certificate that is only retained goes anyway, and is no reason for alarm."""
+    """Return the condition on the dates of the certificates that matter (`that_matter`)."""
     ending = [item for item, state in certificates if state in ENDING]
     if ending:
         worst = max((state for _, state in certificates if state in ENDING), key=ENDING.index)

@@ -12,7 +12,7 @@ from typing import Any
 from registry_trust.api.trust_status import MAXIMUM_FAILING_NODES
 from registry_trust.compiler.compile import Compiled, Outcome
 from registry_trust.compiler.fleet import Fleet, NodeState
-from registry_trust.compiler.served_certificates import states
+from registry_trust.compiler.served_certificates import states, that_matter
 from registry_trust.compiler.status import make_status
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
@@ -95,7 +95,7 @@ def _is_distributed(status: Mapping[str, Any]) -> bool:
 
 
 def _measure(outcome: Outcome, counts: Mapping[NodeState, int], now: datetime, warning: timedelta) -> None:
-    lasting = [certificate for certificate in outcome.certificates if certificate.retained_until is None]
+    lasting = that_matter(outcome.certificates, now)
     found = Counter(states(lasting, now.timestamp(), warning))
     soonest = sorted((certificate.facts for certificate in lasting), key=lambda facts: facts.not_after)
     ends = {(f.kind.value, f.sha256[:16]): f.not_after.timestamp() for f in soonest[: metrics.MOST_CERTIFICATES]}
