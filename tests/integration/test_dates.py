@@ -6,9 +6,12 @@ import re
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.cluster.pki import Authority
 from tests.cluster.waiting import wait_until
 from tests.installation import Installation
+from tests.unit.pki import armour, handmade
 
 SOON = timedelta(seconds=10)
 BACKDATED = timedelta(minutes=5)
@@ -72,3 +75,16 @@ def test_a_date_that_is_crossed_changes_condition_metric_and_one_event_within_a_
     wait_until(lambda: dates(installation, "beginning") == ["NotYetValid", "Valid"], "one Event each", within=10)
     assert installation.condition("beginning", "Accepted")["reason"] == "Valid", "the warning ends with its cause"
     assert [installation.status(name)["revision"] for name in ("ending", "beginning")] == revisions
+
+
+@pytest.mark.parametrize("year", [1, 999, 1000])
+def test_a_certificate_of_any_year_leaves_the_status_of_its_trust_writable(
+    installation: Installation, year: int
+) -> None:
+    old = armour(handmade(not_before=b"%04d0101000000Z" % year, not_after=b"99991231235959Z"))
+    installation.trust(f"of-{year}", registries=["old.example"], caCertificates=[{"inline": old.decode()}])
+
+    installation.wait_for(f"of-{year}", "Accepted", "True")
+
+    (told,) = installation.status(f"of-{year}")["certificates"]
+    assert (told["notBefore"], told["notAfter"]) == (f"{year:04}-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
