@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from registry_trust.compiler.fleet import Node, NodeState, Served, judge
+from registry_trust.api.trust_status import RegistryTrustStatus
+from registry_trust.compiler.compile import Outcome
+from registry_trust.compiler.fleet import Fleet, Node, NodeState, Served, judge
+from registry_trust.compiler.placement import Agents
+from registry_trust.compiler.status import make_status
 from registry_trust.controller.cluster import read_node, read_report
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.report import (
@@ -93,3 +98,48 @@ def test_a_cordoned_node_is_a_node_like_any_other() -> None:
     }
 
     assert read_node({**node, "spec": {"unschedulable": True}}) == read_node(node)
+
+
+FOREIGN = ["", "x" * 1024, "\x1b[31mred", "two\nlines", "\u202eright to left", "NotInTheTable", "\U0001f512" * 64]
+"""Texts that the schema of NodeTrust lets through."""
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+@pytest.mark.parametrize("state", TargetState)
+def test_whatever_a_target_says_the_status_that_shows_it_is_one_that_the_kind_takes(
+    text: str, state: TargetState
+) -> None:
+    row = {"path": text or "/x", "state": state.value, "reason": text[:64], "message": text}
+    shown_of({"bundle": {"uid": "bundle", "serial": 7}, "labelsHash": labels_hash({}), "targets": [row]})
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+@pytest.mark.parametrize("state", RowState)
+def test_whatever_a_row_says_the_status_that_shows_it_is_one_that_the_kind_takes(text: str, state: RowState) -> None:
+    row = {"name": "harbor.example", "state": state.value, "reason": text[:64], "message": text}
+    shown_of({"bundle": {"uid": "bundle", "serial": 7}, "labelsHash": labels_hash({}), "registries": [row]})
+
+
+def test_a_failed_target_without_a_reason_gets_the_one_of_its_state() -> None:
+    found = decode_report({"targets": [{"path": "/etc/docker/certs.d", "state": "Failed"}]})
+
+    assert found.targets[0].reason == "WriteFailed"
+
+
+def test_counts_that_no_status_can_hold_are_bounded() -> None:
+    found = decode_report({"failingCount": 2**40, "registryCount": -1})
+
+    assert (found.failing, found.registry_count) == (2**31 - 1, 0)
+
+
+def shown_of(status: dict[str, Any]) -> None:
+    """Make the status of a trust from one report, and have the kind's model judge it."""
+    owned = read_report(body(status))
+    assert owned is not None
+    fleet = Fleet()
+    fleet.rebuild([NODE], {"n1": owned.report}, [SERVED], Agents(frozenset({"n1"})), "bundle")
+    outcome = Outcome("harbor", "u", 1, (), (), (), SERVED.content, 5, SERVED.content.registries)
+    made = make_status(outcome, fleet.standing("harbor", 10), datetime(2026, 1, 1, tzinfo=UTC), {})
+    RegistryTrustStatus.model_validate(made)
+    for row in made.get("failingNodes", ()):
+        assert all(value.isascii() and value.isprintable() for value in row.values())

@@ -8,15 +8,12 @@ from pydantic import Field
 
 from registry_trust.api.fields import APIModel, Count, Message, ReasonWord, Serial, list_type
 from registry_trust.core.layout import NAME_LIMIT, Layout
-from registry_trust.core.report import MAXIMUM_ROWS, RowState, TargetState
+from registry_trust.core.report import MAXIMUM_NOTICES, MAXIMUM_ROWS, MAXIMUM_TARGETS, RowState, TargetState
 
 KIND = "NodeTrust"
 PLURAL = "nodetrusts"
 SINGULAR = "nodetrust"
 SHORT_NAME = "nt"
-
-MAXIMUM_TARGETS = 16
-MAXIMUM_NOTICES = 16
 
 HostPath = Annotated[str, Field(min_length=1, max_length=1024)]
 

@@ -25,6 +25,9 @@ from registry_trust.core.certificate_state import CertificateState
 
 _log = logging.getLogger(__name__)
 
+LONGEST_PAUSE = 60.0
+"""Seconds between two tries to write a status that the API server refuses, at most."""
+
 
 class StatusWriter:
     """Writes the statuses of the trusts that were touched since the last time."""
@@ -38,6 +41,8 @@ class StatusWriter:
         self._delays = delays
         self._expiry_warning = expiry_warning
         self._touched: set[str] = set()
+        self._failed: dict[str, tuple[int, float]] = {}
+        """By trust: writes that failed in a row, and the monotonic time before which none is tried."""
 
     def touch(self, names: set[str]) -> None:
         """Remember trusts whose status may not be right any more."""
@@ -50,6 +55,9 @@ class StatusWriter:
     def write(self, compiled: Compiled, fleet: Fleet, now: datetime) -> None:
         """Write each touched status that differs from the object's; one that fails is tried again."""
         names, self._touched = self._touched, set()
+        waiting = {name for name in names if time.monotonic() < self._failed.get(name, (0, 0.0))[1]}
+        names -= waiting
+        self._touched |= waiting
         for name in sorted(names):
             outcome = compiled.outcomes.get(name)
             found = self._cluster.trusts.get(name)
@@ -68,13 +76,19 @@ class StatusWriter:
                 _log.warning("status not written", extra={"trust": name, "error": str(error)})
                 if error.status != 404:
                     self._touched.add(name)
+                    failures = self._failed.get(name, (0, 0.0))[0] + 1
+                    pause = min(LONGEST_PAUSE, 2.0 ** min(failures, 16) / 2)
+                    self._failed[name] = (failures, time.monotonic() + pause)
                 continue
+            self._failed.pop(name, None)
             metrics.STATUS_WRITES.labels("success").inc()
             about = About("RegistryTrust", name, outcome.uid)
             for notice in notices(found.status, status):
                 self._events.tell(about, notice, now, compiled.bundle.serial)
         metrics.EACH_TRUST.forget_all_but(set(compiled.outcomes))
         self._delays.forget_all_but(set(compiled.outcomes))
+        for name in self._failed.keys() - compiled.outcomes.keys():
+            del self._failed[name]
         metrics.TRUSTS.labels("true").set(sum(o.accepted for o in compiled.outcomes.values()))
         metrics.TRUSTS.labels("false").set(sum(not o.accepted for o in compiled.outcomes.values()))
 

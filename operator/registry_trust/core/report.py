@@ -8,10 +8,17 @@ from enum import StrEnum
 from typing import Any
 
 from registry_trust.core.reasons import Reason
-from registry_trust.core.text import clip
+from registry_trust.core.registry import MAXIMUM_LENGTH
+from registry_trust.core.text import FIELD_LIMIT, MESSAGE_LIMIT, clip, escape
 
 MAXIMUM_ROWS = 64
 """Rows in one report; failing ones come first and `failingCount` counts them all."""
+
+MAXIMUM_TARGETS = 16
+MAXIMUM_NOTICES = 16
+
+LARGEST_COUNT = 2**31 - 1
+"""The largest int32, which is what the kinds' counts are."""
 
 
 class RowState(StrEnum):
@@ -146,41 +153,75 @@ def encode_report(report: NodeReport) -> dict[str, Any]:
 def decode_report(status: Mapping[str, Any]) -> NodeReport:
     """Return the report in a `NodeTrust` status, tolerant of what another version leaves out or adds.
 
+    A report is input: whoever has one node's token writes what the kind's schema lets through. What comes out is fit
+    for statuses, Events and logs as it is: texts are printable ASCII and short, a row that is not fine has a reason
+    of the table, lists and counts are bounded.
+
     Raises:
         KeyError, ValueError, TypeError, AttributeError: it is not a report at all.
     """
     bundle = status.get("bundle") or {}
-    return NodeReport(
-        agent_version=str(status.get("agentVersion", "")),
-        runtime=str(status.get("runtime", "")),
-        bundle_uid=str(bundle.get("uid", "")),
-        serial=int(bundle.get("serial", 0)),
-        labels_hash=str(status.get("labelsHash", "")),
-        targets=tuple(
-            TargetRow(
-                path=str(row["path"]),
-                layout=str(row.get("layout", "")),
-                state=TargetState(row["state"]),
-                reason=str(row.get("reason", "")),
-                message=str(row.get("message", "")),
-            )
-            for row in status.get("targets") or ()
-        ),
-        registries=tuple(
-            RegistryRow(
-                registry=str(row["name"]),
-                state=RowState(row["state"]),
-                generation=str(row.get("generation", "")),
-                reason=str(row.get("reason", "")),
-                message=str(row.get("message", "")),
-                trust=str(row.get("trust", "")),
-            )
-            for row in status.get("registries") or ()
-        ),
-        registry_count=int(status.get("registryCount", 0)),
-        failing=int(status.get("failingCount", 0)),
-        notices=tuple(str(notice) for notice in status.get("notices") or ()),
+    targets = tuple(
+        TargetRow(
+            path=_text(row["path"], FIELD_LIMIT),
+            layout=_text(row.get("layout")),
+            state=TargetState(row["state"]),
+            reason=_reason(row.get("reason"), _DEFAULT_OF_TARGET.get(row["state"])),
+            message=_text(row.get("message"), MESSAGE_LIMIT),
+        )
+        for row in (status.get("targets") or ())[:MAXIMUM_TARGETS]
     )
+    registries = tuple(
+        RegistryRow(
+            registry=_text(row["name"], MAXIMUM_LENGTH),
+            state=(state := RowState(row["state"])),
+            generation=_text(row.get("generation")),
+            reason=_reason(row.get("reason"), _DEFAULT_OF_ROW.get(state)),
+            message=_text(row.get("message"), MESSAGE_LIMIT),
+            trust=_text(row.get("trust")),
+        )
+        for row in (status.get("registries") or ())[:MAXIMUM_ROWS]
+    )
+    return NodeReport(
+        agent_version=_text(status.get("agentVersion")),
+        runtime=_text(status.get("runtime")),
+        bundle_uid=_text(bundle.get("uid")),
+        serial=max(0, int(bundle.get("serial", 0))),
+        labels_hash=_text(status.get("labelsHash")),
+        targets=targets,
+        registries=registries,
+        registry_count=_count(status.get("registryCount", 0)),
+        failing=_count(status.get("failingCount", 0)),
+        notices=tuple(_text(notice, MESSAGE_LIMIT) for notice in (status.get("notices") or ())[:MAXIMUM_NOTICES]),
+    )
+
+
+_DEFAULT_OF_TARGET: Mapping[str, Reason] = {
+    TargetState.NOT_READ: Reason.ROOT_NOT_READ,
+    TargetState.UNKNOWN: Reason.RUNTIME_UNKNOWN,
+    TargetState.FAILED: Reason.WRITE_FAILED,
+}
+_DEFAULT_OF_ROW: Mapping[str, Reason] = {
+    RowState.HELD: Reason.CONTENT_HELD,
+    RowState.PENDING: Reason.NODE_PENDING,
+    RowState.FAILED: Reason.WRITE_FAILED,
+}
+"""The reason of a row that gives none, or one that this version does not know."""
+
+_REASONS = frozenset(reason.value for reason in Reason)
+
+
+def _reason(found: object, default: Reason | None) -> str:
+    return found if isinstance(found, str) and found in _REASONS else str(default or "")
+
+
+def _text(found: object, limit: int = FIELD_LIMIT) -> str:
+    return escape(found if isinstance(found, str) else "", limit)
+
+
+def _count(found: object) -> int:
+    """Return a count; what is none, or is too large for the kinds' int32, becomes the nearest that is."""
+    return min(max(0, found), LARGEST_COUNT) if isinstance(found, int) else 0
 
 
 def _present(**fields: str) -> dict[str, str]:
