@@ -13,7 +13,7 @@ from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.reasons import Reason
 from registry_trust.core.registry import MAXIMUM_LENGTH
 
-PEM = b"-----BEGIN CERTIFICATE-----"
+PEM = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
 REFERENCE = reference_of(PEM)
 TRUST = IndexedTrust("harbor", "uid", 3, TrustState.ACTIVE, TrustContent(("harbor.example",), (REFERENCE,)))
 BUNDLE = Bundle(7, (TRUST,), {REFERENCE: PEM}, fleet_size=3)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from registry_trust.core.bundle import Bundle
+from registry_trust.core.bundle import HIGHEST_SERIAL, Bundle
 from registry_trust.core.report import NodeReport
-
-HIGHEST_SERIAL = 2**53
-"""No bundle is written so often: a report that says more is made up, and 64 bits must not run over."""
 
 
 def highest_reported(reports: Iterable[NodeReport], bundle_uid: str) -> int:

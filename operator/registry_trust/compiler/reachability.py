@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from registry_trust.certificates.facts import CertificateKind, read_facts
 from registry_trust.core.bundle import Bundle, ClientPairRef, TrustState
+from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.selection import NodeSelector, may_overlap
@@ -65,7 +66,7 @@ def _hiding(
     earlier: _Earlier,
 ) -> _Standing | None:
     for known, by_certificate in earlier.items():
-        if not issuers <= known:
+        if not issuers or not issuers <= known:
             continue
         for certificate, standings in by_certificate.items():
             if certificate == pair.certificate:
@@ -90,4 +91,7 @@ def _warning(place: int, pair: ClientPairRef, issuer: str, registry: str, hiding
 
 @lru_cache(maxsize=4096)
 def _issuers(chain: bytes) -> frozenset[str]:
-    return frozenset(facts.issuer for facts in read_facts(chain, CertificateKind.CLIENT))
+    try:
+        return frozenset(facts.issuer for facts in read_facts(chain, CertificateKind.CLIENT))
+    except UnusableMaterial:
+        return frozenset()  # It came from the bundle's Secret, which somebody else may have written.

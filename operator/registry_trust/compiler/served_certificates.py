@@ -12,6 +12,7 @@ from registry_trust.compiler.retention import Serving, retained_until
 from registry_trust.compiler.sources import Sources
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.certificate_state import CertificateState, state_of
+from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.trust import Trust
 
 
@@ -93,4 +94,7 @@ def _is_based_on(content: TrustContent, fresh: TrustContent) -> bool:
 
 @lru_cache(maxsize=4096)
 def _facts(pem: bytes, kind: CertificateKind) -> tuple[CertificateFacts, ...]:
-    return read_facts(pem, kind)
+    try:
+        return read_facts(pem, kind)
+    except UnusableMaterial:
+        return ()  # It came from the bundle's Secret, which somebody else may have written.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.settings import FIELD_MANAGER
-from registry_trust.core.bundle import SECRET_TYPE, Bundle
+from registry_trust.core.bundle import HIGHEST_SERIAL, SECRET_TYPE, Bundle
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.reasons import Reason
-from registry_trust.core.removal_hold import CONFIRM_ANNOTATION
+from registry_trust.core.removal_hold import CONFIRM_ANNOTATION, confirmed_serial
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,29 @@ class StoredBundle:
     bundle: Bundle
     confirmed_serial: int = 0
     problem: UnusableBundle | None = None
+
+
+def stored_bundle(secret: Mapping[str, Any]) -> StoredBundle:
+    """Return what a Secret holds, whoever wrote it."""
+    metadata = secret["metadata"]
+    problem: UnusableBundle | None = None
+    try:
+        data = secret.get("data") or {}
+        bundle = decode({key: base64.b64decode(value or "", validate=True) for key, value in data.items()})
+    except UnusableBundle as error:
+        bundle, problem = Bundle(), error
+    except ValueError:
+        bundle, problem = Bundle(), UnusableBundle(Reason.BUNDLE_UNREADABLE, "the bundle's data is not base64")
+    if bundle.serial > HIGHEST_SERIAL:
+        message = "the bundle's serial is not one that an operator writes"
+        bundle, problem = Bundle(), UnusableBundle(Reason.BUNDLE_UNREADABLE, message)
+    return StoredBundle(
+        uid=metadata["uid"],
+        version=metadata["resourceVersion"],
+        bundle=bundle,
+        confirmed_serial=confirmed_serial((metadata.get("annotations") or {}).get(CONFIRM_ANNOTATION)),
+        problem=problem,
+    )
 
 
 class BundleSecret:
@@ -44,24 +68,7 @@ class BundleSecret:
         Raises:
             ApiFailure: 404 where it does not exist: the operator may not create it.
         """
-        body = self._server.get(self._path)
-        metadata = body["metadata"]
-        try:
-            data = {key: base64.b64decode(value) for key, value in (body.get("data") or {}).items()}
-            bundle, problem = decode(data), None
-        except UnusableBundle as error:
-            bundle, problem = Bundle(), error
-        except (binascii.Error, ValueError):
-            problem = UnusableBundle(Reason.BUNDLE_UNREADABLE, "the bundle's data is not base64")
-            bundle = Bundle()
-        annotation = (metadata.get("annotations") or {}).get(CONFIRM_ANNOTATION, "")
-        return StoredBundle(
-            uid=metadata["uid"],
-            version=metadata["resourceVersion"],
-            bundle=bundle,
-            confirmed_serial=int(annotation) if annotation.isdecimal() else 0,
-            problem=problem,
-        )
+        return stored_bundle(self._server.get(self._path))
 
     def version(self) -> str:
         """Return the Secret's resourceVersion without reading its data; empty where it does not exist.

@@ -19,6 +19,11 @@ SIZE_LIMIT = 1_000_000
 """Bytes of names and values together; the API server's own limit for a Secret is 1 MiB (1,048,576)."""
 
 
+HIGHEST_SERIAL = 2**52
+"""No bundle is written so often: the operator goes on from no higher one, whoever says so. Agents read twice that,
+and so whatever the operator writes."""
+
+
 class TrustState(StrEnum):
     """What the index says of a trust."""
 

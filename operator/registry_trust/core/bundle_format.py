@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from registry_trust.core import bundle_values as values
 from registry_trust.core import registry
 from registry_trust.core.bundle import (
     INDEX_KEY,
@@ -20,6 +21,7 @@ from registry_trust.core.bundle import (
 )
 from registry_trust.core.errors import InvalidField, UnusableBundle
 from registry_trust.core.layout import NAME_LIMIT
+from registry_trust.core.pem_shape import is_certificates, is_private_key
 from registry_trust.core.reasons import Reason
 from registry_trust.core.selection import NodeSelector, Operator, Requirement
 from registry_trust.core.trust import ExistingFilesPolicy
@@ -62,11 +64,16 @@ def decode_selector(data: Mapping[str, Any]) -> NodeSelector:
     Raises:
         KeyError, ValueError, TypeError, AttributeError: the shape is another one.
     """
+    labels = values.mapping(data.get("matchLabels", {}))
     return NodeSelector(
-        tuple(sorted((str(k), str(v)) for k, v in data.get("matchLabels", {}).items())),
+        tuple(sorted((values.text(k), values.text(v)) for k, v in labels.items())),
         tuple(
-            Requirement(str(r["key"]), Operator(r["operator"]), tuple(str(v) for v in r.get("values", ())))
-            for r in data.get("matchExpressions", ())
+            Requirement(
+                values.text(r["key"]),
+                Operator(r["operator"]),
+                tuple(values.text(v) for v in values.sequence(r.get("values", []))),
+            )
+            for r in map(values.mapping, values.sequence(data.get("matchExpressions", [])))
         ),
     )
 
@@ -83,9 +90,9 @@ def decode(data: Mapping[str, bytes]) -> Bundle:
         message = f"the bundle has no {INDEX_KEY}; the operator has not written it yet"
         raise UnusableBundle(Reason.BUNDLE_MISSING, message)
     try:
-        index = json.loads(data[INDEX_KEY])
-        minimum = int(index["minReader"])
-    except (ValueError, KeyError, TypeError) as error:
+        index = values.mapping(json.loads(data[INDEX_KEY]))
+        minimum = values.number(index["minReader"])
+    except _NO_INDEX as error:
         raise _unreadable(error) from None
     if minimum > SCHEMA:
         raise UnusableBundle(
@@ -94,14 +101,32 @@ def decode(data: Mapping[str, bytes]) -> Bundle:
         )
     try:
         bundle = _decode_index(index, data)
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidField) as error:
+    except _NO_INDEX as error:
         raise _unreadable(error) from None
+    _check_blobs(bundle)
+    return bundle
+
+
+def _check_blobs(bundle: Bundle) -> None:
     for reference, blob in bundle.blobs.items():
         if reference_of(blob) != reference:
-            raise UnusableBundle(
-                Reason.BUNDLE_UNREADABLE, f"the blob {reference[:12]} is not what its name says; it was altered"
-            )
-    return bundle
+            raise _altered(reference, "is not what its name says")
+    for content in (trust.content for trust in bundle.trusts if trust.content is not None):
+        certificates = {*content.ca_certificates, *(pair.certificate for pair in content.client_certificates)}
+        for reference in sorted(certificates):
+            if not is_certificates(bundle.blobs[reference]):
+                raise _altered(reference, "is not PEM of certificates")
+        for pair in content.client_certificates:
+            if not is_private_key(bundle.blobs[pair.key]):
+                raise _altered(pair.key, "is not the PEM of one private key")
+
+
+_NO_INDEX = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError, InvalidField)
+"""What reading an index raises where it is not one: brackets that are too deep and numbers without bound as well."""
+
+
+def _altered(reference: str, what: str) -> UnusableBundle:
+    return UnusableBundle(Reason.BUNDLE_UNREADABLE, f"the blob {reference[:12]} {what}; it was altered")
 
 
 def _unreadable(error: Exception) -> UnusableBundle:
@@ -146,10 +171,13 @@ def _encode_trust(trust: IndexedTrust) -> dict[str, Any]:
 
 
 def _decode_index(index: Mapping[str, Any], data: Mapping[str, bytes]) -> Bundle:
-    trusts = tuple(_decode_trust(entry) for entry in index["trusts"])
+    trusts = tuple(_decode_trust(values.mapping(entry)) for entry in values.sequence(index["trusts"]))
     names = [trust.name for trust in trusts]
     if len(set(names)) != len(names):
         raise ValueError(names)
+    serial = values.number(index["serial"])
+    if any(trust.since > serial for trust in trusts):
+        raise ValueError(serial)
     blobs = {
         reference: data[reference]
         for trust in trusts
@@ -157,12 +185,12 @@ def _decode_index(index: Mapping[str, Any], data: Mapping[str, bytes]) -> Bundle
         for reference in trust.content.references()
     }
     return Bundle(
-        serial=int(index["serial"]),
+        serial=serial,
         trusts=trusts,
         blobs=blobs,
-        fleet_size=int(index.get("fleetSize", 0)),
-        withdrawn=bool(index.get("withdrawn", False)),
-        removals=tuple((str(name), float(moment)) for name, moment in index.get("removals", ())),
+        fleet_size=values.number(index.get("fleetSize", 0)),
+        withdrawn=index.get("withdrawn", False) is True,
+        removals=_decode_moments(index.get("removals", [])),
     )
 
 
@@ -173,10 +201,12 @@ def _decode_trust(entry: Mapping[str, Any]) -> IndexedTrust:
         content = TrustContent(
             # The agent is root: it checks every name again before it becomes a directory. Earlier versions admitted
             # longer names: those stay as they are until their trust goes.
-            registries=tuple(registry.check(str(name), limit=NAME_LIMIT) for name in entry["registries"]),
-            ca_certificates=tuple(_decode_reference(text) for text in entry.get("ca", ())),
-            client_certificates=tuple(_decode_pair(pair) for pair in entry.get("client", ())),
-            selector=None if selector is None else decode_selector(selector),
+            registries=tuple(
+                registry.check(values.text(each), limit=NAME_LIMIT) for each in values.sequence(entry["registries"])
+            ),
+            ca_certificates=tuple(map(_decode_reference, values.sequence(entry.get("ca", [])))),
+            client_certificates=tuple(map(_decode_pair, values.sequence(entry.get("client", [])))),
+            selector=None if selector is None else decode_selector(values.mapping(selector)),
             existing_files=_decode_policy(entry.get("existingFilesPolicy")),
         )
     state = TrustState(entry["state"])
@@ -184,30 +214,39 @@ def _decode_trust(entry: Mapping[str, Any]) -> IndexedTrust:
         raise ValueError(state)
     removed_at, held_until = entry.get("removedAt"), entry.get("heldUntil")
     return IndexedTrust(
-        name=str(entry["name"]),
-        uid=str(entry["uid"]),
-        since=int(entry["since"]),
+        name=values.name(entry["name"]),
+        uid=values.text(entry["uid"]),
+        since=values.number(entry["since"]),
         state=state,
         content=content,
-        removed_at=None if removed_at is None else float(removed_at),
-        origins=tuple(_decode_origin(origin, content) for origin in entry.get("origins", ())),
-        roots_replaced=tuple((str(source), float(moment)) for source, moment in entry.get("rootsReplaced", ())),
-        held_until=None if held_until is None else float(held_until),
+        removed_at=None if removed_at is None else values.moment(removed_at),
+        origins=tuple(_decode_origin(each, content) for each in values.sequence(entry.get("origins", []))),
+        roots_replaced=_decode_moments(entry.get("rootsReplaced", [])),
+        held_until=None if held_until is None else values.moment(held_until),
     )
 
 
-def _decode_origin(origin: Sequence[Any], content: TrustContent | None) -> CAOrigin:
-    place, source, *replaced_at = origin
-    if content is None or not 0 <= int(place) < len(content.ca_certificates):
-        raise ValueError(place)
-    return CAOrigin(content.ca_certificates[place], str(source), float(replaced_at[0]) if replaced_at else None)
+def _decode_moments(entries: object) -> tuple[tuple[str, float], ...]:
+    return tuple((values.text(name), values.moment(at)) for name, at in map(values.pair, values.sequence(entries)))
 
 
-def _decode_pair(pair: Mapping[str, Any]) -> ClientPairRef:
-    name = str(pair["name"])
-    if not name or not all(c.isascii() and (c.isalnum() or c in "-.") for c in name) or name.startswith("."):
+def _decode_origin(origin: object, content: TrustContent | None) -> CAOrigin:
+    place, source, *replaced_at = values.sequence(origin)
+    if content is None:
+        raise ValueError("place")
+    return CAOrigin(
+        content.ca_certificates[values.number(place)],
+        values.text(source),
+        values.moment(replaced_at[0]) if replaced_at else None,
+    )
+
+
+def _decode_pair(encoded: object) -> ClientPairRef:
+    entry = values.mapping(encoded)
+    name = values.text(entry["name"], 253)
+    if not name or not all(c.isalnum() or c in "-." for c in name) or name.startswith("."):
         raise ValueError("name")
-    return ClientPairRef(name, _decode_reference(pair["certificate"]), _decode_reference(pair["key"]))
+    return ClientPairRef(name, _decode_reference(entry["certificate"]), _decode_reference(entry["key"]))
 
 
 def _decode_policy(word: object) -> ExistingFilesPolicy:
@@ -215,8 +254,8 @@ def _decode_policy(word: object) -> ExistingFilesPolicy:
     return ExistingFilesPolicy.REPLACE if word == ExistingFilesPolicy.REPLACE.value else ExistingFilesPolicy.REFUSE
 
 
-def _decode_reference(text: str) -> str:
-    part, slash, reference = text.partition("/")
+def _decode_reference(encoded: object) -> str:
+    part, slash, reference = values.text(encoded).partition("/")
     if not slash or part != PART:
         raise ValueError("part")
     return reference

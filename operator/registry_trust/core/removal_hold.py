@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from registry_trust.core.bundle import Bundle, IndexedTrust
@@ -13,9 +14,18 @@ CONFIRM_ANNOTATION = "registrytrust.io/confirm-removal"
 """On the bundle's Secret: the removals that began at this serial or before are meant."""
 
 
+_SERIAL = re.compile(r"[0-9]{1,16}")
+
+
 def confirm_command(namespace: str, secret: str, serial: int) -> str:
     """Return the command that carries out now what the guard holds."""
     return f"kubectl annotate --overwrite -n {namespace} secret {secret} {CONFIRM_ANNOTATION}={serial}"
+
+
+def confirmed_serial(annotation: object) -> int:
+    """Return the serial that `CONFIRM_ANNOTATION` confirms; 0 where it is not the number of a serial."""
+    # No serial has more digits, and Python refuses to read a number of more than 4,300.
+    return int(annotation) if isinstance(annotation, str) and _SERIAL.fullmatch(annotation) else 0
 
 
 def held_removals(bundle: Bundle, labels: Mapping[str, str], namespace: str, secret: str) -> tuple[RegistryRow, ...]:
