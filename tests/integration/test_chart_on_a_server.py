@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.generate import CHART, MANIFEST
+from registry_trust.agent.delivery.reporter import node_trust
+from registry_trust.core.report import NodeReport
 from tests.cluster.binaries import binary
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import KubectlError
@@ -18,6 +20,7 @@ from tests.cluster.waiting import wait_until
 pytestmark = pytest.mark.tools("control-plane", "helm")
 
 NAMESPACE = "registry-trust"
+NODE_REPORT = NodeReport("1", "containerd://2.4.2", "", 0, "", (), (), 0, 0)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +147,66 @@ def test_an_agent_writes_only_the_report_of_its_own_node(plane):
     assert _refused(
         lambda: plane.kubectl("delete", "nodetrust", "n1", f"--kubeconfig={agent}"), "an agent may not delete reports"
     )
+
+
+METADATA_OF_NOBODY = {
+    "a finalizer": ({"finalizers": ["example.com/for-ever"]}, "may not change the finalizers"),
+    "an annotation": ({"annotations": {"example.com/much": "x" * 250_000}}, "may not change the annotations"),
+    "a label of others": ({"labels": {"argocd.argoproj.io/instance": "mine"}}, "may only set the app.kubernetes.io"),
+    "another owner": (
+        {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "n1", "uid": "1"}]},
+        "the only owner of a report is its Node",
+    ),
+    "another node as owner": (
+        {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "n2", "uid": "1"}]},
+        "the only owner of a report is its Node",
+    ),
+    "an owner whose deletion it blocks": (
+        {
+            "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "1", "blockOwnerDeletion": True}
+            ]
+        },
+        "the only owner of a report is its Node",
+    ),
+}
+
+
+@pytest.mark.parametrize(("metadata", "words"), METADATA_OF_NOBODY.values(), ids=METADATA_OF_NOBODY)
+@pytest.mark.parametrize("exists", [False, True], ids=["new", "exists"])
+def test_an_agent_sets_nothing_on_its_report_but_what_it_needs(plane, exists, metadata, words):
+    report = ReportOfN1(plane)
+    if exists:
+        report.apply({})
+
+    assert _refused(lambda: report.apply(metadata), words)
+
+
+def test_what_an_admin_sets_on_a_report_does_not_keep_the_agent_from_writing_it(plane):
+    report = ReportOfN1(plane)
+    report.apply({})
+    plane.kubectl("annotate", "nodetrust", "n1", "example.com/note=seen")
+    plane.kubectl("label", "nodetrust", "n1", "example.com/team=a")
+
+    report.apply(node_trust("n1", "0", NODE_REPORT)["metadata"])
+
+    assert plane.kubectl.get("nodetrust", "n1")["metadata"]["annotations"] == {"example.com/note": "seen"}
+
+
+class ReportOfN1:
+    """The report of node n1, as its agent writes it; it is not there at first."""
+
+    def __init__(self, plane):
+        self.plane = plane
+        plane.kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}})
+        plane.kubectl("delete", "nodetrust", "n1", "--ignore-not-found")
+        self.kubeconfig = str(plane.service_account_kubeconfig(NAMESPACE, "registry-trust-agent", node="n1"))
+
+    def apply(self, metadata):
+        kind = {"apiVersion": "registrytrust.io/v1alpha1", "kind": "NodeTrust"}
+        body = json.dumps({**kind, "metadata": {"name": "n1", **metadata}, "status": {"agentVersion": "1"}})
+        options = ["--server-side", "--field-manager=registry-trust-agent", f"--kubeconfig={self.kubeconfig}"]
+        return self.plane.kubectl("apply", *options, "-f", "-", input=body)
 
 
 @pytest.mark.parametrize(
