@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partialmethod
 from pathlib import Path
 
 import pytest
 
+from registry_trust.agent.store import lock as lock_module
 from registry_trust.agent.store.store import Store
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE, Layout
@@ -208,6 +211,36 @@ def test_root_with_a_read_only_mount_who_holds_every_lock_that_there_is_stops_no
 
     assert root.read() == files_of(CA_1)
     assert names_below(root.path / STORE / ".lock") == ["lock"]
+
+
+def test_a_lock_that_another_process_gets_while_a_reader_lets_go_stays_with_that_process(tmp_path, monkeypatch):
+    root = Root(tmp_path / "certs.d")
+    root.bring_well(wanted(CA_1))
+    path = root.path / STORE / ".lock" / "lock"
+    reader = os.open(path, os.O_RDONLY)
+    fcntl.fcntl(reader, fcntl.F_OFD_SETLK, struct.pack("hhqqi0q", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0))
+    seen = lock_module._has_writer
+    late = Store(str(root.path), lock_wait=0.2)
+    answers: list[bool] = []
+    with ExitStack() as first:
+
+        def looks_and_is_overtaken(descriptor: int) -> bool:
+            answers.append(seen(descriptor))
+            if len(answers) == 1:
+                os.close(reader)
+                first.enter_context(root.store.lock())
+            return answers[-1]
+
+        monkeypatch.setattr(lock_module, "_has_writer", looks_and_is_overtaken)
+        with pytest.raises(StoreFailure, match="is locked"), late.lock():
+            pass
+        assert not answers[0], "the reader alone was seen, and another process had the lock by then"
+        root.store.apply(root.plan(wanted(CA_2)).steps, root.layout)
+
+    with late.lock():
+        assert late.observe().own[REGISTRY].intact
+    assert names_below(path.parent) == ["lock"]
+    assert root.read() == files_of(CA_2)
 
 
 @pytest.mark.parametrize("spoil", ["mode", "link", "directory-mode"])

@@ -10,8 +10,9 @@ import stat
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
-from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.directories import Directory, Exchange
 from registry_trust.agent.store.failures import failing, shown
 from registry_trust.agent.store.garbage import require_owner
 from registry_trust.core.errors import StoreFailure
@@ -102,7 +103,8 @@ def remove(store: Directory) -> None:
     if store.look(LOCK) is None:
         return
     with _folder(store) as folder:
-        _tidy(folder, but=())
+        for name in folder.names():
+            folder.unlink(name)
     store.remove_directory(LOCK)
 
 
@@ -110,13 +112,9 @@ def tidy(store: Directory) -> None:
     """Remove what processes that died while they took the lock left beside it; the lock is held."""
     if store.look(LOCK) is not None:
         with _folder(store) as folder:
-            _tidy(folder, but=(_FILE,))
-
-
-def _tidy(folder: Directory, but: tuple[str, ...]) -> None:
-    for name in folder.names():
-        if name not in but:
-            folder.unlink(name)
+            for name in folder.names():
+                if name != _FILE and not _is_held(folder, name):
+                    folder.unlink(name)
 
 
 def _folder(store: Directory) -> Directory:
@@ -148,8 +146,7 @@ def _try(folder: Directory) -> int | None:
         descriptor = folder.open_for_writing(_FILE)
     except StoreFailure as error:
         if isinstance(error.__cause__, BlockingIOError):
-            _put_aside(folder, status)  # A lease (F_SETLEASE): the kernel would let its holder keep us for 45 seconds.
-            return None
+            return _replace(folder, status)  # A lease (F_SETLEASE): its holder could keep us for 45 seconds.
         raise
     if descriptor is None:
         return None
@@ -158,12 +155,11 @@ def _try(folder: Directory) -> int | None:
         if _lock(descriptor):
             now = os.fstat(descriptor)
             held = _is_ours(now) and _is_same(folder.look(_FILE), now)
-        elif not _has_writer(descriptor):
-            _put_aside(folder, os.fstat(descriptor))
+            return descriptor if held else None
+        return None if _has_writer(descriptor) else _replace(folder, os.fstat(descriptor))
     finally:
         if not held:
             os.close(descriptor)
-    return descriptor if held else None
 
 
 def _make(folder: Directory) -> int | None:
@@ -178,6 +174,54 @@ def _make(folder: Directory) -> int | None:
             os.close(descriptor)
             folder.unlink(name)
     return descriptor if held else None
+
+
+def _replace(folder: Directory, judged: os.stat_result) -> int | None:
+    """Put a locked file of ours in the place of one that nobody seemed to hold; None if somebody does by now.
+
+    The last look comes after the exchange: who took the old file's lock before it is seen then, and who takes it later
+    finds that the file has lost its name. To rename first and look before would let both of us have the lock.
+    """
+    name = f"new-{secrets.token_hex(8)}"
+    descriptor = folder.create_for_writing(name, PRIVATE_FILE)
+    exchanged = held = False
+    try:
+        if _lock(descriptor):
+            done = folder.exchange(name, folder, _FILE)
+            exchanged = done is Exchange.DONE
+            if exchanged:
+                held = _is_same(folder.look(name), judged) and not _is_held(folder, name)
+            elif done is Exchange.UNSUPPORTED:
+                _put_aside(folder, judged)
+    finally:
+        try:
+            if exchanged and not held:
+                folder.exchange(name, folder, _FILE)
+        finally:
+            if not held:
+                os.close(descriptor)
+        with suppress(StoreFailure):  # What stays, `tidy` removes; a lock that is ours must not be lost for it.
+            folder.unlink(name)
+    return descriptor if held else None
+
+
+def _is_held(folder: Directory, name: str) -> bool:
+    """Say whether a living process holds the write lock of a file in the folder, whatever its name is now."""
+    status = folder.look(name)
+    if status is None or not _is_ours(status):
+        return False
+    try:
+        descriptor = folder.open_for_writing(name)
+    except StoreFailure as error:
+        if isinstance(error.__cause__, BlockingIOError):
+            return False  # A lease: the kernel gives none on a file that somebody has open for writing.
+        raise
+    if descriptor is None:
+        return False
+    try:
+        return _has_writer(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _put_aside(folder: Directory, judged: os.stat_result) -> None:
