@@ -30,6 +30,9 @@ STATUS_INTERVAL = 0.2
 TICK = 30.0
 """Seconds after which dates are looked at again although nothing happened."""
 
+KOPF_ENDS = 5.0
+"""Seconds for kopf to end when it is told to, and again when it is cancelled."""
+
 STALLED = 120.0
 """Seconds without a finished pass after which the process is not healthy any more."""
 
@@ -129,7 +132,7 @@ class OperatorProcess:
             self._next_resync = time.monotonic() + AFTER_WATCHES
             why = await self._until_stale(watching, gap)
             stop.set()
-            result = (await asyncio.gather(watching, return_exceptions=True))[0]
+            result = await _ended(watching)
             # kopf takes SIGTERM and SIGINT for itself while it runs: where it ends well and unasked, it got one.
             self._take_signals()
             if result is None and not why:
@@ -232,3 +235,17 @@ class OperatorProcess:
         if failures:
             # A storm of events must not turn a failing API server's backoff into a hot loop.
             await asyncio.sleep(pause / 2)
+
+
+async def _ended(watching: asyncio.Task[None]) -> BaseException | None:
+    """Wait until kopf has ended, cancel it if it does not, and return what it raised.
+
+    kopf 1.45 can wait for ever for a login of its own when a watch fails while it stops (seen when the CRD is deleted
+    under it). It is left behind then: what it still says is of a known version, or older.
+    """
+    for end in (lambda: None, watching.cancel):
+        end()
+        await asyncio.wait([watching], timeout=KOPF_ENDS)
+        if watching.done():
+            return asyncio.CancelledError() if watching.cancelled() else watching.exception()
+    return TimeoutError()
