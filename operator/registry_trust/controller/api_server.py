@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any
 
@@ -55,6 +56,8 @@ class ApiServer:
         self._connector = connector
         self._longest = longest
         self._before_write = before_write
+        self.date: float | None = None
+        """Unix time that the API server's last answer bore (RFC 9110 6.6.1); None before one did."""
 
     def get(self, path: str, *, metadata_only: bool = False) -> dict[str, Any]:
         """GET one object; with `metadata_only` as PartialObjectMetadata.
@@ -158,6 +161,7 @@ class ApiServer:
                 answer = api.call_api(*arguments, _request_timeout=(min(CONNECT_TIMEOUT, self._longest), self._longest))
                 data = answer.read()  # type: ignore[no-untyped-call]  # the client carries no types here
             status = int(answer.status)
+            self.date = date_of(answer.getheader("Date")) or self.date  # type: ignore[no-untyped-call]
         except client.ApiException as error:
             status = int(error.status or 0)
             raise ApiFailure(status, clip(escape(str(error.reason or "")))) from None
@@ -177,6 +181,14 @@ class ApiServer:
             # A proxy's page, or an answer that was cut off: nobody knows what became of the request.
             raise ApiFailure(0, "the answer is not a JSON object")
         return result
+
+
+def date_of(header: object) -> float | None:
+    """Return the Unix time of a `Date` header; None where it is not one."""
+    try:
+        return parsedate_to_datetime(str(header)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _list_version(page: Mapping[str, Any]) -> int:

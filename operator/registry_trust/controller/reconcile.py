@@ -12,6 +12,7 @@ from typing import Any
 from registry_trust.compiler.compile import Compiled, Outcome, compile_bundle, encoded_size
 from registry_trust.compiler.content import Checker
 from registry_trust.compiler.fleet import Fleet, Served
+from registry_trust.compiler.handover import take_over
 from registry_trust.compiler.lost_history import go_on_after, highest_reported
 from registry_trust.compiler.served_certificates import states
 from registry_trust.controller import metrics
@@ -123,7 +124,7 @@ class Reconciler:
         self._announcements.drift({name: self._cluster.reports.get(name) for name in names}, time.time())
 
     def compile(self, now: float, seen: float | None = None) -> float | None:
-        """Compile, and write the bundle if it changed; return the Unix time at which to look again, if any.
+        """Compile, and write the bundle if it changed; return the monotonic time at which to look again, if any.
 
         Args:
             now: Unix time.
@@ -151,7 +152,7 @@ class Reconciler:
                 steady=steady,
                 fleet_size=_round_up(self._fleet.size),
                 confirmed_serial=self._stored.confirmed_serial,
-                removals_frozen=self._frozen(now),
+                removals_frozen=self._frozen(),
                 # An operator that starts was installed; one that runs leaves a withdrawal alone.
                 resume=not self.ready,
             )
@@ -160,13 +161,13 @@ class Reconciler:
             if steady < self._next_write:
                 # Statuses do not wait for the write: what a source said before is not true any more.
                 self._show(compiled, now)
-                return self._next_write + now - steady
+                return time.monotonic() + self._next_write - steady
             self._write(compiled.bundle)
             self._delays.written(compiled.outcomes, compiled.bundle.serial, self._seen, time.monotonic())
         self._seen = None
         self._take(compiled, now)
-        matures = compiled.due + now - steady if compiled.due is not None else None
-        due = [moment for moment in (matures, self._thaw(now)) if moment is not None]
+        matures = time.monotonic() + compiled.due - steady if compiled.due is not None else None
+        due = [moment for moment in (matures, self._thaw()) if moment is not None]
         return min(due, default=None)
 
     def write_statuses(self, now: float) -> None:
@@ -246,9 +247,15 @@ class Reconciler:
         before = self._stored
         self._stored = self._secret.read()
         if not self.ready and not self._stored.bundle.trusts and self._unfrozen_since is not None:
-            self._unfrozen_since = 0.0  # The first start of all: there is nothing that could have vanished.
+            self._unfrozen_since = (
+                time.monotonic() - THAW
+            )  # The first start of all: there is nothing that could have vanished.
+        if self._last.serial == 0:
+            # The API server's clock is one for all leaders; without its word, this machine's.
+            self._clock = SteadyClock(self._server.date or time.time())
         if self._stored.problem is None and self._stored.bundle.serial >= self._last.serial:
-            self._last = self._stored.bundle
+            if not self._stored.bundle.same_content(self._last) or self._stored.bundle.serial != self._last.serial:
+                self._last = take_over(self._stored.bundle, self._clock.now())
         elif self._stored.problem is not None:
             _log.warning("the bundle Secret holds no bundle", extra={"error": str(self._stored.problem)})
             self._last = _resumed(self._last, self._cluster, self._stored.uid)
@@ -290,16 +297,16 @@ class Reconciler:
             return False
         thawed = self._unfrozen_since is None
         if thawed:
-            self._unfrozen_since = time.time()
+            self._unfrozen_since = time.monotonic()
         self.crd_uid = str(metadata["uid"])
         return thawed
 
-    def _frozen(self, now: float) -> bool:
-        return self._unfrozen_since is None or now - self._unfrozen_since < THAW
+    def _frozen(self) -> bool:
+        return self._unfrozen_since is None or time.monotonic() - self._unfrozen_since < THAW
 
-    def _thaw(self, now: float) -> float | None:
-        """Return the Unix time from which removals may mature again, if that is still to come and known."""
-        return self._unfrozen_since + THAW if self._unfrozen_since is not None and self._frozen(now) else None
+    def _thaw(self) -> float | None:
+        """Return the monotonic time from which removals may mature again, if that is still to come and known."""
+        return self._unfrozen_since + THAW if self._unfrozen_since is not None and self._frozen() else None
 
 
 def _served(outcomes: Mapping[str, Outcome]) -> list[Served]:

@@ -181,7 +181,7 @@ class OperatorProcess:
                 if now >= next_poll:
                     self._compile = await asyncio.to_thread(self._reconciler.poll) or self._compile
                     next_poll = now + self._settings.poll
-                if now >= next_tick or (due is not None and time.time() >= due):
+                if now >= next_tick or (due is not None and now >= due):
                     self._compile, next_tick = True, now + TICK
                 compiling, self._compile = self._compile, False
                 nodes, self._nodes = self._nodes, set()
@@ -207,7 +207,7 @@ class OperatorProcess:
             await self._wait(due, next_poll, next_status, failures)
 
     def _pass(self, nodes: set[str], *, compiling: bool, statuses: bool) -> float | None:
-        """Do one pass in a thread of its own; return the Unix time at which a removal matures or a write may go."""
+        """Do one pass in a thread of its own; return the monotonic time of the next removal or write."""
         self._reconciler.take_nodes(nodes)
         due = self._due
         if compiling:
@@ -226,7 +226,7 @@ class OperatorProcess:
             if self._reconciler.statuses_pending():
                 pause = min(pause, max(0.0, next_status - now))
             if due is not None:
-                pause = min(pause, max(0.0, due - time.time()))
+                pause = min(pause, max(0.0, due - now))
         try:
             await asyncio.wait_for(self._woken.wait(), pause)
         except TimeoutError:

@@ -8,15 +8,19 @@ _COUNTER = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Linux counts the time that a machine slept in CLOCK_BOOTTIME only."""
 
 
-class SteadyClock:
-    """Unix time as it was at the start, and the seconds since then.
+_LATEST = 2.0**33
+"""Unix time in the year 2242: whatever is counted from here on is a time that a bundle can hold."""
 
-    A system clock that is put right, or wrong, moves neither a retained CA certificate nor a removal nearer; a
-    restart takes the system clock's word again.
+
+class SteadyClock:
+    """Unix time as it was said to be at the start, and the seconds since then.
+
+    A system clock that is put right, or wrong, moves neither a retained CA certificate nor a removal nearer. What
+    another leader counted by a clock that was wrong is `compiler.handover`'s concern.
     """
 
     def __init__(self, unix_time: float) -> None:
-        self._offset = unix_time - time.clock_gettime(_COUNTER)
+        self._offset = min(max(unix_time, 0.0), _LATEST) - time.clock_gettime(_COUNTER)
 
     def now(self) -> float:
         """Return the Unix time."""

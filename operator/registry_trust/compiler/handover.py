@@ -1,0 +1,37 @@
+"""Handover: what a new leader makes of the times in a bundle that another process wrote, by a clock of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from registry_trust.core.bundle import Bundle, IndexedTrust, TrustState
+
+
+def take_over(bundle: Bundle, now: float) -> Bundle:
+    """Return a bundle whose times this process may count on from.
+
+    The clock of whoever wrote it may have been wrong. So the short waits that keep a mistake from the nodes (a removed
+    trust's grace, the mass-removal guard) begin anew and pass while this process looks on. What lasts a day would not
+    end if restarts began it anew: it goes on, and a time that lies in the future is now.
+
+    Args:
+        bundle: as it was read.
+        now: Unix time of the clock that counts on from here.
+    """
+    return replace(
+        bundle,
+        trusts=tuple(_taken_over(trust, now) for trust in bundle.trusts),
+        removals=tuple((name, now) for name, _ in bundle.removals),
+    )
+
+
+def _taken_over(trust: IndexedTrust, now: float) -> IndexedTrust:
+    return replace(
+        trust,
+        removed_at=now if trust.state is TrustState.REMOVED else None,
+        origins=tuple(
+            origin if origin.replaced_at is None else replace(origin, replaced_at=min(origin.replaced_at, now))
+            for origin in trust.origins
+        ),
+        roots_replaced=tuple((source, min(moment, now)) for source, moment in trust.roots_replaced),
+    )
