@@ -147,10 +147,11 @@ class RegistryTrustSpec(APIModel):
             json_schema_extra=rules(
                 rule(f"duration(self) <= duration('{MAXIMUM_CA_RETENTION}')", RETENTION_TOO_LONG),
             ),
-            description="How long a CA certificate that its Secret or ConfigMap replaced stays on the nodes beside the "
-            "new one, as hours, minutes and seconds, e.g. 24h (the default) or 1h30m, at most 8760h: a registry that "
-            "gets its new certificate later stays reachable. 0s drops it at once, for a CA that must not be trusted "
-            "any more. What an edit of this object removes (a source, an inline certificate) always goes at once. "
+            description="How long a CA certificate that was replaced stays on the nodes next to the new one, as hours, "
+            "minutes and seconds, e.g. 24h (the default) or 1h30m, at most 8760h: a registry that gets its new "
+            "certificate later stays reachable. Replaced means that one change, of a source or of this object, takes "
+            "CA certificates away and brings others. A change that only takes away always acts at once. 0s drops "
+            "what is replaced at once, for a CA that must no longer be trusted. "
             "status.certificates[].retainedUntil shows what stays and until when.",
         ),
         AfterValidator(lambda text: text if text is None else _not_too_long(text)),

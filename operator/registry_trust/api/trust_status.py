@@ -95,7 +95,7 @@ class CertificateFacts(APIModel):
     retained_until: Annotated[
         Timestamp | None,
         Field(
-            description="Set where the source has replaced this CA certificate: it goes at this moment "
+            description="Set if this CA certificate was replaced: it goes at this moment "
             "(see spec.caRetention). Set caRetention to 0s to let it go now."
         ),
     ] = None

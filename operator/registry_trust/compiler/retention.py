@@ -1,11 +1,11 @@
-"""CA retention: a CA certificate that its source replaced stays beside the new one for a while, or its loss is told."""
+"""CA retention: a CA certificate that was replaced stays beside the new one for a while, or its loss is told."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from registry_trust.compiler.sources import INLINE, Sources, source_of
+from registry_trust.compiler.sources import Sources, source_of
 from registry_trust.core.bundle import CAOrigin, IndexedTrust, TrustContent
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
@@ -39,10 +39,11 @@ def last_good(before: IndexedTrust | None) -> Serving:
 def retain(
     content: TrustContent, origins: tuple[CAOrigin, ...], before: IndexedTrust | None, trust: Trust, now: float
 ) -> Serving:
-    """Return new content together with the CA certificates that stay because only their source let them go.
+    """Return new content together with the CA certificates that a rotation leaves in place for a while.
 
-    What an edit of the trust removes goes at once: its source is not among those that the trust names (and what
-    stands inline is the trust itself). `replaced_at` is kept from one bundle to the next, so that a restart, or
+    The trust as a whole tells a rotation from a revocation, whatever its sources are called: a change that takes CA
+    certificates away and brings others is a rotation, and the old ones stay for `caRetention`; one that only takes
+    away is a revocation, and acts at once. `replaced_at` is kept from one bundle to the next, so that a restart, or
     another `caRetention`, changes nothing of when a certificate was replaced.
 
     Args:
@@ -52,16 +53,20 @@ def retain(
         trust: the trust as it is now.
         now: Unix time by a clock that does not jump.
     """
-    named = {source_of(source) for source in trust.ca_sources} - {INLINE}
-    present = {(origin.source, origin.reference) for origin in origins}
+    known = before.origins if before is not None else ()
+    had = {origin.reference for origin in known if origin.replaced_at is None}
+    has = set(content.ca_certificates)
+    rotation = bool(had - has and has - had)
+    # A source that the trust named until now takes what is retained of it along, unless others come in its place.
+    dropped = set() if has - had else _by_source(known).keys() - {source_of(source) for source in trust.ca_sources}
     retained: list[CAOrigin] = []
-    for origin in before.origins if before is not None else ():
-        if origin.source not in named or (origin.source, origin.reference) in present:
+    for origin in known:
+        replaced_at = now if origin.replaced_at is None and rotation else origin.replaced_at
+        if replaced_at is None or origin.reference in has or origin.source in dropped:
             continue
-        replaced_at = origin.replaced_at if origin.replaced_at is not None else now
         if now < replaced_at + trust.ca_retention:
             retained.append(replace(origin, replaced_at=replaced_at))
-    references = {*content.ca_certificates, *(origin.reference for origin in retained)}
+    references = has | {origin.reference for origin in retained}
     everything = sorted((*origins, *retained), key=lambda origin: (origin.source, origin.reference))
     ends = [origin.replaced_at + trust.ca_retention for origin in retained if origin.replaced_at is not None]
     return Serving(
@@ -77,18 +82,23 @@ def _roots_replaced(
 ) -> tuple[tuple[str, float], ...]:
     """Return the sources whose CA certificates were all replaced, now or a while ago, while nothing old stayed served.
 
+    What sources had that are gone counts as replaced by one that came in the same change, or that brought something.
     Whatever changes such a source again ends it: somebody has looked, and an overlap is judged like any other change.
     """
     if before is None:
         return ()
     old, new = _by_source(before.origins), _by_source(origins)
     told = {source: moment for source, moment in before.roots_replaced if now < moment + REPLACEMENT_TOLD}
+    vanished = {reference for source in old.keys() - new.keys() for reference in old[source]}
+    known = {reference for references in old.values() for reference in references}
+    brought = {source for source, references in new.items() if references - known}
+    heir = min((new.keys() - old.keys()) or brought, default="") if vanished and vanished.isdisjoint(served) else ""
     found: dict[str, float] = {}
     for source, references in new.items():
         had = old.get(source, set())
         if had == references and source in told:
             found[source] = told[source]
-        elif had and had.isdisjoint(served):
+        elif brought and (source == heir or (had and had.isdisjoint(served))):
             found[source] = now
     return tuple(sorted(found.items()))
 

@@ -166,7 +166,7 @@ EVENTS: Mapping[Reason, Explanation] = {
         _EVENT,
     ),
     Reason.CA_RETAINED: Explanation(
-        "A source replaced a CA certificate, and the old one stays on the nodes beside the new one for the time in "
+        "A CA certificate was replaced, and the old one stays on the nodes next to the new one for the time in "
         "`spec.caRetention`, so that a registry that gets its new certificate later stays reachable. "
         "`status.certificates[].retainedUntil` says until when.",
         "CA certificate CN=Corp CA (Secret registry-trust/harbor-ca key ca.crt) stays until 2027-02-20T09:12:44Z; its "
