@@ -60,7 +60,7 @@ def make_registry(cluster: Cluster, wake: Wake, connection: Callable[[], kopf.Ai
 
     def watch(resource: tuple[str, ...], kind: str, collection: Collection[Any], read: Callable[[Any], Any]) -> None:
         @kopf.on.event(*resource, id=f"watch-{kind}", registry=registry)
-        def handle(event: Any, **_: Any) -> None:
+        async def handle(event: Any, **_: Any) -> None:  # kopf calls plain functions in threads; the loop's own has it
             take(event, kind, collection, read, wake)
 
     watch((GROUP, VERSION, "registrytrusts"), "RegistryTrust", cluster.trusts, read_trust)
