@@ -257,7 +257,9 @@ class Churn(RuleBasedStateMachine):
         self.reconciler._statuses.touch(trusts)
 
     def touched(self) -> set[str]:
-        touched, self.reconciler._statuses._touched = self.reconciler._statuses._touched, set()
+        statuses = self.reconciler._statuses
+        touched = statuses._touched | statuses._pace.asked
+        statuses._touched, statuses._pace.asked = set(), set()
         return touched
 
     def tick(self) -> int:

@@ -8,11 +8,24 @@ from dataclasses import replace
 from registry_trust.core.bundle import HIGHEST_SERIAL, Bundle
 from registry_trust.core.report import NodeReport
 
+LONGEST_STEP = 1_000_000
+"""Serials that one node's word may raise the bundle's by: one bundle a second for eleven days."""
 
-def highest_reported(reports: Iterable[NodeReport], bundle_uid: str) -> int:
-    """Return the highest serial that a node says it has of a bundle; 0 where none speaks of it."""
-    serials = (report.serial for report in reports if report.bundle_uid == bundle_uid)
-    return max((serial for serial in serials if serial < HIGHEST_SERIAL), default=0)
+
+def highest_reported(reports: Iterable[NodeReport], bundle_uid: str, own: int = 0) -> int:
+    """Return the highest serial that nodes may be believed to have of a bundle; 0 where none speaks of it.
+
+    One node is enough, since after a loss only one may have the newest bundle; but it is believed only for
+    `LONGEST_STEP` serials beyond `own`, or beyond what most nodes say. So a node that lies costs one write, and can't
+    use up the serials.
+    """
+    serials = sorted(
+        report.serial for report in reports if report.bundle_uid == bundle_uid and report.serial < HIGHEST_SERIAL
+    )
+    if not serials:
+        return 0
+    bound = max(own, serials[(len(serials) - 1) // 2]) + LONGEST_STEP
+    return max((serial for serial in serials if serial <= bound), default=0)
 
 
 def go_on_after(bundle: Bundle, serial: int) -> Bundle:

@@ -119,8 +119,9 @@ class Reconciler:
             owned = self._cluster.reports.get(name)
             # A report of a Node that is gone says nothing of the one that has its name now.
             fits = node is not None and owned is not None and owned.node_uid == node.uid
-            self._statuses.touch(self._fleet.set_node(name, node))
-            self._statuses.touch(self._fleet.set_report(name, owned.report if owned is not None and fits else None))
+            self._statuses.touch_for_nodes(self._fleet.set_node(name, node))
+            report = owned.report if owned is not None and fits else None
+            self._statuses.touch_for_nodes(self._fleet.set_report(name, report))
         self._announcements.drift({name: self._cluster.reports.get(name) for name in names}, time.time())
 
     def compile(self, now: float, seen: float | None = None) -> float | None:
@@ -270,7 +271,7 @@ class Reconciler:
         """Go on after the serials of a history that was lost (a restored etcd); say whether there is such a thing."""
         if self._stored is None or self._last.serial == 0 or time.monotonic() < self._next_leap:
             return False
-        reported = highest_reported(_reports(self._cluster), self._stored.uid)
+        reported = highest_reported(_reports(self._cluster), self._stored.uid, self._last.serial)
         if reported <= self._last.serial:
             return False
         _log.warning(
@@ -324,7 +325,7 @@ def _round_up(size: int) -> int:
 
 def _resumed(last: Bundle, cluster: Cluster, uid: str) -> Bundle:
     """Go on from a serial that no node of this bundle has seen yet, although the Secret was emptied."""
-    return replace(last, serial=max(last.serial, highest_reported(_reports(cluster), uid)))
+    return replace(last, serial=max(last.serial, highest_reported(_reports(cluster), uid, last.serial)))
 
 
 def _reports(cluster: Cluster) -> list[NodeReport]:

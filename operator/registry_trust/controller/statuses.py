@@ -19,11 +19,15 @@ from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.cluster import Cluster, key_and_version, read_trust
 from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import About, Events
+from registry_trust.controller.pace import Pace
 from registry_trust.controller.settings import FIELD_MANAGER, GROUP, TRUSTS, VERSION
 from registry_trust.controller.transitions import notices
 from registry_trust.core.certificate_state import CertificateState
 
 _log = logging.getLogger(__name__)
+
+NODE_PAUSE = 5.0
+"""Seconds between two writes of a trust's status that only nodes ask for: a report that flaps must not flood."""
 
 LONGEST_PAUSE = 60.0
 """Seconds between two tries to write a status that the API server refuses, at most."""
@@ -41,6 +45,7 @@ class StatusWriter:
         self._delays = delays
         self._expiry_warning = expiry_warning
         self._touched: set[str] = set()
+        self._pace = Pace(NODE_PAUSE)
         self._failed: dict[str, tuple[int, float]] = {}
         """By trust: writes that failed in a row, and the monotonic time before which none is tried."""
 
@@ -48,14 +53,21 @@ class StatusWriter:
         """Remember trusts whose status may not be right any more."""
         self._touched |= names
 
+    def touch_for_nodes(self, names: set[str]) -> None:
+        """Remember trusts whose status may not be right any more, only because of what nodes say."""
+        self._pace.ask(names)
+
     def pending(self) -> bool:
         """Say whether a status may have to be written."""
-        return bool(self._touched)
+        return bool(self._touched or self._pace.asked)
 
     def write(self, compiled: Compiled, fleet: Fleet, now: datetime) -> None:
         """Write each touched status that differs from the object's; one that fails is tried again."""
-        names, self._touched = self._touched, set()
-        waiting = {name for name in names if time.monotonic() < self._failed.get(name, (0, 0.0))[1]}
+        moment = time.monotonic()
+        for_nodes = self._pace.due(moment) - self._touched
+        names, self._touched = self._touched | for_nodes, set()
+        self._pace.taken(names)
+        waiting = {name for name in names if moment < self._failed.get(name, (0, 0.0))[1]}
         names -= waiting
         self._touched |= waiting
         for name in sorted(names):
@@ -69,6 +81,8 @@ class StatusWriter:
             self._delays.stand(outcome, distributed=_is_distributed(status), now=time.monotonic())
             if status == found.status:
                 continue
+            if name in for_nodes:
+                self._pace.wrote(name, moment)
             try:
                 self._apply(name, status)
             except ApiFailure as error:
@@ -87,6 +101,7 @@ class StatusWriter:
                 self._events.tell(about, notice, now, compiled.bundle.serial)
         metrics.EACH_TRUST.forget_all_but(set(compiled.outcomes))
         self._delays.forget_all_but(set(compiled.outcomes))
+        self._pace.forget_all_but(set(compiled.outcomes))
         for name in self._failed.keys() - compiled.outcomes.keys():
             del self._failed[name]
         metrics.TRUSTS.labels("true").set(sum(o.accepted for o in compiled.outcomes.values()))
