@@ -106,13 +106,14 @@ def test_the_agent_understands_its_arguments_and_finds_its_mounts_by_them(argume
     assert understood.targets == expected
 
 
-@pytest.mark.parametrize(("arguments", "warning"), [(DEFAULTS, "720h"), (EVERYTHING, "336h")])
-def test_the_operator_understands_its_arguments_and_is_told_when_to_warn(arguments, warning):
+@pytest.mark.parametrize(("arguments", "warning", "limit"), [(DEFAULTS, "720h", "320Ki"), (EVERYTHING, "336h", "64Ki")])
+def test_the_operator_understands_its_arguments_and_is_told_when_to_warn(arguments, warning, limit):
     (container,) = pod("Deployment", "registry-trust-operator", arguments)["containers"]
     name, *given = container["args"]
 
     with operator_command.make_context(name, given) as context:
         assert context.params["expiry_warning"] == warning
+        assert context.params["trust_limit"] == limit
 
 
 def test_a_target_that_is_mounted_nowhere_is_refused():

@@ -13,7 +13,15 @@ import click
 
 from registry_trust import __version__
 from registry_trust.cli.ending import Program
-from registry_trust.cli.options import address, duration, files_of, labels_of, takes_kubeconfig, takes_manifests
+from registry_trust.cli.options import (
+    address,
+    byte_count,
+    duration,
+    files_of,
+    labels_of,
+    takes_kubeconfig,
+    takes_manifests,
+)
 
 LAYOUTS = ("docker", "containers", "containerd")
 EXIT_CODES = """\b
@@ -151,6 +159,13 @@ def apply(
     help="Report a certificate as Expiring this long before it expires, or in the last fifth of its lifetime if that "
     "is shorter.",
 )
+@click.option(
+    "--trust-limit",
+    default="320Ki",
+    show_default=True,
+    metavar="BYTES",
+    help="Refuse content of one trust that takes more of the bundle: bytes, or a number with Ki.",
+)
 def operator_command(
     *,
     namespace: str,
@@ -160,6 +175,7 @@ def operator_command(
     log_format: str,
     leader_election: bool,
     expiry_warning: str,
+    trust_limit: str,
 ) -> None:
     """Run the operator: compile every RegistryTrust and its sources into the bundle, and report status."""
     import asyncio
@@ -184,6 +200,7 @@ def operator_command(
         listen=address(listen),
         leader_election=leader_election,
         expiry_warning=duration(expiry_warning, "--expiry-warning"),
+        trust_limit=byte_count(trust_limit, "--trust-limit"),
     )
     checked(settings.kubeconfig)
 

@@ -91,6 +91,14 @@ def duration(text: str, option: str) -> timedelta:
         raise click.BadParameter(f"{text!r} is not a duration, such as 720h or 90m", param_hint=option) from None
 
 
+def byte_count(text: str, option: str) -> int:
+    """Return the bytes in a text such as 320Ki or 327680; at least one."""
+    found = re.fullmatch(r"([1-9][0-9]{0,8})(Ki)?", text)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is not a number of bytes, such as 320Ki", param_hint=option)
+    return int(found[1]) * (1024 if found[2] else 1)
+
+
 def address(text: str) -> tuple[str, int]:
     """Return host and port of HOST:PORT."""
     host, colon, port = text.rpartition(":")

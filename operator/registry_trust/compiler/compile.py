@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from registry_trust.compiler import fullness
+from registry_trust.compiler.admission import TRUST_LIMIT, Weight, fair_share, fits, only_removes
 from registry_trust.compiler.content import Checked, Checker, SourcedCertificate
 from registry_trust.compiler.reachability import unreachable_pairs
 from registry_trust.compiler.removals import Removals, judge
@@ -15,7 +17,6 @@ from registry_trust.compiler.sources import Sources
 from registry_trust.core.bundle import SIZE_LIMIT, Bundle, IndexedTrust, TrustContent, TrustState
 from registry_trust.core.bundle_format import encode
 from registry_trust.core.findings import Finding
-from registry_trust.core.reasons import Reason
 from registry_trust.core.trust import Trust
 
 
@@ -66,7 +67,8 @@ class Outcome:
 class Compiled:
     """The next bundle (the last one itself where nothing changed), what came of each trust, and what is held.
 
-    `due` is the Unix time (of the `steady` clock) at which the next removal or the end of a retention matures.
+    `due` is the Unix time (of the `steady` clock) at which the next removal or the end of a retention matures,
+    `crowding` the names of the largest trusts while the bundle is nearly full.
     """
 
     bundle: Bundle
@@ -74,6 +76,7 @@ class Compiled:
     removals: Removals
     changed: bool = field(default=False)
     due: float | None = None
+    crowding: tuple[str, ...] = ()
 
 
 def revision_of(content: TrustContent) -> str:
@@ -93,6 +96,7 @@ def compile_bundle(
     confirmed_serial: int = 0,
     removals_frozen: bool = False,
     resume: bool = False,
+    trust_limit: int = TRUST_LIMIT,
 ) -> Compiled:
     """Compile every trust into the next bundle.
 
@@ -110,6 +114,7 @@ def compile_bundle(
         confirmed_serial: see `removals.judge`.
         removals_frozen: see `removals.judge`.
         resume: take back a withdrawal, because somebody installed registry-trust again.
+        trust_limit: bytes that one trust may take of the bundle.
     """
     ordered = _in_index_order(trusts, last)
     checker.forget_all_but({item.name for item in ordered})
@@ -122,12 +127,19 @@ def compile_bundle(
     for check in checks.values():
         blobs.update(check.blobs)
     draft = _assemble(ordered, served, removals, blobs, last, fleet_size)
-    too_large: frozenset[str] = frozenset()
-    if encoded_size(draft) > SIZE_LIMIT:
-        draft, served, too_large = _shrink(ordered, served, removals, blobs, last, fleet_size)
+    size = encoded_size(draft)
+    changed = _differs(draft, last, resume=resume)
+    refused: Mapping[str, Finding] = {}
+    if changed and _needs_fitting(draft, size, last, trust_limit):
+        # What does not fit covers nothing: a removed trust goes only for content that is served already.
+        kept = {item.name: last_good(last.trust(item.name)).content for item in ordered}
+        removals = judge(last, kept, elapsed, confirmed_serial=confirmed_serial, frozen=removals_frozen)
+        draft, served, refused = _fit(ordered, served, removals, blobs, last, fleet_size, trust_limit)
+        size = encoded_size(draft)
+        changed = _differs(draft, last, resume=resume)
     draft = replace(draft, withdrawn=last.withdrawn and not resume)
-    changed = not draft.same_content(last) or last.serial == 0
     bundle = replace(draft, serial=last.serial + 1) if changed else last
+    crowding = fullness.crowding(bundle, size, SIZE_LIMIT)
     hidden, indexed = unreachable_pairs(bundle), {trust.name: trust for trust in bundle.trusts}
     outcomes = {
         item.name: _outcome(
@@ -139,13 +151,14 @@ def compile_bundle(
                 *replacement_warnings(indexed.get(item.name), item.trust, sources, elapsed),
                 *checks[item.name].warnings,
                 *hidden.get(item.name, ()),
+                *crowding.get(item.name, ()),
             ),
-            too_large=item.name in too_large,
+            refused.get(item.name),
         )
         for item in ordered
     }
     dues = [due for due in (removals.due, *(serving.due for serving in served.values())) if due is not None]
-    return Compiled(bundle, outcomes, removals, changed, min(dues, default=None))
+    return Compiled(bundle, outcomes, removals, changed, min(dues, default=None), tuple(crowding))
 
 
 def encoded_size(bundle: Bundle) -> int:
@@ -213,29 +226,73 @@ def _indexed(item: TrustInput, serving: Serving, last: Bundle) -> IndexedTrust:
     )
 
 
-def _shrink(
+def _differs(draft: Bundle, last: Bundle, *, resume: bool) -> bool:
+    return last.serial == 0 or not replace(draft, withdrawn=last.withdrawn and not resume).same_content(last)
+
+
+def _needs_fitting(draft: Bundle, size: int, last: Bundle, trust_limit: int) -> bool:
+    """Say whether anything may not fit: below half of the limit only a trust's own counts."""
+    before = {trust.name: trust.content for trust in last.trusts}
+    return 2 * size > SIZE_LIMIT or any(
+        trust.content != before.get(trust.name) and _weigh(trust, draft.blobs).total > trust_limit
+        for trust in draft.trusts
+    )
+
+
+def _weigh(trust: IndexedTrust, blobs: Mapping[str, bytes]) -> Weight:
+    references = set(trust.content.references()) if trust.content is not None else set()
+    entry = encoded_size(Bundle(trusts=(trust,))) - encoded_size(Bundle()) + len(",")
+    needed = {reference: len(reference) + len(blobs[reference]) for reference in references}
+    return Weight(entry, needed, trust.state is not TrustState.REMOVED)
+
+
+def _fit(
     ordered: Sequence[TrustInput],
     served: Mapping[str, Serving],
     removals: Removals,
     blobs: Mapping[str, bytes],
     last: Bundle,
     fleet_size: int,
-) -> tuple[Bundle, dict[str, Serving], frozenset[str]]:
-    """Fit what does fit: what is served already is never evicted, new content is taken in index order."""
+    trust_limit: int,
+) -> tuple[Bundle, dict[str, Serving], dict[str, Finding]]:
+    """Take what fits, in index order, and say of each other trust why it does not; see `admission`."""
     chosen = {item.name: last_good(last.trust(item.name)) for item in ordered}
     draft = _assemble(ordered, chosen, removals, blobs, last, fleet_size)
-    pending = [item.name for item in ordered if chosen[item.name] != served[item.name]]
+    weights = {trust.name: _weigh(trust, blobs) for trust in draft.trusts}
+    room = SIZE_LIMIT - encoded_size(replace(draft, serial=draft.serial + 1, trusts=(), blobs={}))
+    share = fair_share(weights.values(), room)
+    pending = {
+        item.name: _weigh(_indexed(item, served[item.name], last), blobs)
+        for item in ordered
+        if chosen[item.name] != served[item.name]
+    }
+    too_large = {
+        name: weight
+        for name, weight in pending.items()
+        if weight.total > trust_limit and not only_removes(weights[name], weight)
+    }
+    pending = {name: weight for name, weight in pending.items() if name not in too_large}
     progress = True
-    while progress and pending:
+    while progress:
         # Content that shrinks makes room for content before it, so that the rounds go on while anything was taken.
         progress = False
-        for name in list(pending):
-            attempt = {**chosen, name: served[name]}
-            candidate = _assemble(ordered, attempt, removals, blobs, last, fleet_size)
-            if encoded_size(candidate) <= SIZE_LIMIT:
-                chosen, draft, progress = attempt, candidate, True
-                pending.remove(name)
-    return draft, chosen, frozenset(name for name in pending if chosen[name].content != served[name].content)
+        for name, weight in list(pending.items()):
+            if fits(name, weight, weights, share, room):
+                chosen[name], weights[name], progress = served[name], weight, True
+                del pending[name]
+    draft = _assemble(ordered, chosen, removals, blobs, last, fleet_size)
+    size = encoded_size(draft)
+    refused = {name: fullness.over_its_limit(weight, trust_limit) for name, weight in too_large.items()}
+    refused |= {name: fullness.no_room(weight, share, size, SIZE_LIMIT) for name, weight in pending.items()}
+    return (
+        draft,
+        chosen,
+        {
+            name: fullness.still_served(finding) if chosen[name].content is not None else finding
+            for name, finding in refused.items()
+            if chosen[name].content != served[name].content
+        },
+    )
 
 
 def _outcome(
@@ -244,14 +301,11 @@ def _outcome(
     bundle: Bundle,
     sources: Sources,
     warnings: tuple[Finding, ...],
-    *,
-    too_large: bool,
+    refused: Finding | None,
 ) -> Outcome:
     indexed = bundle.trust(item.name)
     content = indexed.content if indexed is not None else None
-    errors = checked.errors
-    if too_large:
-        errors = (*errors, _too_large(bundle, serving=content is not None))
+    errors = checked.errors if refused is None else (*checked.errors, refused)
     certificates = served_certificates(last_good(indexed), checked, item.trust, sources, bundle.blobs)
     return Outcome(
         name=item.name,
@@ -265,14 +319,4 @@ def _outcome(
         registries=item.trust.registries if item.trust is not None else content.registries if content else (),
         suspended=item.trust is not None and item.trust.suspend,
         withdrawn=bundle.withdrawn,
-    )
-
-
-def _too_large(bundle: Bundle, *, serving: bool) -> Finding:
-    return Finding(
-        Reason.BUNDLE_TOO_LARGE,
-        f"this trust's certificates do not fit: the bundle holds {encoded_size(bundle)} of {SIZE_LIMIT} bytes; "
-        + ("the content before this change is still served; " if serving else "")
-        + "use fewer CA certificates, or the same ones in several trusts (each is stored once)",
-        "spec",
     )

@@ -26,6 +26,7 @@ class Announcements:
         self._events = events
         self._namespace, _, self._secret = bundle.partition("/")
         self._held: frozenset[str] = frozenset()
+        self._crowding: frozenset[str] = frozenset()
         self._drift: dict[str, str] = {}
 
     def held(self, compiled: Compiled, now: float) -> None:
@@ -42,6 +43,17 @@ class Announcements:
             trust = compiled.bundle.trust(name)
             about = About("RegistryTrust", name, trust.uid if trust is not None else "")
             notice = Notice("Warning", Reason.REMOVAL_HELD, "Remove", clip(note, NOTE_LIMIT))
+            self._events.tell(about, notice, datetime.fromtimestamp(now, UTC), compiled.bundle.serial)
+
+    def nearly_full(self, compiled: Compiled, now: float) -> None:
+        """Tell the largest trusts when the bundle becomes nearly full, once until it no longer is."""
+        fresh = () if self._crowding else compiled.crowding
+        self._crowding = frozenset(compiled.crowding)
+        for name in fresh:
+            outcome = compiled.outcomes[name]
+            note = next(found.message for found in outcome.warnings if found.reason is Reason.BUNDLE_NEARLY_FULL)
+            notice = Notice("Warning", Reason.BUNDLE_NEARLY_FULL, "Compile", clip(note, NOTE_LIMIT))
+            about = About("RegistryTrust", name, outcome.uid)
             self._events.tell(about, notice, datetime.fromtimestamp(now, UTC), compiled.bundle.serial)
 
     def know_drift(self, reports: Mapping[str, OwnedReport]) -> None:

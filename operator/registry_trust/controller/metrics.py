@@ -9,13 +9,16 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from registry_trust.core.bundle import SIZE_LIMIT
 from registry_trust.process.pages import Page
 
 COMPILATIONS = Counter("registry_trust_compilations_total", "Compilations of all trusts into a bundle.")
 COMPILE_SECONDS = Histogram("registry_trust_compile_seconds", "Time of one compilation.")
 BUNDLE_WRITES = Counter("registry_trust_bundle_writes_total", "Writes of the bundle.", ["result"])
 BUNDLE_SERIAL = Gauge("registry_trust_bundle_serial", "Serial of the bundle that was written last.")
-BUNDLE_BYTES = Gauge("registry_trust_bundle_bytes", "Bytes of the bundle's data, of 1,000,000 that it may have.")
+BUNDLE_BYTES = Gauge("registry_trust_bundle_bytes", "Bytes of the bundle's data, names included.")
+BUNDLE_LIMIT = Gauge("registry_trust_bundle_limit_bytes", "Bytes that the bundle's data may have.")
+BUNDLE_LIMIT.set(SIZE_LIMIT)
 STATUS_WRITES = Counter("registry_trust_status_writes_total", "Writes of a trust's status.", ["result"])
 TRUSTS = Gauge("registry_trust_trusts", "Trusts by whether they are accepted.", ["accepted"])
 _BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)

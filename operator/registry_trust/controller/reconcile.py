@@ -156,6 +156,7 @@ class Reconciler:
                 removals_frozen=self._frozen(),
                 # An operator that starts was installed; one that runs leaves a withdrawal alone.
                 resume=not self.ready,
+                trust_limit=self._settings.trust_limit,
             )
         metrics.COMPILATIONS.inc()
         if compiled.changed or problem is not None:
@@ -199,6 +200,7 @@ class Reconciler:
         self._statuses.touch(self._fleet.set_newest(compiled.bundle.serial))
         self._show(compiled, now)
         self._announcements.held(compiled, now)
+        self._announcements.nearly_full(compiled, now)
         metrics.REMOVALS_HELD.set(len(compiled.removals.guarded))
 
     def _show(self, compiled: Compiled, now: float) -> None:

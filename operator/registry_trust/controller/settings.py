@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from registry_trust.compiler.admission import TRUST_LIMIT
 from registry_trust.core.certificate_state import EXPIRY_WARNING
 
 GROUP = "registrytrust.io"
@@ -28,6 +29,7 @@ class OperatorSettings:
         resync: seconds between complete LISTs (jittered by a fifth).
         poll: seconds between looks at the bundle's metadata and the DaemonSet.
         expiry_warning: how long before its end a certificate is expiring, at most.
+        trust_limit: bytes that one trust may take of the bundle.
     """
 
     namespace: str
@@ -42,3 +44,4 @@ class OperatorSettings:
     poll: float = 5.0
     leader_election: bool = True
     expiry_warning: timedelta = EXPIRY_WARNING
+    trust_limit: int = TRUST_LIMIT

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     PAIR_INCOMPLETE = "PairIncomplete"
     # bundle
     BUNDLE_TOO_LARGE = "BundleTooLarge"
+    BUNDLE_NEARLY_FULL = "BundleNearlyFull"
     BUNDLE_UNREADABLE = "BundleUnreadable"
     UNSUPPORTED_BUNDLE = "UnsupportedBundle"
     BUNDLE_MISSING = "BundleMissing"

@@ -179,13 +179,24 @@ NODES: Mapping[Reason, Explanation] = {
 
 BUNDLE: Mapping[Reason, Explanation] = {
     Reason.BUNDLE_TOO_LARGE: Explanation(
-        "All trusts together are more than one Secret can hold (1,000,000 bytes). What is served stays; this change of "
-        "this trust did not fit.",
-        "spec: this trust's certificates do not fit: the bundle holds 998,120 of 1000000 bytes; the content before "
-        "this change is still served; use fewer CA certificates, or the same ones in several trusts (each is stored "
-        "once)",
-        "Use fewer CA certificates. The same certificate in many trusts is stored once and costs nothing more.",
+        "All trusts together are more than one Secret can hold (1,000,000 bytes). Half of it is divided evenly among "
+        "the trusts: that is a trust's share, and no other trust can take it. A change is taken where everything still "
+        "fits if each trust within its share used all of it. What is served stays, and what only removes is always "
+        "taken.",
+        "spec: this trust's certificates do not fit: they take 214,310 bytes, a trust's share is 41,650, and the "
+        "bundle holds 798,120 of 1,000,000; use fewer CA certificates, or the same ones in several trusts (each is "
+        "stored once); the content before this change is still served",
+        "Use fewer CA certificates. The same certificate in many trusts is stored once.",
         REFUSED,
+    ),
+    Reason.BUNDLE_NEARLY_FULL: Explanation(
+        "The bundle of all trusts is more than 80 % full. Its ten largest trusts say so; nothing is refused yet. The "
+        "metrics are `registry_trust_bundle_bytes` and `registry_trust_bundle_limit_bytes`.",
+        "BundleNearlyFull: spec: the bundle of all trusts is more than 80% full (1,000,000 bytes), and this trust is "
+        "one of the largest, with 214,310 bytes of PEM; what trusts ask for beyond their share may soon be refused. "
+        "Give only the CA certificates that its registries need",
+        "Give only the CA certificates that the trust's registries need, or lower `operator.trustLimit`.",
+        (Place.WARNING, Place.EVENT),
     ),
     Reason.REMOVAL_HELD: Explanation(
         "More than half of the trusts disappeared within ten minutes. In case that was a mistake, their files stay on "

@@ -118,7 +118,8 @@ SOURCES: Mapping[Reason, Explanation] = {
     Reason.TOO_LARGE: Explanation(
         "The data is larger than anything that a registry needs: 330,000 bytes, 300 blocks or 64 self-signed server "
         "certificates for one source of CA certificates, 36,500 bytes for a client chain, 13,000 for a key, 27,000 for "
-        "one certificate. Nothing over a limit of bytes or blocks is parsed.",
+        "one certificate. Nothing over a limit of bytes or blocks is parsed. A whole trust may take 320 KiB of the "
+        "bundle, with what `spec.caRetention` keeps (`operator.trustLimit` of the chart).",
         "spec.caCertificates[0].configMapKeyRef: ConfigMap registry-trust/all key ca.crt: 412,005 bytes, at most "
         "330,000 are read; give only the CA certificates that the registry needs, or split them among several sources",
         "Give only what the registry needs.",
