@@ -91,7 +91,7 @@ def fits(name: str, after: Weight, weights: Mapping[str, Weight], share: int, ro
         return True
     then = {**weights, name: after}.values()
     if only_removes(before, after):
-        return after.total <= before.total or reserved(then, 0) <= room
+        return after.entry <= before.entry or reserved(then, 0) <= room
     return reserved(then, min(share, even_share(then, room))) <= room
 
 
