@@ -59,7 +59,7 @@ cluster-down: .venv/.ready ## remove every trace of `make cluster`, also after a
 	@$(BIN)/python -m tests.cluster down
 bench: .venv/.ready .venv/.go ## measure delays and memory
 	@$(BIN)/python -m tests.bench
-torture: .venv/.ready .venv/.go ## kill, unplug, refuse, attack and read the store at every moment; writes docs/torture.md
+torture: .venv/.ready .venv/.go ## kill, unplug, refuse, attack and read the store, hang and stop leaders; writes docs/torture.md
 	@$(BIN)/python -m tests.torture --report docs
 requirements: .venv/.ready ## lock the newest allowed packages, with hashes for every platform
 	@$(PIP) install --quiet 'uv>=0.11'

@@ -1,1 +1,1 @@
-"""Torture: the store killed, cut off from power, refused by the system and disturbed at every call it makes."""
+"""Torture: the store killed, cut off, refused and disturbed at every call it makes; leaders hung and stopped."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tests.integration.leaders import Interruption
 from tests.integration.rotating import SCENARIOS
 from tests.torture import figures as report
 from tests.torture import traced
@@ -18,6 +19,7 @@ from tests.torture.attacks import spied, swapped
 from tests.torture.crash import crash
 from tests.torture.errors import errors
 from tests.torture.figures import Figures
+from tests.torture.leadership import leadership
 from tests.torture.neighbourhood import neighbourhood
 from tests.torture.power import power_loss
 from tests.torture.readers import read_while_rotating
@@ -47,6 +49,7 @@ def chosen(*, small: bool) -> list[Callable[[Path], Figures]]:
         parts.append(partial(spied, changes=changes))
     share = 0.02 if small else 1.0
     parts += [partial(read_while_rotating, scenario=scenario, share=share) for scenario in SCENARIOS.values()]
+    parts += [partial(leadership, interruption=each, duels_each=3 if small else 50) for each in Interruption]
     return parts
 
 
