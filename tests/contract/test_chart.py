@@ -48,7 +48,19 @@ RIGHTS = {
         "registrytrust.io registrytrusts,nodetrusts: get,list,watch",
         "registrytrust.io registrytrusts/status: patch",
         "core nodes: get,list,watch",
-        "apiextensions.k8s.io customresourcedefinitions [registrytrusts.registrytrust.io]: get",
+        (
+            "apiextensions.k8s.io customresourcedefinitions "
+            "[registrytrusts.registrytrust.io,nodetrusts.registrytrust.io]: get"
+        ),
+        "core serviceaccounts [registry-trust-operator,registry-trust-agent]: get",
+        (
+            "rbac.authorization.k8s.io clusterroles,clusterrolebindings,roles,rolebindings "
+            "[registry-trust-operator,registry-trust-agent,registry-trust-sources,registry-trust-events]: get"
+        ),
+        (
+            "admissionregistration.k8s.io validatingadmissionpolicies,validatingadmissionpolicybindings "
+            "[registry-trust-agent-own-node]: get"
+        ),
     ],
     ("Role", NAMESPACE, "registry-trust-operator"): [
         "core secrets [registry-trust-bundle]: get,patch",

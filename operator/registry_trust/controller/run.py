@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import kopf
@@ -16,6 +17,7 @@ from registry_trust.controller import connection, metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.leadership import CALL, Leadership
+from registry_trust.controller.parts import EVERY, Parts
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
 from registry_trust.controller.watching import make_registry, make_settings
@@ -58,6 +60,7 @@ class OperatorProcess:
         self._server = ApiServer(self._connector, before_write=self._leadership.check)
         self._cluster = Cluster(settings.trust_namespace)
         self._reconciler = Reconciler(self._server, settings, self._cluster)
+        self._parts = Parts(self._server, settings)
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._nodes: set[str] = set()
@@ -85,7 +88,7 @@ class OperatorProcess:
             return
         self._leading = True
         try:
-            await asyncio.gather(self._watch(), self._reconcile())
+            await asyncio.gather(self._watch(), self._reconcile(), self._look_at_parts())
         finally:
             if elect:
                 await asyncio.to_thread(self._leadership.release)
@@ -103,7 +106,7 @@ class OperatorProcess:
 
     def _problem(self) -> str:
         """Return why this process is not ready; a standby is, as long as it could lead."""
-        return self._reconciler.problem if self._leading else self._leadership.problem
+        return self._parts.problem or self._reconciler.problem if self._leading else self._leadership.problem
 
     def _wake(self, kind: str, name: str) -> None:
         if kind in ("Node", "NodeTrust"):
@@ -167,6 +170,16 @@ class OperatorProcess:
 
     def _connect(self, gap: Callable[[], None]) -> kopf.AiohttpSession:
         return connection.kopf_session(connection.load(self._settings.kubeconfig), gap)
+
+    async def _look_at_parts(self) -> None:
+        """Look at the parts of the installation beside the passes: what is missing may be why none ends."""
+        while not self._stopping.is_set():
+            try:
+                await asyncio.to_thread(self._parts.look)
+            except Exception as error:  # noqa: BLE001 - no answer may end the loop
+                _log.error("parts not looked at", extra={"error": kind_of(error)})
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), EVERY)
 
     async def _reconcile(self) -> None:
         due: float | None = None
