@@ -28,7 +28,7 @@ HEADER = """\
 #
 #   kubectl apply --server-side -f deploy/registry-trust.yaml
 #
-# The image named here is pulled from nowhere: build it and load it into the nodes, as docs/install.md shows.
+# The image named here is not published anywhere: build it and load it into the nodes, as docs/install.md shows.
 """
 
 _OF_HELM = re.compile(r"^ +(helm\.sh/chart: .*|app\.kubernetes\.io/managed-by: Helm)\n", re.MULTILINE)

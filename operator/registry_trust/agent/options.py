@@ -61,7 +61,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     known = {mount.host for mount in roots}
     roots += tuple({t.path: Mount(t.path, t.path) for t in targets if t.path not in known}.values())
     if len({mount.host for mount in roots}) != len(roots):
-        parser.error("--root: the same folder of the host is named twice")
+        parser.error("--root: the same directory of the host is named twice")
     if not roots:
         parser.error("there is nothing to write to: give --root with --runtime-config, or --target")
     if not given.runtime_config and not targets:
@@ -69,7 +69,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     folders = {mount.host for mount in given.runtime_config}
     for path in given.containerd_config:
         if path.rpartition("/")[0] not in folders:
-            parser.error(f"--containerd-config: the folder of {path} is not mounted; give it to --runtime-config")
+            parser.error(f"--containerd-config: the directory of {path} is not mounted; give it to --runtime-config")
     return Options(
         node=given.node_name,
         namespace=given.namespace,
@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=_mount,
         metavar="HOSTPATH[=MOUNT]",
-        help="a folder with a runtime's own configuration, by which targets are chosen among the roots; repeated",
+        help="a directory with a runtime's own configuration, by which targets are chosen among the roots; repeated",
     )
     add(
         "--containerd-config",
@@ -147,14 +147,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         default=Options.drift_interval,
         metavar="SECONDS",
-        help="time between two looks at all files, beside inotify; default 15",
+        help="seconds between full checks of all files (in addition to inotify); default 15",
     )
     return parser
 
 
 def _absolute(path: str) -> str:
     if not path.startswith("/") or path != path.rstrip("/") or "//" in path or "/../" in f"{path}/":
-        raise argparse.ArgumentTypeError(f"{path!r} is no absolute, clean path of a folder")
+        raise argparse.ArgumentTypeError(f"{path!r} is not a normalized absolute directory path")
     return path
 
 

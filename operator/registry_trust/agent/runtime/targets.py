@@ -80,7 +80,7 @@ def _discover(facts: Facts, draft: Draft) -> None:
 
 
 _NOT_MOUNTED = (
-    "the folder with containerd's configuration is not mounted into the agent (--runtime-config, by default "
+    "the directory with containerd's configuration is not mounted into the agent (--runtime-config, by default "
     "/etc/containerd; distributions have other places); so it is not known what containerd reads"
 )
 

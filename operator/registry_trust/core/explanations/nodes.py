@@ -23,7 +23,7 @@ NODES: Mapping[Reason, Explanation] = {
     Reason.RUNTIME_UNKNOWN: Explanation(
         "The agent could not find out what the runtime reads: its configuration is not mounted, can't be parsed, can't "
         "work as it is, or the runtime is an unknown one. What is not known never counts as Ready.",
-        "/etc/containerd/certs.d: the folder with containerd's configuration is not mounted into the agent "
+        "/etc/containerd/certs.d: the directory with containerd's configuration is not mounted into the agent "
         "(--runtime-config, by default /etc/containerd; distributions have other places); so it is not known what "
         "containerd reads",
         "Mount the configuration (chart value `agent.extraRuntimeConfig`, docs/install.md), or name the place yourself "
@@ -70,8 +70,8 @@ NODES: Mapping[Reason, Explanation] = {
         ON_TARGET,
     ),
     Reason.FOREIGN_FILE: Explanation(
-        "Something that registry-trust did not write stands where it would have to write, or inside its own folder. It "
-        "is left as it is: nobody else's file is ever changed.",
+        "Something that registry-trust did not write stands where it would have to write, or inside its own directory. "
+        "It is left as it is: nobody else's file is ever changed.",
         "/etc/docker/certs.d/harbor.corp.example:5000 is a directory that registry-trust did not write; it is left "
         "alone. Move it away, and the entry is written at once",
         "Look at what is there, put its certificates into the trust, and move it away: no restart, no retry by hand. "
@@ -128,7 +128,7 @@ NODES: Mapping[Reason, Explanation] = {
         "growing pauses. The message has the operation, the path, the system's error and what to do.",
         "write /etc/docker/certs.d/.registry-trust/harbor.corp.example:5000/.new-51f0…/ca.crt: ENOSPC (No space left "
         "on device); free space or inodes on that file system",
-        "Cure what the error names: space, a read-only file system, an SELinux type (`agent.seLinuxOptions`).",
+        "Fix what the error names: space, a read-only file system, an SELinux type (`agent.seLinuxOptions`).",
         (*ON_NODE, Place.TARGET, Place.NOTICE),
     ),
     Reason.CLIENT_CERTIFICATE_CONFLICT: Explanation(
@@ -237,7 +237,7 @@ BUNDLE: Mapping[Reason, Explanation] = {
         "A trust exists, and the operator has no good content for it, nor any last good one. Nodes that have files of "
         "it keep them rather than lose them.",
         "kept as it is: the operator does not know the content of trust harbor; see that trust's status",
-        "Cure what `Accepted` of that trust says.",
+        "Fix what `Accepted` of that trust says.",
         (Place.ROW, Place.FAILING_NODE),
     ),
     Reason.ROLLBACK_REFUSED: Explanation(
