@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from registry_trust.compiler import fullness
-from registry_trust.compiler.admission import TRUST_LIMIT, Weight, fair_share, fits, only_removes
+from registry_trust.compiler.admission import (
+    TRUST_LIMIT,
+    Weight,
+    even_share,
+    fair_share,
+    fits,
+    only_removes,
+    reserved,
+)
 from registry_trust.compiler.content import Checked, Checker, SourcedCertificate
 from registry_trust.compiler.reachability import unreachable_pairs
 from registry_trust.compiler.removals import Removals, judge
@@ -272,6 +280,10 @@ def _fit(
         if weight.total > trust_limit and not only_removes(weights[name], weight)
     }
     pending = {name: weight for name, weight in pending.items() if name not in too_large}
+    everything = {**weights, **pending}
+    if reserved(everything.values(), min(share, even_share(everything.values(), room))) <= room:
+        chosen.update((name, served[name]) for name in pending)
+        pending = {}
     progress = True
     while progress:
         # Content that shrinks makes room for content before it, so that the rounds go on while anything was taken.
