@@ -179,7 +179,9 @@ class OperatorProcess:
             except Exception as error:  # noqa: BLE001 - no answer may end the loop
                 _log.error("parts not looked at", extra={"error": kind_of(error)})
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), EVERY)
+                # Not wait_for: before Python 3.12 it makes a task, and kopf cancels those when it ends.
+                async with asyncio.timeout(EVERY):
+                    await self._stopping.wait()
 
     async def _reconcile(self) -> None:
         due: float | None = None
@@ -241,7 +243,9 @@ class OperatorProcess:
             if due is not None:
                 pause = min(pause, max(0.0, due - now))
         try:
-            await asyncio.wait_for(self._woken.wait(), pause)
+            # Not wait_for: before Python 3.12 it makes a task, and kopf cancels those when it ends.
+            async with asyncio.timeout(pause):
+                await self._woken.wait()
         except TimeoutError:
             return
         self._woken.clear()
