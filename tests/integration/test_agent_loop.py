@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from registry_trust.agent import loop
 from registry_trust.agent.loop import RUNTIME_PATIENCE
 from registry_trust.agent.options import Mount
 from registry_trust.core.layout import Layout
@@ -128,14 +129,18 @@ def test_an_exception_in_one_root_leaves_the_other_roots_and_the_report(
     assert (agent.roots[Layout.DOCKER] / HOST.format(1)).exists()
 
 
-def test_a_bundle_on_which_this_version_fails_is_unreadable_and_files_stay(tmp_path: Path, looping: Looping) -> None:
+def test_a_bundle_on_which_this_version_fails_is_unreadable_and_files_stay(
+    tmp_path: Path, looping: Looping, monkeypatch: pytest.MonkeyPatch
+) -> None:
     agent = looping(tmp_path)
     agent.hear(2)
     agent.turn()
     assert agent.is_well(2)
 
-    agent.hear(1, held_until=1e18)
-    agent.turn()
+    agent.hear(1)
+    with monkeypatch.context() as fault:  # none is known that decoding lets through
+        fault.setattr(loop, "desired_state", lambda *_: int("x"))
+        agent.turn()
 
     assert any(notice.startswith("BundleUnreadable: this version fails on it (") for notice in agent.report.notices)
     assert (agent.roots[Layout.DOCKER] / HOST.format(1)).exists()
