@@ -197,7 +197,8 @@ def test_an_api_server_that_is_away_is_said(tmp_path):
 
 
 def program(*words: object, **options: Any) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "registry_trust", *map(str, words)]
+    # A shell lets what it starts in the background ignore SIGINT, and so do its children.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "registry_trust", *map(str, words)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, **options)
 
 
