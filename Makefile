@@ -35,11 +35,11 @@ help: ## list the targets
 
 venv: .venv/.ready ## install the package and its tools into .venv, once
 demo: .venv/.runtime ## show the main job on this machine: no root, no container engine
-	@$(BIN)/python -m tests.demo
+	@$(BIN)/python -m tools.demo
 test: lint types .venv/.go ## run every test (end-to-end ones need root on Linux); TESTS=path for some
 	@$(BIN)/python -m pytest $(TESTS)
 tools: .venv/.runtime .venv/.go ## build etcd, Kubernetes, the runtimes and the rest that the tests run, once
-	@$(BIN)/python -m tests.cluster.binaries build
+	@$(BIN)/python -m tools.cluster.binaries build
 lint: .venv/.ready ## check style and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
 types: .venv/.ready ## check the types
@@ -47,20 +47,20 @@ types: .venv/.ready ## check the types
 format: .venv/.ready ## put the code into the one format
 	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
 generate: .venv/.ready .venv/.go ## write the CRDs and manifests that follow from the models and the chart
-	@$(BIN)/python -m tests.generate
+	@$(BIN)/python -m tools.generate
 verify: .venv/.ready .venv/.go ## fail if a generated file is not up to date
-	@$(BIN)/python -m tests.generate --check
+	@$(BIN)/python -m tools.generate --check
 image: ## build the image IMAGE with buildah, podman or docker
 	@engine=$$(for name in buildah podman docker; do command -v $$name && break; done) || { echo 'error: buildah, podman or docker is needed' >&2; exit 1; }; \
 	  "$$engine" build --tag $(IMAGE) .
 cluster: .venv/.ready .venv/.go ## start three real nodes and leave them up (root on Linux); prints the kubeconfig
-	@$(BIN)/python -m tests.cluster up
+	@$(BIN)/python -m tools.cluster up
 cluster-down: .venv/.ready ## remove every trace of `make cluster`, also after a crash
-	@$(BIN)/python -m tests.cluster down
+	@$(BIN)/python -m tools.cluster down
 bench: .venv/.ready .venv/.go ## measure delays and memory
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tools.bench
 torture: .venv/.ready .venv/.go ## kill, unplug, refuse, attack and read the store, hang and stop leaders; writes docs/torture.md
-	@$(BIN)/python -m tests.torture --report docs
+	@$(BIN)/python -m tools.torture --report docs
 requirements: .venv/.ready ## lock the newest allowed packages, with hashes for every platform
 	@$(PIP) install --quiet 'uv>=0.11'
 	@$(LOCK) --group build -o requirements/build.txt
@@ -69,4 +69,4 @@ requirements: .venv/.ready ## lock the newest allowed packages, with hashes for 
 	@$(LOCK) --group go -o requirements/go.txt
 clean: ## remove the environment and every cache in this folder
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
-	@find operator tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find operator tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from registry_trust.api.crd import render_chart_templates
-from tests.cluster.binaries import binary
+from tools.cluster.binaries import binary
 
 ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "charts" / "registry-trust"

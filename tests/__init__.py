@@ -1,1 +1,1 @@
-"""Tests by kind, and the programs around them: the real cluster and the demo."""
+"""Tests by kind; what they are built from stands in tools/."""

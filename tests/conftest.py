@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster import binaries, canaries
-from tests.cluster.go_toolchain import NoGoToolchainError
+from tools.cluster import binaries, canaries
+from tools.cluster.go_toolchain import NoGoToolchainError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -39,7 +39,6 @@ KINDS = {
     "contract": Kind(180, with_fixtures=True),
     "integration": Kind(300, with_fixtures=False),
     "e2e": Kind(900, with_fixtures=False),
-    "fleet": Kind(1800, with_fixtures=False),
 }
 """In the order in which they run: what fails soonest comes first."""
 
@@ -82,7 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def kind_of(path: Path) -> str | None:
-    """Name the kind of a test file by its folder under tests/, None outside the five."""
+    """Name the kind of a test file by its folder under tests/, None outside the four."""
     parts = path.relative_to(HERE).parts if path.is_relative_to(HERE) else ()
     return parts[0] if parts and parts[0] in KINDS else None
 
@@ -115,7 +114,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     wanted = sorted(set().union(*of_files.values()))
     if session.config.option.collectonly or not binaries.missing(*wanted):
         return
-    command = ["nice", "-n", "10", sys.executable, "-m", "tests.cluster.binaries", "build", *wanted]
+    command = ["nice", "-n", "10", sys.executable, "-m", "tools.cluster.binaries", "build", *wanted]
     with shown(session.config):
         session.config.stash[BUILDER] = subprocess.Popen(command, cwd=HERE.parent, start_new_session=True)
 

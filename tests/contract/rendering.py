@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from deploy.generate import CHART, NAMESPACE
-from tests.cluster.binaries import binary
+from tools.cluster.binaries import binary
 
 Body = dict[str, Any]
 

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from deploy.generate import CHART, ROOT
-from tests.cluster.binaries import binary
 from tests.contract.rendering import ALL_VALUES, Body, refused
+from tools.cluster.binaries import binary
 
 pytestmark = pytest.mark.tools("helm")
 

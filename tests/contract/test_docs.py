@@ -19,7 +19,7 @@ from registry_trust.api.node_trust import NodeTrust
 from registry_trust.api.parse import check_trust
 from registry_trust.cli.main import main
 from registry_trust.core.reasons import Reason
-from tests.generate import PAGE, expected_page
+from tools.generate import PAGE, expected_page
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -12,7 +12,7 @@ import yaml
 
 from deploy.generate import ROOT, TRUST_NAMESPACE
 from registry_trust.api.parse import check_trust
-from tests.cluster.binaries import binary
+from tools.cluster.binaries import binary
 
 pytestmark = pytest.mark.tools("kubectl")
 

@@ -13,7 +13,7 @@ from registry_trust.agent.health import Health
 from registry_trust.compiler.fleet import NodeState
 from registry_trust.controller import api_server, metrics
 from registry_trust.core.certificate_state import CertificateState
-from tests.cluster.binaries import binary
+from tools.cluster.binaries import binary
 
 pytestmark = pytest.mark.tools("metrics-lint")
 

@@ -103,6 +103,14 @@ def test_core_process_and_agent_name_nothing_but_the_standard_library_and_each_o
                 assert first in sys.stdlib_module_names, f"{relative(module)} imports {name}"
 
 
+def test_no_program_is_built_from_tests():
+    programs = [path for path in python_files() if relative(path).startswith(("tools/", "deploy/", "operator/"))]
+    assert len(programs) > 200
+    assert not [
+        relative(path) for path in programs if any(name.split(".")[0] == "tests" for name in imported_names(path))
+    ]
+
+
 def test_the_agent_loads_nothing_outside_the_standard_library():
     program = (
         "import sys; before = set(sys.modules)\n"
@@ -220,12 +228,13 @@ def test_ci_installs_every_debian_package_that_the_end_to_end_tests_ask_for():
 @pytest.fixture
 def session(tmp_path):
     """Return a function that runs files of tests, given by their path under tests/, with this project's conftest."""
-    (tmp_path / "tests" / "cluster").mkdir(parents=True)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tools" / "cluster").mkdir(parents=True)
     of_cluster = ("__init__", "binaries", "canaries", "folders", "go_toolchain", "pki")
-    ours = ["__init__", "conftest", *(f"cluster/{name}" for name in of_cluster)]
-    for name in (*(f"tests/{name}.py" for name in ours), "pyproject.toml"):
+    ours = ["tests/__init__", "tests/conftest", "tools/__init__", *(f"tools/cluster/{name}" for name in of_cluster)]
+    for name in (*(f"{name}.py" for name in ours), "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
-    shutil.copytree(ROOT / "tests/cluster/tools/pause", tmp_path / "tests/cluster/tools/pause")
+    shutil.copytree(ROOT / "tools/go/pause", tmp_path / "tools/go/pause")
 
     def start(files: dict[str, str], require_all: str, **more: str) -> subprocess.CompletedProcess[str]:
         for name, text in files.items():
@@ -244,7 +253,7 @@ PASSING = "def test_it():\n    pass\n"
 
 
 PRINTING_A_KEY = """
-from tests.cluster.pki import Authority
+from tools.cluster.pki import Authority
 
 def test_it():
     print(Authority.create("x").client("y").key.decode())
@@ -276,7 +285,7 @@ def test_a_session_in_which_everything_ran_passes_also_where_everything_must_run
 
 DECLARING = """
 import pytest
-from tests.cluster import binaries
+from tools.cluster import binaries
 
 @pytest.mark.tools("pause")
 def test_declared():
@@ -284,7 +293,7 @@ def test_declared():
     assert binaries.binary("pause").is_file()
 """
 NOT_DECLARING = """
-from tests.cluster import binaries
+from tools.cluster import binaries
 
 def test_undeclared():
     binaries.binary("pause")

@@ -20,7 +20,7 @@ from registry_trust.compiler.status import make_status
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
-from tests.cluster.binaries import binary
+from tools.cluster.binaries import binary
 
 pytestmark = pytest.mark.tools("kstatus", "argohealth")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from registry_trust import __version__
-from tests.cluster import canaries
-from tests.cluster.cluster import MIXED, Cluster, what_is_missing
-from tests.cluster.images import build_product_image
 from tests.e2e.three_nodes import ThreeNodes
+from tools.cluster import canaries
+from tools.cluster.cluster import MIXED, Cluster, what_is_missing
+from tools.cluster.images import build_product_image
 
 IMAGE = f"localhost/registry-trust:{__version__}"
 """The chart's default: a name that no runtime looks for anywhere else."""

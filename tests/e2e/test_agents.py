@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.cluster.waiting import wait_until
 from tests.e2e.three_nodes import SINGLE, STOCK, ThreeNodes
-from tests.installation import NAMESPACE
+from tools.cluster.waiting import wait_until
+from tools.installation import NAMESPACE
 
 AGENT = "daemonset/registry-trust-agent"
 LABEL = "app.kubernetes.io/component=agent"

@@ -10,11 +10,11 @@ from typing import Self
 
 import pytest
 
-from tests.cluster import canaries
-from tests.cluster.kubectl import KubectlError
-from tests.cluster.waiting import wait_until
 from tests.e2e.three_nodes import SINGLE, STOCK, ThreeNodes
-from tests.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE
+from tools.cluster import canaries
+from tools.cluster.kubectl import KubectlError
+from tools.cluster.waiting import wait_until
+from tools.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE
 
 
 class Watcher:

@@ -7,9 +7,9 @@ import os
 import shutil
 from pathlib import Path
 
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
 from tests.e2e.three_nodes import ELSEWHERE, LITERAL, SINGLE, STOCK, ThreeNodes
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
 
 
 def fingerprint(folder: Path) -> list[tuple[str, int, int, int, str]]:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import marked_processes
-from tests.cluster.cluster import Cluster
-from tests.cluster.node_files import PAUSE_IMAGE, NodeOptions
-from tests.cluster.waiting import wait_until
+from tools.cluster import marked_processes
+from tools.cluster.cluster import Cluster
+from tools.cluster.node_files import PAUSE_IMAGE, NodeOptions
+from tools.cluster.waiting import wait_until
 
 pytestmark = pytest.mark.tools("cluster")
 

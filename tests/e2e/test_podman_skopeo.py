@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.nodes import NodeError
-from tests.cluster.waiting import wait_until
 from tests.e2e.three_nodes import SINGLE, ThreeNodes
+from tools.cluster.nodes import NodeError
+from tools.cluster.waiting import wait_until
 
 UNKNOWN_CA = "x509: certificate signed by unknown authority"
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/run/nobody")

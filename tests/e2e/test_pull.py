@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.cluster.waiting import wait_until
 from tests.e2e.three_nodes import ELSEWHERE, LITERAL, SINGLE, STOCK, ThreeNodes
+from tools.cluster.waiting import wait_until
 
 UNKNOWN_CA = "x509: certificate signed by unknown authority"
 

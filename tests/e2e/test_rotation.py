@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.cluster.loaders import Layout, Loaders
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
 from tests.e2e.three_nodes import ELSEWHERE, SINGLE, STOCK, ThreeNodes
+from tools.cluster.loaders import Layout, Loaders
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
 
 
 @dataclass

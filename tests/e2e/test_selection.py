@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.cluster.waiting import wait_until
 from tests.e2e.three_nodes import SINGLE, STOCK, ThreeNodes
+from tools.cluster.waiting import wait_until
 
 
 def with_files(nodes: ThreeNodes) -> set[str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.nodes import Node
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
 from tests.e2e.three_nodes import ELSEWHERE, ThreeNodes
+from tools.cluster.nodes import Node
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
 
 UNKNOWN_CA = "x509: certificate signed by unknown authority"
 OWN, DOCKERS = "/etc/containerd/certs.d", "/etc/docker/certs.d"

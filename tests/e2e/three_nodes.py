@@ -12,14 +12,14 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.binaries import binary
-from tests.cluster.cluster import Cluster
-from tests.cluster.kubectl import Kubectl, KubectlError
-from tests.cluster.nodes import Node
-from tests.cluster.pki import Authority, Pair
-from tests.cluster.registry import Registry
-from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, MANIFEST, NAMESPACE, secret, shown_objects, trust
+from tools.cluster.binaries import binary
+from tools.cluster.cluster import Cluster
+from tools.cluster.kubectl import Kubectl, KubectlError
+from tools.cluster.nodes import Node
+from tools.cluster.pki import Authority, Pair
+from tools.cluster.registry import Registry
+from tools.cluster.waiting import wait_until
+from tools.installation import BUNDLE, MANIFEST, NAMESPACE, secret, shown_objects, trust
 
 SINGLE, STOCK, ELSEWHERE = "node1", "node2", "node3"
 """One root that containerd reads; containerd as shipped (literal colon); a folder nobody mounts and dockerd beside."""

@@ -13,11 +13,11 @@ from typing import Any
 
 from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.bundle_format import encode
-from tests.cluster.pki import Authority
-from tests.cluster.ports import free_port
-from tests.cluster.processes import Process, start
-from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, NAMESPACE, REPOSITORY, Agent, Installation
+from tools.cluster.pki import Authority
+from tools.cluster.ports import free_port
+from tools.cluster.processes import Process, start
+from tools.cluster.waiting import wait_until
+from tools.installation import BUNDLE, NAMESPACE, REPOSITORY, Agent, Installation
 
 REGISTRY = "harbor.example.test:5000"
 AUTHORITY = Authority.create("registry CA")

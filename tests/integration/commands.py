@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from registry_trust.cli.main import main
-from tests.unit.pki import Issued, curve_key, issue, pkcs8
+from tools.pki import Issued, curve_key, issue, pkcs8
 
 A, B = "a.example:5000", "b.example"
 EVER: dict[str, Any] = {"not_before": datetime(2020, 1, 1, tzinfo=UTC), "not_after": datetime(2120, 1, 1, tzinfo=UTC)}

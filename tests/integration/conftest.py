@@ -7,9 +7,9 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from tests.cluster.control_plane import ControlPlane
-from tests.installation import Installation
 from tests.integration.looping_agent import Agent, Looping
+from tools.cluster.control_plane import ControlPlane
+from tools.installation import Installation
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from typing import Any
 from registry_trust.agent.options import Mount
 from registry_trust.agent.runtime import containerd_config
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
-from tests.cluster.binaries import binary
 from tests.integration.containerd_files import draw
+from tools.cluster.binaries import binary
 
 VERSIONS = {
     "1.6": (1, 6, 36),
@@ -27,7 +27,7 @@ VERSIONS = {
     "2.3": (2, 3, 4),
     "2.4": (2, 4, 2),
 }
-"""What tests/cluster/tools/containerd-asked pins."""
+"""What tools/go/containerd-asked pins."""
 
 Reading = tuple[str, bool, bool]
 """The effective path; whether there are mirrors; whether a list of paths is split."""

@@ -22,10 +22,10 @@ from registry_trust.certificates.pairs import ClientPair, read_client_pair
 from registry_trust.core import layout
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.layout import Material
-from tests.cluster.judge import JUDGES, Question, Verdict, judge
-from tests.cluster.loaders import GENERATIONS, Loaders
 from tests.integration import mutations, specimens
-from tests.unit import pki
+from tools import pki
+from tools.cluster.judge import JUDGES, Question, Verdict, judge
+from tools.cluster.loaders import GENERATIONS, Loaders
 
 SHOWN = 5
 """Examples that figures keep of each kind."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from tests.unit import pki
-from tests.unit.pki import Issued, armour, integer, issue, oid, sequence, tlv
+from tools import pki
+from tools.pki import Issued, armour, integer, issue, oid, sequence, tlv
 
 LABELS = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ED25519 PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
 _CURVES = {
@@ -80,9 +81,7 @@ def _elliptic(key: ec.EllipticCurvePrivateKey, curve: bytes) -> Iterator[tuple[s
     scalar = key.private_numbers().private_value
     size = (key.curve.key_size + 7) // 8
     short = scalar.to_bytes((scalar.bit_length() + 7) // 8, "big")
-    public = key.public_key().public_bytes(
-        pki.serialization.Encoding.X962, pki.serialization.PublicFormat.UncompressedPoint
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
     algorithm = sequence(oid("1.2.840.10045.2.1"), curve)
     for kind, text in (("", short.rjust(size, b"\0")), (", short", short), (", padded", short.rjust(size + 1, b"\0"))):
         for more, public_part in (("", b""), (" with its public key", tlv(0xA1, tlv(3, b"\0" + public)))):

@@ -18,7 +18,7 @@ from registry_trust.agent.runtime.runtimes import Runtimes
 from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.layout import Layout
 from registry_trust.core.report import NodeReport, RowState, TargetState
-from tests.integration.roots import CA_1, Clock
+from tools.trials.roots import CA_1, Clock
 
 HOST = "r{}.example.test"
 

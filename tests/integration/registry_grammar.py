@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from registry_trust.core import registry as registry_names
 from registry_trust.core.errors import InvalidField
 from registry_trust.core.layout import directory_names
-from tests.cluster.judge import JUDGES, Question, Verdict, judge
+from tools.cluster.judge import JUDGES, Question, Verdict, judge
 
 HOSTS = (
     "harbor.corp.example",

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID
 
-from tests.unit import pki
-from tests.unit.pki import Issued, extension, handmade, issue, oid, sequence, tlv
+from tools import pki
+from tools.pki import Issued, extension, handmade, issue, oid, sequence, tlv
 
 HOST = "harbor.corp.example"
 REGISTRY = f"{HOST}:5000"

@@ -18,8 +18,8 @@ from registry_trust.agent.delivery.inbox import Inbox
 from registry_trust.agent.delivery.subscriptions import BundleSubscription, RuntimeReader, bundle_subject
 from registry_trust.agent.delivery.watch import Watch
 from registry_trust.agent.supervision import Supervisor
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
 
 AUTHORITY = Authority.create("cluster CA")
 SERVER = AUTHORITY.server(["localhost"])

@@ -12,8 +12,8 @@ from registry_trust.agent.passes import LONGEST
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.layout import STORE, Layout
 from registry_trust.core.report import RowState
-from tests.integration.interruptions import Calls, interrupted
 from tests.integration.looping_agent import Agent, Looping
+from tools.trials.interruptions import Calls, interrupted
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from registry_trust.agent.options import Mount
 from registry_trust.core.layout import Layout
 from registry_trust.core.report import RowState, TargetState
 from tests.integration.looping_agent import HOST, Agent, Looping
-from tests.integration.roots import CA_1
+from tools.trials.roots import CA_1
 
 SECRET = "what an exception quotes"
 

@@ -15,12 +15,12 @@ import pytest
 from registry_trust.api.crd import render_crds
 from registry_trust.core.bundle import ClientPairRef, reference_of
 from registry_trust.core.selection import NodeSelector
-from tests.cluster import canaries
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, NAMESPACE, Installation
 from tests.integration.agent_site import AUTHORITY, BINDINGS, REGISTRY, RIGHTS, Site, answer, trust
+from tools.cluster import canaries
+from tools.cluster.control_plane import ControlPlane
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
+from tools.installation import BUNDLE, NAMESPACE, Installation
 
 SECOND = Authority.create("second CA")
 PAIR = Authority.create("client CA").client("node")

@@ -12,10 +12,10 @@ from registry_trust.api.crd import KINDS, NODE_TRUST, build_crd
 from registry_trust.api.parse import check_trust
 from registry_trust.core.registry import MAXIMUM_LENGTH
 from registry_trust.core.report import encode_report
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.kubectl import Kubectl, KubectlError
-from tests.cluster.waiting import wait_until
 from tests.contract.test_crds import FULL_REPORT
+from tools.cluster.control_plane import ControlPlane
+from tools.cluster.kubectl import Kubectl, KubectlError
+from tools.cluster.waiting import wait_until
 
 pytestmark = pytest.mark.tools("control-plane")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.commands import A, B, actions, authority, pair, run, trust
-from tests.integration.roots import fingerprint
+from tools.trials.roots import fingerprint
 
 ZONE: dict[str, Any] = {"nodeSelector": {"matchLabels": {"zone": "a"}}}
 

@@ -13,7 +13,7 @@ import pytest
 
 from registry_trust.core.plan import Target, make_plan
 from registry_trust.core.report import RowState
-from tests.integration.attackers import (
+from tools.trials.attackers import (
     CONTENTS,
     ENDLESS,
     attack_by_spying,
@@ -21,7 +21,7 @@ from tests.integration.attackers import (
     by_path,
     readable_for_a_moment,
 )
-from tests.integration.roots import CA_2, PAIR_1, Root, files_of
+from tools.trials.roots import CA_2, PAIR_1, Root, files_of
 
 CHANGES = 2_500
 

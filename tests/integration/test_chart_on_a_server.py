@@ -12,10 +12,10 @@ import pytest
 from deploy.generate import CHART, MANIFEST
 from registry_trust.agent.delivery.reporter import node_trust
 from registry_trust.core.report import NodeReport
-from tests.cluster.binaries import binary
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.kubectl import KubectlError
-from tests.cluster.waiting import wait_until
+from tools.cluster.binaries import binary
+from tools.cluster.control_plane import ControlPlane
+from tools.cluster.kubectl import KubectlError
+from tools.cluster.waiting import wait_until
 
 pytestmark = pytest.mark.tools("control-plane", "helm")
 

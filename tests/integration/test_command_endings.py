@@ -20,9 +20,9 @@ import yaml
 from registry_trust.cli.cluster_access import checked
 from registry_trust.cli.ending import Exit, Program
 from registry_trust.cli.main import main
-from tests.cluster import canaries
 from tests.integration.commands import A, authority, pair, run, trust
-from tests.unit.pki import curve_key, pkcs8
+from tools.cluster import canaries
+from tools.pki import curve_key, pkcs8
 
 KEY = pkcs8(curve_key(7)).decode()
 JUNK: list[Any] = [None, True, 5, -1.5, float("inf"), 10**30, "", "text", "ä\u202e", KEY, "x" * 5000, [], [None], {}]

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration, read_configuration
-from tests.cluster.binaries import binary
-from tests.cluster.processes import start
-from tests.cluster.runs import Run
-from tests.cluster.waiting import wait_until
+from tools.cluster.binaries import binary
+from tools.cluster.processes import start
+from tools.cluster.runs import Run
+from tools.cluster.waiting import wait_until
 
 STARTED = "starting cri plugin"
 VERSION = (2, 4, 2)
-"""What tests/cluster/tools/containerd pins."""
+"""What tools/go/containerd pins."""
 
 IMAGES, OLD = "plugins.'io.containerd.cri.v1.images'", "plugins.'io.containerd.grpc.v1.cri'"
 LIST = f"[{IMAGES}.registry]\nconfig_path = '/a:/b'\n"

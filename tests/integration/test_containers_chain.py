@@ -16,10 +16,10 @@ from registry_trust.agent.store.neighbour_roots import NeighbourRoots
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.layout import ClientPair, Layout, Material
 from registry_trust.core.plan import Target
-from tests.cluster.binaries import binary
-from tests.cluster.pki import Authority
-from tests.cluster.registry import Registry
-from tests.cluster.runs import Run
+from tools.cluster.binaries import binary
+from tools.cluster.pki import Authority
+from tools.cluster.registry import Registry
+from tools.cluster.runs import Run
 
 PLACE = CONTAINERS_CHAIN.index(CONTAINERS_ROOT)
 EARLIER, LATER = CONTAINERS_CHAIN[:PLACE], CONTAINERS_CHAIN[PLACE + 1 :]

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import marked_processes
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.folders import REPOSITORY
-from tests.cluster.kubectl import Kubectl
-from tests.cluster.loaders import Layout, Loaders
-from tests.cluster.pki import Authority, Pair, write_file
-from tests.cluster.registry import Registry
-from tests.cluster.runs import Run, remove_left_overs
-from tests.cluster.waiting import wait_until
+from tools.cluster import marked_processes
+from tools.cluster.control_plane import ControlPlane
+from tools.cluster.folders import REPOSITORY
+from tools.cluster.kubectl import Kubectl
+from tools.cluster.loaders import Layout, Loaders
+from tools.cluster.pki import Authority, Pair, write_file
+from tools.cluster.registry import Registry
+from tools.cluster.runs import Run, remove_left_overs
+from tools.cluster.waiting import wait_until
 
 pytestmark = pytest.mark.tools("control-plane", "registry")
 
@@ -157,8 +157,8 @@ def test_a_registry_changes_its_certificates_without_refusing_a_pull(scene: Scen
 
 def test_a_run_whose_owner_was_killed_leaves_nothing(tmp_path: Path) -> None:
     program = """
-from tests.cluster.runs import Run
-from tests.cluster.processes import start
+from tools.cluster.runs import Run
+from tools.cluster.processes import start
 run = Run.create()
 start(run, 'sleeper', ['sleep', '600'], outlives=True)
 print(run.name, run.folder, flush=True)

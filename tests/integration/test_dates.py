@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
-from tests.installation import Installation
-from tests.unit.pki import armour, handmade
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
+from tools.installation import Installation
+from tools.pki import armour, handmade
 
 SOON = timedelta(seconds=10)
 BACKDATED = timedelta(minutes=5)

@@ -9,11 +9,11 @@ import re
 
 import pytest
 
-from tests.cluster.judge import JUDGES, Verdict, judge
 from tests.integration import differential, key_shapes, specimens
 from tests.integration.differential import Case, Figures
 from tests.integration.reviewed import STRICTER_THAN_GO
-from tests.unit import pki
+from tools import pki
+from tools.cluster.judge import JUDGES, Verdict, judge
 
 pytestmark = pytest.mark.tools("oracle")
 

@@ -14,7 +14,7 @@ import pytest
 from registry_trust.agent.store import drift as drift_module
 from registry_trust.agent.store import linux_calls
 from registry_trust.agent.store.drift import Drift
-from tests.integration.roots import CA_1, CA_2, Root, add_neighbours, missing_for_mounts, wanted
+from tools.trials.roots import CA_1, CA_2, Root, add_neighbours, missing_for_mounts, wanted
 
 
 @pytest.fixture
@@ -172,8 +172,8 @@ assert store.is_detached()
 AGENT = """
 import re, shutil, subprocess, sys, time, urllib.error, urllib.request
 from pathlib import Path
-from tests.cluster.waiting import wait_until
-from tests.integration.roots import CA_1, Root, wanted
+from tools.cluster.waiting import wait_until
+from tools.trials.roots import CA_1, Root, wanted
 place, change = Path(sys.argv[1]), sys.argv[2]
 Root(place / "mounted").bring_well(wanted(CA_1))
 log = place / "log"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench import hostile
+from tools.bench import hostile
 
 MOST = 32 * 1024
 """KiB that one source may cost while it is checked."""

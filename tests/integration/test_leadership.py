@@ -7,11 +7,11 @@ import pytest
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.leadership import Leadership
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
-from tests.installation import NAMESPACE, Installation
 from tests.integration.fixed_answers import answering
-from tests.integration.leaders import Interruption, duels
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
+from tools.installation import NAMESPACE, Installation
+from tools.trials.leaders import Interruption, duels
 
 
 def holder(installation: Installation) -> str:

@@ -10,10 +10,10 @@ import pytest
 
 from registry_trust.core.layout import ClientPair, entry_name
 from registry_trust.core.layout import Layout as Written
-from tests.cluster.loaders import GENERATIONS, Layout, Loaders
-from tests.integration.roots import NOTHING, REGISTRY, Root, wanted
-from tests.unit import pki
-from tests.unit.pki import client, root
+from tools import pki
+from tools.cluster.loaders import GENERATIONS, Layout, Loaders
+from tools.pki import client, root
+from tools.trials.roots import NOTHING, REGISTRY, Root, wanted
 
 pytestmark = pytest.mark.tools("oracle")
 

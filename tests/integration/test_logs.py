@@ -6,9 +6,9 @@ import json
 import re
 import urllib.request
 
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
-from tests.installation import DAEMON_SET, NAMESPACE, Installation
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
+from tools.installation import DAEMON_SET, NAMESPACE, Installation
 
 SOURCE = [{"inline": Authority.create("a CA").pem.decode()}]
 

@@ -15,10 +15,10 @@ from registry_trust.agent.single_pass import apply_once
 from registry_trust.core import layout as layouts
 from registry_trust.core.bundle import Bundle, ClientPairRef, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.desired import desired_state
-from tests.cluster.loaders import Expectation, Layout, Loaders, read
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, NAMESPACE, Installation, trust
+from tools.cluster.loaders import Expectation, Layout, Loaders, read
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
+from tools.installation import BUNDLE, NAMESPACE, Installation, trust
 
 pytestmark = pytest.mark.tools("loaders")
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.binaries import OLDEST_KUBERNETES
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.kubectl import KubectlError
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, NAMESPACE, Installation
+from tools.cluster.binaries import OLDEST_KUBERNETES
+from tools.cluster.control_plane import ControlPlane
+from tools.cluster.kubectl import KubectlError
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
+from tools.installation import BUNDLE, NAMESPACE, Installation
 
 pytestmark = pytest.mark.tools("etcd", "kubectl", f"kube-apiserver-{OLDEST_KUBERNETES}")
 

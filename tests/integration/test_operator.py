@@ -10,11 +10,11 @@ import pytest
 
 from registry_trust.core.bundle import Bundle, TrustState
 from registry_trust.core.bundle_format import decode
-from tests.cluster import canaries
-from tests.cluster.kubectl import KubectlError
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE, Installation, config_map
+from tools.cluster import canaries
+from tools.cluster.kubectl import KubectlError
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
+from tools.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE, Installation, config_map
 
 REGISTRY = Authority.create("registry CA")
 NODES = Authority.create("client CA")

@@ -13,8 +13,8 @@ from contextlib import ExitStack
 import pytest
 
 from registry_trust.process import pages
-from tests.cluster.waiting import wait_until
-from tests.installation import REPOSITORY, Installation
+from tools.cluster.waiting import wait_until
+from tools.installation import REPOSITORY, Installation
 
 SERVER = """
 import resource, sys, time

@@ -9,8 +9,8 @@ import yaml
 
 from registry_trust.controller.parts import parts_of
 from registry_trust.controller.settings import OperatorSettings
-from tests.cluster.waiting import wait_until
-from tests.installation import MANIFEST, NAMESPACE, TRUST_NAMESPACE, Installation
+from tools.cluster.waiting import wait_until
+from tools.installation import MANIFEST, NAMESPACE, TRUST_NAMESPACE, Installation
 
 NAMED_ELSEWHERE = {
     "Namespace registry-trust": "everything in it is gone, the operator, too",

@@ -11,9 +11,9 @@ import sys
 
 import pytest
 
-from tests.cluster.loaders import Layout, Loaders, SpinError
-from tests.integration.roots import REGISTRY
-from tests.integration.rotating import MISMATCH, SCENARIOS, Figures, authorities_alone, by_store, rotate
+from tools.cluster.loaders import Layout, Loaders, SpinError
+from tools.trials.roots import REGISTRY
+from tools.trials.rotating import MISMATCH, SCENARIOS, Figures, authorities_alone, by_store, rotate
 
 pytestmark = pytest.mark.tools("oracle")
 
@@ -49,8 +49,8 @@ def test_a_worse_writer_is_found_out_within_ten_seconds(scenario, tmp_path):
 OTHER_AGENT = """
 import sys
 from pathlib import Path
-from tests.cluster.loaders import Layout
-from tests.integration.rotating import authorities_alone, by_store
+from tools.cluster.loaders import Layout
+from tools.trials.rotating import authorities_alone, by_store
 write = by_store(Path(sys.argv[1]), Layout.DOCKER)
 contents = authorities_alone()
 for number in range(60):

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.bundle_format import decode
 from registry_trust.core.reasons import Reason
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE, Installation, config_map, secret, trust
-from tests.unit import pki
-from tests.unit.pki import armour, extension, handmade, issue
+from tools import pki
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
+from tools.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE, Installation, config_map, secret, trust
+from tools.pki import armour, extension, handmade, issue
 
 AUTHORITY = Authority.create("registry CA")
 PAIR, OTHER = AUTHORITY.client("node"), AUTHORITY.client("other")

@@ -14,7 +14,7 @@ import pytest
 from registry_trust.agent.options import Mount
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
 from registry_trust.agent.runtime.registries_conf import FOLDERS, Endpoint, RegistriesConf, read_configuration
-from tests.cluster.binaries import binary
+from tools.cluster.binaries import binary
 
 pytestmark = pytest.mark.tools("loaders-chain")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, NAMESPACE, Installation
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
+from tools.installation import BUNDLE, NAMESPACE, Installation
 
 OLD, NEW = Authority.create("the old CA"), Authority.create("the new CA")
 SOURCE = [{"secretKeyRef": {"name": "ca", "key": "ca.crt"}}]

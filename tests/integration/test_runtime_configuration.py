@@ -16,11 +16,11 @@ import pytest
 from registry_trust.agent.options import Mount
 from registry_trust.agent.runtime.unit_starts import started
 from registry_trust.api.crd import render_crds
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.processes import Process, start
-from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, NAMESPACE, REPOSITORY, Installation
 from tests.integration.agent_site import AUTHORITY, BINDINGS, REGISTRY, RIGHTS, Site, trust
+from tools.cluster.control_plane import ControlPlane
+from tools.cluster.processes import Process, start
+from tools.cluster.waiting import wait_until
+from tools.installation import BUNDLE, NAMESPACE, REPOSITORY, Installation
 
 ROOTS = ("/etc/containerd/certs.d", "/etc/containers/certs.d")
 READS = "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/etc/containerd/certs.d'\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry_trust.agent.single_pass import apply_once
 from registry_trust.core.layout import Layout
-from tests.integration.roots import (
+from tools.trials.roots import (
     CA_1,
     CA_2,
     NOTHING,

@@ -11,10 +11,10 @@ import pytest
 
 from registry_trust.core.bundle import Bundle, reference_of
 from registry_trust.core.bundle_format import decode
-from tests.cluster.binaries import binary
-from tests.cluster.pki import Authority
-from tests.cluster.waiting import wait_until
-from tests.installation import BUNDLE, NAMESPACE, Installation
+from tools.cluster.binaries import binary
+from tools.cluster.pki import Authority
+from tools.cluster.waiting import wait_until
+from tools.installation import BUNDLE, NAMESPACE, Installation
 
 pytestmark = pytest.mark.tools("metrics-lint")
 

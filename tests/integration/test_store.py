@@ -12,8 +12,8 @@ from registry_trust.agent.store.store import Store
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE
 from registry_trust.core.reasons import Reason
-from tests.integration.interruptions import Calls, interrupted
-from tests.integration.roots import (
+from tools.trials.interruptions import Calls, interrupted
+from tools.trials.roots import (
     CA_1,
     CA_2,
     LAYOUTS,

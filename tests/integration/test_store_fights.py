@@ -20,9 +20,9 @@ from registry_trust.agent.passes import Passes
 from registry_trust.core.layout import STORE, Layout
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
-from tests.integration.roots import CA_1, REGISTRY, Root, files_of, fingerprint, wanted
-from tests.torture.errors import Agent
-from tests.torture.scenarios import SCENARIOS, prepared
+from tools.torture.errors import Agent
+from tools.torture.scenarios import SCENARIOS, prepared
+from tools.trials.roots import CA_1, REGISTRY, Root, files_of, fingerprint, wanted
 
 (ROTATION,) = [scenario for scenario in SCENARIOS if scenario.name == "rotate-pair"]
 CONTESTED_AFTER = 5

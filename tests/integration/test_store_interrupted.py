@@ -18,8 +18,9 @@ from registry_trust.agent.store.store import StepOutcome
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import Layout
 from registry_trust.core.reasons import Reason
-from tests.integration.interruptions import Calls, interrupted, killed_at, refused_at
-from tests.integration.roots import (
+from tools.torture.scenarios import SCENARIOS, Case, Template, after_restart, at_rest, quick_folder, target
+from tools.trials.interruptions import Calls, interrupted, killed_at, refused_at
+from tools.trials.roots import (
     CA_1,
     CA_2,
     LAYOUTS,
@@ -32,7 +33,6 @@ from tests.integration.roots import (
     unfinished_names,
     wanted,
 )
-from tests.torture.scenarios import SCENARIOS, Case, Template, after_restart, at_rest, quick_folder, target
 
 MOST_POINTS = 100
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EPERM]
@@ -162,8 +162,8 @@ def test_failing_again_and_again_takes_no_more_space(tmp_path, monkeypatch):
 FULL_DISK = """
 import sys
 from pathlib import Path
-from tests.integration.roots import CA_1, CA_2, PAIR_1, PAIR_2, ClientPair, Root, files_of, wanted
-from tests.integration.roots import add_neighbours, neighbours, unfinished_names
+from tools.trials.roots import CA_1, CA_2, PAIR_1, PAIR_2, ClientPair, Root, files_of, wanted
+from tools.trials.roots import add_neighbours, neighbours, unfinished_names
 root = Root(Path(sys.argv[1]))
 add_neighbours(root.path)
 root.bring_well(wanted(CA_1, pairs=(PAIR_1,)))
@@ -199,9 +199,9 @@ FULL_FOR_LONG = """
 import logging, sys
 from pathlib import Path
 from registry_trust.core.report import RowState
-from tests.integration.roots import CA_1, OTHER, Root, files_of
-from tests.torture.errors import Agent
-from tests.torture.scenarios import SCENARIOS, at_rest, prepared
+from tools.trials.roots import CA_1, OTHER, Root, files_of
+from tools.torture.errors import Agent
+from tools.torture.scenarios import SCENARIOS, at_rest, prepared
 logging.disable(logging.CRITICAL)
 (rotation,) = [scenario for scenario in SCENARIOS if scenario.name == "rotate-pair"]
 root = prepared(rotation, Root(Path(sys.argv[1])).layout, Path(sys.argv[1]))
@@ -242,9 +242,9 @@ READ_ONLY = """
 import logging, subprocess, sys
 from pathlib import Path
 from registry_trust.core.report import RowState, TargetState
-from tests.integration.roots import Root
-from tests.torture.errors import Agent
-from tests.torture.scenarios import SCENARIOS, at_rest, prepared
+from tools.trials.roots import Root
+from tools.torture.errors import Agent
+from tools.torture.scenarios import SCENARIOS, at_rest, prepared
 logging.disable(logging.CRITICAL)
 (rotation,) = [scenario for scenario in SCENARIOS if scenario.name == "rotate-pair"]
 def remount(how):

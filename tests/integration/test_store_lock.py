@@ -22,7 +22,9 @@ from registry_trust.core.layout import STORE, Layout
 from registry_trust.core.plan import Remove
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetState
-from tests.integration.roots import (
+from tools.torture.errors import Agent
+from tools.torture.scenarios import SCENARIOS, prepared
+from tools.trials.roots import (
     CA_1,
     CA_2,
     PAIR_1,
@@ -34,13 +36,11 @@ from tests.integration.roots import (
     names_below,
     wanted,
 )
-from tests.torture.errors import Agent
-from tests.torture.scenarios import SCENARIOS, prepared
 
 WRITER = """
 import sys
 from pathlib import Path
-from tests.integration.roots import CA_1, CA_2, PAIR_1, Root, wanted
+from tools.trials.roots import CA_1, CA_2, PAIR_1, Root, wanted
 root = Root(Path(sys.argv[1]))
 for number in range(40):
     root.bring_well(wanted(CA_1, bytes(sys.argv[2], "ascii") * (number + 1), pairs=(PAIR_1,)))

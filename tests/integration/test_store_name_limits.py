@@ -6,7 +6,7 @@ import pytest
 
 from registry_trust.core.layout import NAME_LIMIT, STORE, Layout
 from registry_trust.core.registry import MAXIMUM_LENGTH, check
-from tests.integration.roots import (
+from tools.trials.roots import (
     CA_1,
     CA_2,
     LAYOUTS,

@@ -14,8 +14,8 @@ from registry_trust.core.layout import STORE
 from registry_trust.core.plan import ObservedRoot
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState
-from tests.integration.interruptions import Calls, interrupted
-from tests.integration.roots import (
+from tools.trials.interruptions import Calls, interrupted
+from tools.trials.roots import (
     CA_1,
     CA_2,
     LAYOUTS,

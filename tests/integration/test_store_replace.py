@@ -17,8 +17,9 @@ from registry_trust.core.layout import REPLACED, STORE, Layout
 from registry_trust.core.plan import Remove
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState
-from tests.integration.interruptions import Calls, interrupted
-from tests.integration.roots import (
+from tools.torture.neighbours import attributes, mark
+from tools.trials.interruptions import Calls, interrupted
+from tools.trials.roots import (
     CA_1,
     CA_2,
     LAYOUTS,
@@ -31,7 +32,6 @@ from tests.integration.roots import (
     names_below,
     wanted,
 )
-from tests.torture.neighbours import attributes, mark
 
 REPLACING = wanted(CA_1, pairs=(PAIR_1,), replace=True)
 OURS = files_of(CA_1, pairs=(PAIR_1,))

@@ -20,13 +20,13 @@ from registry_trust.agent.store.ownership import write_state
 from registry_trust.core import plan
 from registry_trust.core.layout import Layout, render
 from registry_trust.core.report import RegistryRow, RowState
-from tests.integration.interruptions import Calls, interrupted
-from tests.torture import traced
-from tests.torture.crash import crash, enumerate_points
-from tests.torture.errors import Agent, errors
-from tests.torture.neighbourhood import neighbourhood
-from tests.torture.power import power_loss
-from tests.torture.scenarios import CASES, UNINSTALL, Case, Template, quick_folder
+from tools.torture import traced
+from tools.torture.crash import crash, enumerate_points
+from tools.torture.errors import Agent, errors
+from tools.torture.neighbourhood import neighbourhood
+from tools.torture.power import power_loss
+from tools.torture.scenarios import CASES, UNINSTALL, Case, Template, quick_folder
+from tools.trials.interruptions import Calls, interrupted
 
 needs_strace = pytest.mark.skipif(bool(traced.missing()), reason=traced.missing() or "strace is here")
 ROTATIONS = [case for case in CASES if case.scenario.name == "rotate-pair"]
@@ -78,7 +78,7 @@ def test_a_writer_that_writes_the_readers_file_in_place_is_caught_by_the_kills(p
 
     monkeypatch.setattr("registry_trust.agent.store.store.switch", in_place)
     monkeypatch.setattr("registry_trust.agent.store.store.Store.verify", lambda store, entry: None)
-    monkeypatch.setattr("tests.torture.crash.CASES", ROTATIONS[:1])
+    monkeypatch.setattr("tools.torture.crash.CASES", ROTATIONS[:1])
 
     assert crash(place).numbers["torn at rest"] > 0
 
@@ -158,7 +158,7 @@ def test_an_agent_that_swallowed_its_errors_is_caught(place, monkeypatch):
     monkeypatch.setattr(
         "registry_trust.agent.passes._failed", lambda registry, *_: RegistryRow(registry, RowState.CURRENT)
     )
-    monkeypatch.setattr("tests.torture.errors.CASES", ROTATIONS[:1])
+    monkeypatch.setattr("tools.torture.errors.CASES", ROTATIONS[:1])
 
     assert errors(place, sample=5, lasting_sample=1000).failed > 0
 
@@ -184,7 +184,7 @@ def test_a_plan_that_hides_what_is_read_is_caught(monkeypatch):
 def test_a_store_that_puts_nothing_back_is_caught(monkeypatch, place):
     monkeypatch.setattr("registry_trust.agent.store.links.is_kept", lambda *_: False)
     given_back = [case for case in CASES if case.scenario.name == "give-back"]
-    monkeypatch.setattr("tests.torture.crash.CASES", given_back[:1])
+    monkeypatch.setattr("tools.torture.crash.CASES", given_back[:1])
 
     assert neighbourhood(150, shortest=False).failed > 0
     assert crash(place, sample=20).failed > 0

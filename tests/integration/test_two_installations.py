@@ -16,7 +16,7 @@ from registry_trust.core.layout import STORE, Layout
 from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetRow, TargetState
-from tests.integration.roots import CA_1, CA_2, NOTHING, REGISTRY, Clock, files_of, read_as_runtime, wanted
+from tools.trials.roots import CA_1, CA_2, NOTHING, REGISTRY, Clock, files_of, read_as_runtime, wanted
 
 
 @dataclass

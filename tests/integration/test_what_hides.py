@@ -12,10 +12,10 @@ from registry_trust.core.layout import Layout, Reader, possible_readers
 from registry_trust.core.mirrors import mirror_notices
 from registry_trust.core.plan import Target, make_plan
 from registry_trust.core.report import RegistryRow
-from tests.cluster import loaders
-from tests.cluster.loaders import Loaders
-from tests.cluster.pki import Authority
-from tests.integration.roots import REGISTRY, Root, both, wanted
+from tools.cluster import loaders
+from tools.cluster.loaders import Loaders
+from tools.cluster.pki import Authority
+from tools.trials.roots import REGISTRY, Root, both, wanted
 
 pytestmark = pytest.mark.tools("oracle")
 

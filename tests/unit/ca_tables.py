@@ -9,8 +9,8 @@ import pytest
 from registry_trust.certificates.authorities import CACertificates, read_ca_certificates
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.reasons import Reason
-from tests.unit import pki
-from tests.unit.pki import issue, root
+from tools import pki
+from tools.pki import issue, root
 
 FIELD = "spec.caCertificates[0].secretKeyRef"
 PLACE = "Secret registry-trust/harbor-ca key ca.crt"

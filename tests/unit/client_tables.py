@@ -10,9 +10,9 @@ import pytest
 from registry_trust.certificates.pairs import ClientPair, read_client_pair
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.reasons import Reason
-from tests.unit import pki
 from tests.unit.ca_tables import check_presentable
-from tests.unit.pki import client, issue, root
+from tools import pki
+from tools.pki import client, issue, root
 
 FIELD = "spec.clientCertificates[0].secretRef"
 CERTIFICATE = "Secret registry-trust/harbor-client key tls.crt"

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from registry_trust.certificates.facts import CertificateKind, read_facts
 from registry_trust.core.reasons import Reason
-from tests.unit import pki
 from tests.unit.ca_tables import accepted, check_accepted, check_refused, plain_ca, read, refused
-from tests.unit.pki import armour, extension, handmade, issue, root
+from tools import pki
+from tools.pki import armour, extension, handmade, issue, root
 
 
 def sha1_intermediate() -> bytes:

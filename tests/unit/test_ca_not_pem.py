@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.reasons import Reason
-from tests.unit import pki
 from tests.unit.ca_tables import attempt, check_presentable, check_refused, refused
-from tests.unit.pki import armour, issue, root
+from tools import pki
+from tools.pki import armour, issue, root
 
 
 def many_names(count: int) -> bytes:

@@ -18,7 +18,7 @@ from tests.unit.ca_tables import (
     refused,
     with_body_line,
 )
-from tests.unit.pki import Issued, armour, curve_key, issue, root
+from tools.pki import Issued, armour, curve_key, issue, root
 
 
 def body_of(pem: bytes) -> bytes:

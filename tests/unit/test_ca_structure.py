@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.reasons import Reason
-from tests.unit import pki
 from tests.unit.ca_tables import attempt, check_presentable, check_refused, refused
-from tests.unit.pki import armour, extension, handmade, issue, root
+from tools import pki
+from tools.pki import armour, extension, handmade, issue, root
 
 
 def compressed_key() -> bytes:

@@ -6,13 +6,14 @@ import base64
 import json
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
-from tests.cluster import canaries
-from tests.cluster.pki import Authority
-from tests.unit import pki
+from tools import pki
+from tools.cluster import canaries
+from tools.cluster.pki import Authority
 
 KEY = Authority.create("canary").client("node").key
-SCALAR = pki.serialization.load_pem_private_key(KEY, None).private_numbers().private_value.to_bytes(32, "big")
+SCALAR = serialization.load_pem_private_key(KEY, None).private_numbers().private_value.to_bytes(32, "big")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from registry_trust.certificates.private import PrivateKey
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.reasons import Reason
-from tests.unit import pki
 from tests.unit.ca_tables import check_presentable
 from tests.unit.client_tables import (
     KEY,
@@ -27,7 +26,8 @@ from tests.unit.client_tables import (
     refused,
     with_key,
 )
-from tests.unit.pki import armour, client
+from tools import pki
+from tools.pki import armour, client
 
 
 def locked(form: serialization.PrivateFormat) -> bytes:

@@ -6,6 +6,7 @@ import subprocess
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -13,7 +14,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from registry_trust.certificates.facts import CertificateKind
 from registry_trust.certificates.pairs import read_client_pair
 from registry_trust.core.reasons import Reason
-from tests.unit import pki
 from tests.unit.client_tables import (
     CERTIFICATE,
     FIELD,
@@ -27,7 +27,8 @@ from tests.unit.client_tables import (
     refused,
     with_key,
 )
-from tests.unit.pki import Issued, armour, client, issue, root
+from tools import pki
+from tools.pki import Issued, armour, client, issue, root
 
 
 def dockers_page() -> Issued:
@@ -268,11 +269,11 @@ def test_accepted(values, warnings):
         f"{reason}: {FIELD}: {CERTIFICATE}: {message}" for reason, message in warnings
     ]
     assert pair.certificate == b"".join(
-        armour(block.public_bytes(pki.DER)) for block in pki.x509.load_pem_x509_certificates(certificate)
+        armour(block.public_bytes(pki.DER)) for block in x509.load_pem_x509_certificates(certificate)
     )
     assert pair.key.reveal().startswith(b"-----BEGIN PRIVATE KEY-----\n")
     assert serialization.load_pem_private_key(pair.key.reveal(), None).public_key() == (
-        pki.x509.load_pem_x509_certificate(certificate).public_key()
+        x509.load_pem_x509_certificate(certificate).public_key()
     )
 
 
@@ -289,7 +290,7 @@ def test_the_pair_that_dockers_page_makes_is_accepted(tmp_path):
         field=FIELD,
         certificate_place=CERTIFICATE,
         key_place=KEY,
-        now=pki.x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_before_utc,
+        now=x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_before_utc,
     )
 
     assert certificate.read_bytes().startswith(b"Certificate:")

@@ -8,8 +8,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from tests.unit import pki
-from tests.unit.pki import armour, client, handmade, issue, root
+from tools import pki
+from tools.pki import armour, client, handmade, issue, root
 
 
 def test_keys_on_curves_are_the_same_in_every_run():

@@ -13,7 +13,6 @@ from registry_trust.core.bundle import Bundle
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.reasons import Reason
 from registry_trust.core.trust import ClientSource, InlinePEM, SecretKeyRef
-from tests.cluster.pki import Authority
 from tests.unit.compiling import (
     CA,
     DAY,
@@ -30,6 +29,7 @@ from tests.unit.compiling import (
     sources,
     trust,
 )
+from tools.cluster.pki import Authority
 
 
 def test_a_ca_that_its_source_replaced_stays_for_a_day_and_then_goes() -> None:

@@ -16,8 +16,8 @@ from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, Trust
 from registry_trust.core.desired import desired_state
 from registry_trust.core.errors import SourceUnavailable
 from registry_trust.core.trust import ClientSource, ConfigMapKeyRef, SecretKeyRef, Trust
-from tests.unit import pki
-from tests.unit.pki import client
+from tools import pki
+from tools.pki import client
 
 SECRET, CONFIG_MAP = SourceKind.SECRET, SourceKind.CONFIG_MAP
 CA, PAIR = SecretKeyRef("harbor-ca", "ca.crt"), ClientSource("harbor-client")

@@ -18,8 +18,8 @@ from registry_trust.core.plan import ForeignEntry, ObservedRoot, Target, make_pl
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState
 from registry_trust.core.trust import SecretKeyRef, Trust
-from tests.unit import pki
-from tests.unit.pki import root
+from tools import pki
+from tools.pki import root
 
 FIELD = "spec.caCertificates[0].secretKeyRef"
 PLACE = "Secret registry-trust/harbor-ca key ca.crt"
