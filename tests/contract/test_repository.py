@@ -145,6 +145,19 @@ def test_every_file_of_python_can_be_read_in_one_go():
     assert not too_long
 
 
+def test_the_files_that_runtimes_read_are_named_in_the_layout_alone():
+    names = {"hosts.toml", ".crt", ".cert", ".key"}
+    elsewhere = {
+        f"{relative(path)}:{node.lineno}"
+        for path in MODULES
+        if path != PACKAGE / "core" / "layout.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in names
+    }
+
+    assert elsewhere == set()
+
+
 def test_no_file_names_a_path_of_somebodys_machine_or_the_address_of_a_package_index():
     found = []
     for path in repository_files():

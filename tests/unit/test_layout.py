@@ -16,6 +16,7 @@ from registry_trust.core.layout import (
     directory_mode,
     directory_names,
     entry_name,
+    is_file_name,
     longest_registry,
     lookup_names,
     pair_names,
@@ -106,6 +107,24 @@ def test_names_sort_in_the_order_of_the_pairs_however_many_there_are(count):
     names = pair_names((PAIR,) * count)
 
     assert sorted(names) == list(names)
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_a_file_that_is_rendered_has_the_name_of_one_and_says_what_it_holds(layout):
+    files = rendered(layout, ca_certificates=(CA,), client_pairs=(PAIR, SECOND))
+
+    assert [name for name in files if not is_file_name(name)] == []
+    assert [name for name, file in files.items() if file.holds_key()] == ["00-client.key", "01-backup.key"]
+    assert [name for name, file in files.items() if file.holds_certificates()] == [
+        "00-client.cert",
+        "01-backup.cert",
+        "ca.crt",
+    ]
+
+
+@pytest.mark.parametrize("name", ["owner.json", ".ca.crt", "ca.pem", "hosts.toml.bak", "a/ca.crt", "", ".crt"])
+def test_no_file_that_is_rendered_has_such_a_name(name):
+    assert not is_file_name(name)
 
 
 def test_with_a_key_every_file_and_the_directory_are_private():

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from registry_trust.api.fields import FILE_NAME, PRIVATE_KEY_MARK, APIModel, DataKey, ObjectName, refuse, rule, rules
+from registry_trust.core.layout import ENDINGS, pair_files
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
 from registry_trust.core.trust import (
@@ -27,8 +28,8 @@ INLINE_PRIVATE_KEY = (
     "holds a private key inline, where everyone who may read this object reads it; remove it and replace that key. "
     "A CA certificate comes without a key, a client certificate with its key from a Secret in clientCertificates"
 )
-FILE_ENDING = "must not end in .crt, .cert or .key; the ending is added on the node"
-_ENDINGS = (".crt", ".cert", ".key")
+FILE_ENDING = f"must not end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}; the ending is added on the node"
+_FILE_ENDING_RULE = f"!self.matches('\\\\.({'|'.join(ending[1:] for ending in ENDINGS)})$')"
 
 
 class SecretKeySelector(APIModel):
@@ -135,10 +136,11 @@ class ClientCertificate(APIModel):
         Field(
             max_length=63,
             pattern=FILE_NAME,
-            json_schema_extra=rules(rule("!self.matches('\\\\.(crt|cert|key)$')", FILE_ENDING)),
+            json_schema_extra=rules(rule(_FILE_ENDING_RULE, FILE_ENDING)),
             description="The name of the pair's files on a node, without ending, unique in this list. "
-            f"Default {DEFAULT_CLIENT_NAME}, which gives client.cert and client.key. Where another trust has a pair of "
-            "the same name and other content for the same registry, the older trust's is used.",
+            f"Default {DEFAULT_CLIENT_NAME}, which gives {' and '.join(pair_files(DEFAULT_CLIENT_NAME))}. Where "
+            "another trust has a pair of the same name and other content for the same registry, the older trust's is "
+            "used.",
         ),
     ] = None
     secret_ref: Annotated[
@@ -151,7 +153,7 @@ class ClientCertificate(APIModel):
 
     @model_validator(mode="after")
     def _name_has_no_ending(self) -> Self:
-        if self.name is not None and self.name.endswith(_ENDINGS):
+        if self.name is not None and self.name.endswith(ENDINGS):
             raise refuse(Reason.INVALID_SPEC, f"{quote(self.name)} {FILE_ENDING}", "name")
         return self
 

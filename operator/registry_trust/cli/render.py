@@ -57,9 +57,9 @@ def _print_tree(loaded: Loaded, layout: Layout) -> None:
 
 
 def _note(file: File) -> str:
-    if file.name.endswith(".key"):
+    if file.holds_key():
         return "private key"
-    if file.name.endswith((".crt", ".cert")):
+    if file.holds_certificates():
         count = file.data.count(b"BEGIN CERTIFICATE")
         return f"{count} certificate{'s' if count != 1 else ''}"
     return "names these files for containerd"
@@ -100,6 +100,6 @@ def _document(loaded: Loaded, layouts: Sequence[Layout]) -> dict[str, Any]:
 
 def _file(file: File) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": file.name, "mode": f"{file.mode:04o}", "bytes": len(file.data)}
-    if not file.name.endswith(".key"):
+    if not file.holds_key():
         shown["text"] = file.data.decode()
     return shown

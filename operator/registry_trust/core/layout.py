@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,6 +23,16 @@ permission on the directory that is renamed, whoever owns it.
 
 DOCKER_HUB = "docker.io"
 """Docker Hub, as references name it; its server is registry-1.docker.io."""
+
+CA_FILE = "ca.crt"
+"""All of a registry's CA certificates."""
+HOSTS_FILE = "hosts.toml"
+"""What containerd reads first; it names the other files."""
+AUTHORITIES, CERTIFICATE, KEY = ".crt", ".cert", ".key"
+ENDINGS = (AUTHORITIES, CERTIFICATE, KEY)
+"""By these endings every runtime knows a file for what it is, in its own layout and beside an absent `hosts.toml`."""
+
+_FILE = re.compile(rf"[A-Za-z0-9-][A-Za-z0-9._-]*(?:{'|'.join(map(re.escape, ENDINGS))})|{re.escape(HOSTS_FILE)}")
 
 PRIVATE_FILE = 0o600
 PUBLIC_FILE = 0o644
@@ -78,6 +89,14 @@ class File:
     mode: int
     data: bytes = field(repr=False)
 
+    def holds_key(self) -> bool:
+        """Say whether it is a private key."""
+        return self.name.endswith(KEY)
+
+    def holds_certificates(self) -> bool:
+        """Say whether it has certificates alone, of CAs or of a client."""
+        return self.name.endswith((AUTHORITIES, CERTIFICATE))
+
 
 def entry_name(layout: Layout, registry: str) -> str:
     """Return the name of the directory that is written for a registry in this layout.
@@ -92,6 +111,11 @@ def entry_name(layout: Layout, registry: str) -> str:
 def replaced_name(entry: str) -> str:
     """Return the name under which a root keeps what an entry replaced."""
     return f"{REPLACED}{entry}"
+
+
+def is_file_name(name: str) -> bool:
+    """Say whether `render` could give a file this name."""
+    return _FILE.fullmatch(name) is not None
 
 
 def possible_readers(layout: Layout) -> tuple[Reader, ...]:
@@ -145,13 +169,13 @@ def render(layout: Layout, registry: str, material: Material, generation: str) -
     mode = PRIVATE_FILE if material.client_pairs else PUBLIC_FILE
     files: list[File] = []
     if material.ca_certificates:
-        files.append(File("ca.crt", mode, b"".join(material.ca_certificates)))
+        files.append(File(CA_FILE, mode, b"".join(material.ca_certificates)))
     names = pair_names(material.client_pairs)
     for name, pair in zip(names, material.client_pairs, strict=True):
-        files.append(File(f"{name}.cert", mode, pair.certificate))
-        files.append(File(f"{name}.key", mode, pair.key))
+        certificate, key = pair_files(name)
+        files += [File(certificate, mode, pair.certificate), File(key, mode, pair.key)]
     if layout is Layout.CONTAINERD:
-        files.append(File("hosts.toml", mode, _hosts_toml(registry, material, names, generation).encode()))
+        files.append(File(HOSTS_FILE, mode, _hosts_toml(registry, material, names, generation).encode()))
     return tuple(sorted(files, key=lambda file: file.name))
 
 
@@ -161,6 +185,11 @@ def pair_names(pairs: Sequence[ClientPair]) -> tuple[str, ...]:
         return (pairs[0].name,)
     width = max(2, len(str(len(pairs) - 1)))
     return tuple(f"{number:0{width}d}-{pair.name}" for number, pair in enumerate(pairs))
+
+
+def pair_files(name: str) -> tuple[str, str]:
+    """Return the names of a client pair's certificate and key."""
+    return f"{name}{CERTIFICATE}", f"{name}{KEY}"
 
 
 def directory_mode(files: Sequence[File]) -> int:
@@ -195,9 +224,9 @@ def _hosts_toml(registry: str, material: Material, names: Sequence[str], generat
     base = f"../{STORE}/{entry_name(Layout.CONTAINERD, registry)}/{generation}"
     lines = ["# Managed by registry-trust. Changes are replaced; name another registry in your own hosts.toml."]
     if material.ca_certificates:
-        lines.append(f'ca = ["{base}/ca.crt"]')
+        lines.append(f'ca = ["{base}/{CA_FILE}"]')
     if names:
-        pairs = ", ".join(f'["{base}/{name}.cert", "{base}/{name}.key"]' for name in names)
+        pairs = ", ".join("[" + ", ".join(f'"{base}/{file}"' for file in pair_files(name)) + "]" for name in names)
         lines.append(f"client = [{pairs}]")
     # containerd 1.6, and 1.7 before 1.7.32, refuse a file without a `host` table and fall back to the files beside it.
     lines += ["", "[host]", ""]

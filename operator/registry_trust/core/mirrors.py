@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from registry_trust.core.desired import Desired
-from registry_trust.core.layout import Reader, entry_name, lookup_names
+from registry_trust.core.layout import CA_FILE, HOSTS_FILE, Reader, entry_name, lookup_names
 from registry_trust.core.plan import ObservedRoot, Target, UnverifiedHost
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import escape
@@ -55,8 +55,8 @@ def mirror_notices(target: Target, desired: Desired, roots: Mapping[str, Observe
                     continue
                 place = f"to {escape(host.place, 200)}" if host.place else "before its first table"
                 yield (
-                    f"{Reason.RUNTIME_IGNORES_TLS}: {escape(f'{root}/{name}', 400)}/hosts.toml leads to "
-                    f'{host.registry} without its CA; add this line {place}: ca = ["{target.path}/{ours}/ca.crt"]'
+                    f"{Reason.RUNTIME_IGNORES_TLS}: {escape(f'{root}/{name}', 400)}/{HOSTS_FILE} leads to "
+                    f'{host.registry} without its CA; add this line {place}: ca = ["{target.path}/{ours}/{CA_FILE}"]'
                 )
 
 

@@ -8,8 +8,15 @@ import stat
 from collections.abc import Sequence
 
 from registry_trust.agent.store.directories import Directory
-from registry_trust.agent.store.manifest import FileRecord, Generation, is_file_name
-from registry_trust.core.layout import PRIVATE_DIRECTORY, PRIVATE_FILE, PUBLIC_DIRECTORY, File, directory_mode
+from registry_trust.agent.store.manifest import FileRecord, Generation
+from registry_trust.core.layout import (
+    PRIVATE_DIRECTORY,
+    PRIVATE_FILE,
+    PUBLIC_DIRECTORY,
+    File,
+    directory_mode,
+    is_file_name,
+)
 from registry_trust.core.text import quote
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry_trust.core.layout import PRIVATE_FILE, STORE, File
+from registry_trust.core.layout import PRIVATE_FILE, STORE, File, is_file_name
 
 FORMAT = 1
 """Version of both files. A reader that meets a higher one keeps its hands off."""
@@ -20,7 +20,6 @@ SIZE_LIMIT = 1_000_000
 """Bytes of one manifest that are read; one entry's manifest has some hundred."""
 
 _GENERATION = re.compile(r"([0-9a-f]{16})-([1-9][0-9]{0,8})")
-_FILE = re.compile(r"[A-Za-z0-9-][A-Za-z0-9._-]*\.(?:crt|cert|key)|hosts\.toml")
 _TEMPORARY = re.compile(r"\.(new|owner|state|link)-[0-9a-f]{16}")
 
 
@@ -113,11 +112,6 @@ def next_number(digest: str, taken: Sequence[str]) -> int:
 def is_generation_name(name: str) -> bool:
     """Say whether a generation may have this name."""
     return _GENERATION.fullmatch(name) is not None
-
-
-def is_file_name(name: str) -> bool:
-    """Say whether a file of a generation may have this name."""
-    return _FILE.fullmatch(name) is not None
 
 
 def temporary_kind(name: str) -> str:

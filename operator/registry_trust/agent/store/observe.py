@@ -24,13 +24,20 @@ from registry_trust.agent.store.manifest import (
 from registry_trust.agent.store.ownership import read_any_ownership
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.findings import Finding
-from registry_trust.core.layout import PRIVATE_DIRECTORY, PUBLIC_DIRECTORY, REPLACED, STORE, replaced_name
+from registry_trust.core.layout import (
+    ENDINGS,
+    HOSTS_FILE,
+    PRIVATE_DIRECTORY,
+    PUBLIC_DIRECTORY,
+    REPLACED,
+    STORE,
+    replaced_name,
+)
 from registry_trust.core.mirrors import unverified_hosts
 from registry_trust.core.plan import ForeignEntry, ObservedRoot, OwnEntry
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import escape, listing, quote
 
-HOSTS_FILE = "hosts.toml"
 _HOSTS_LIMIT = 1 << 16
 """Bytes of somebody else's `hosts.toml` that are looked at."""
 
@@ -209,7 +216,7 @@ def _code(error: StoreFailure) -> str:
 
 
 def _is_read(directory: Directory, name: str) -> bool:
-    if name.endswith((".crt", ".cert", ".key")):
+    if name.endswith(ENDINGS):
         return True
     if name != HOSTS_FILE:
         return False
