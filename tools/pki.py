@@ -1,11 +1,10 @@
-"""A small PKI for tests: keys derived from numbers, certificates of any shape, and DER that no library would write.
+"""The one PKI of tests and programs: keys derived from numbers, and certificates of any shape.
 
 Keys on curves are the same in every run; RSA keys are made once per process and size. Dates are fixed around `NOW`.
 """
 
 from __future__ import annotations
 
-import base64
 import functools
 import hashlib
 import ipaddress
@@ -82,7 +81,7 @@ def name(text: str) -> x509.Name:
 
 
 def issue(
-    subject: str,
+    subject: str | x509.Name,
     key: Any,
     *,
     issuer: Issued | None = None,
@@ -93,14 +92,16 @@ def issue(
     not_before: datetime = NOW - YEAR,
     not_after: datetime = NOW + YEAR,
     more: tuple[tuple[x509.ExtensionType, bool], ...] = (),
+    serial: int = 0x1234,
 ) -> Issued:
     """Issue a certificate, by its own key where there is no issuer; `ca=None` leaves basicConstraints out."""
+    own = name(subject) if isinstance(subject, str) else subject
     builder = (
         x509.CertificateBuilder()
-        .subject_name(name(subject))
-        .issuer_name(issuer.certificate.subject if issuer else name(subject))
+        .subject_name(own)
+        .issuer_name(issuer.certificate.subject if issuer else own)
         .public_key(key.public_key())
-        .serial_number(0x1234)
+        .serial_number(serial)
         .not_valid_before(not_before)
         .not_valid_after(not_after)
     )
@@ -151,99 +152,3 @@ def root(number: int = 0) -> Issued:
 def client(number: int = 0) -> Issued:
     """The client certificate `CN=node <number>`, issued by `root(0)`."""
     return issue(f"node {number}", curve_key(100 + number), issuer=root(), ca=False, usages=(CLIENT_AUTH,))
-
-
-# ---- DER by hand: certificates that libraries refuse to write --------------------------------------------------------
-
-
-def tlv(tag: int, *contents: bytes) -> bytes:
-    """One DER element; its length is minimal."""
-    content = b"".join(contents)
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(length)]) + length + content
-
-
-def sequence(*contents: bytes) -> bytes:
-    return tlv(0x30, *contents)
-
-
-def oid(dotted: str) -> bytes:
-    """An object identifier of any numbers."""
-    first, second, *rest = (int(part) for part in dotted.split("."))
-    content = b""
-    for arc in (first * 40 + second, *rest):
-        septets = [arc & 0x7F]
-        while arc := arc >> 7:
-            septets.append(arc & 0x7F | 0x80)
-        content += bytes(reversed(septets))
-    return tlv(0x06, content)
-
-
-def extension(number: str, value: bytes, *, critical: bool = False) -> bytes:
-    return sequence(oid(number), tlv(1, b"\xff") if critical else b"", tlv(4, value))
-
-
-ECDSA_SHA256 = sequence(oid("1.2.840.10045.4.3.2"))
-RSA_SHA256 = sequence(oid("1.2.840.113549.1.1.11"), b"\x05\x00")
-IS_CA = extension("2.5.29.19", sequence(tlv(1, b"\xff")), critical=True)
-
-
-def distinguished(text: bytes, tag: int = 0x0C, attribute: str = "2.5.4.3") -> bytes:
-    """A name of one attribute, `CN`, with a text of any ASN.1 string type."""
-    return sequence(tlv(0x31, sequence(oid(attribute), tlv(tag, text))))
-
-
-def handmade(
-    *,
-    serial: bytes = b"\x05",
-    subject: bytes | None = None,
-    issuer: bytes | None = None,
-    key: bytes | None = None,
-    algorithm: bytes = ECDSA_SHA256,
-    outer_algorithm: bytes | None = None,
-    not_before: bytes = b"250601120000Z",
-    not_after: bytes = b"270601120000Z",
-    extensions: tuple[bytes, ...] = (IS_CA,),
-    after: bytes = b"",
-    version: int = 2,
-) -> bytes:
-    """The DER of a certificate put together field by field, with a signature that nobody checks."""
-
-    def moment(text: bytes) -> bytes:
-        return tlv(0x17 if len(text) == 13 else 0x18, text)
-
-    own = subject if subject is not None else distinguished(b"Hand Made")
-    body = sequence(
-        tlv(0xA0, tlv(2, bytes([version]))) if version else b"",
-        tlv(2, serial),
-        algorithm,
-        issuer if issuer is not None else own,
-        sequence(moment(not_before), moment(not_after)),
-        own,
-        key if key is not None else spki(curve_key(7)),
-        tlv(0xA3, sequence(*extensions)) if extensions and version == 2 else b"",
-    )
-    signature = tlv(3, b"\x00", sequence(tlv(2, b"\x01"), tlv(2, b"\x01")))
-    return sequence(body, outer_algorithm or algorithm, signature, after)
-
-
-def rsa_spki(bits: int, *, parameters: bytes = b"\x05\x00", exponent: int = 65537) -> bytes:
-    """The public key of an RSA modulus of any length that nobody can factor, and nobody made."""
-    modulus = (1 << (bits - 1)) | 0x1234567 | 1
-    numbers = sequence(tlv(2, b"\x00" * (bits % 8 == 0), modulus.to_bytes((bits + 7) // 8, "big")), integer(exponent))
-    return sequence(sequence(oid("1.2.840.113549.1.1.1"), parameters), tlv(3, b"\x00", numbers))
-
-
-def integer(number: int) -> bytes:
-    """A positive INTEGER of minimal encoding."""
-    return tlv(2, number.to_bytes(number.bit_length() // 8 + 1, "big"))
-
-
-def armour(der: bytes, label: str = "CERTIFICATE") -> bytes:
-    """PEM of any bytes under any label, 64 columns."""
-    text = base64.b64encode(der).decode()
-    lines = [text[i : i + 64] for i in range(0, len(text), 64)]
-    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()

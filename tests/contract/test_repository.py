@@ -243,8 +243,15 @@ def session(tmp_path):
     """Return a function that runs files of tests, given by their path under tests/, with this project's conftest."""
     (tmp_path / "tests").mkdir()
     (tmp_path / "tools" / "cluster").mkdir(parents=True)
-    of_cluster = ("__init__", "binaries", "canaries", "folders", "go_toolchain", "pki")
-    ours = ["tests/__init__", "tests/conftest", "tools/__init__", *(f"tools/cluster/{name}" for name in of_cluster)]
+    of_cluster = ("__init__", "binaries", "canaries", "folders", "go_toolchain")
+    ours = [
+        "tests/__init__",
+        "tests/conftest",
+        "tools/__init__",
+        "tools/authority",
+        "tools/pki",
+        *(f"tools/cluster/{name}" for name in of_cluster),
+    ]
     for name in (*(f"{name}.py" for name in ours), "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "tools/go/pause", tmp_path / "tools/go/pause")
@@ -266,7 +273,7 @@ PASSING = "def test_it():\n    pass\n"
 
 
 PRINTING_A_KEY = """
-from tools.cluster.pki import Authority
+from tools.authority import Authority
 
 def test_it():
     print(Authority.create("x").client("y").key.decode())

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from tests.e2e.three_nodes import ELSEWHERE, LITERAL, SINGLE, STOCK, ThreeNodes
-from tools.cluster.pki import Authority
+from tools.authority import Authority
 from tools.cluster.waiting import wait_until
 
 

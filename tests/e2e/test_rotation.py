@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.e2e.three_nodes import ELSEWHERE, SINGLE, STOCK, ThreeNodes
+from tools.authority import Authority
 from tools.cluster.loaders import Layout, Loaders
-from tools.cluster.pki import Authority
 from tools.cluster.waiting import wait_until
 
 

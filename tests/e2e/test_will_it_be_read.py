@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.three_nodes import ELSEWHERE, ThreeNodes
+from tools.authority import Authority
 from tools.cluster.nodes import Node
-from tools.cluster.pki import Authority
 from tools.cluster.waiting import wait_until
 
 UNKNOWN_CA = "x509: certificate signed by unknown authority"

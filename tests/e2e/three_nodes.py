@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
+from tools.authority import Authority, Pair
 from tools.cluster.binaries import binary
 from tools.cluster.cluster import Cluster
 from tools.cluster.kubectl import Kubectl, KubectlError
 from tools.cluster.nodes import Node
-from tools.cluster.pki import Authority, Pair
 from tools.cluster.registry import Registry
 from tools.cluster.waiting import wait_until
 from tools.installation import BUNDLE, MANIFEST, NAMESPACE, secret, shown_objects, trust

@@ -13,7 +13,7 @@ from typing import Any
 
 from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.bundle_format import encode
-from tools.cluster.pki import Authority
+from tools.authority import Authority
 from tools.cluster.ports import free_port
 from tools.cluster.processes import Process, start
 from tools.cluster.waiting import wait_until

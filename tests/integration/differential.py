@@ -23,7 +23,7 @@ from registry_trust.core import layout
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.layout import Material
 from tests.integration import mutations, specimens
-from tools import pki
+from tools import der, pki
 from tools.cluster.judge import JUDGES, Question, Verdict, judge
 from tools.cluster.loaders import GENERATIONS, Loaders
 
@@ -84,7 +84,7 @@ def cases(count: int, seed: int) -> Iterator[Case]:
     public = specimens.public_roots()
     pairs = specimens.pairs()
     for one in authorities:
-        yield Case(one.name, ca=pki.armour(one.der), signer=one.key)
+        yield Case(one.name, ca=der.armour(one.der), signer=one.key)
     for name, chain, key in pairs:
         yield Case(name, certificate=chain, key=key)
     if public:
@@ -98,12 +98,12 @@ def _structure(chance: random.Random, authorities: list[specimens.Specimen], *_:
     one = chance.choice(authorities)
     change = chance.choice((mutations.of_structure, mutations.of_structure, mutations.of_bytes))
     beside = pki.root(3).pem * (chance.random() < 0.3)
-    return Case(one.name, ca=beside + pki.armour(change(one.der, chance)), signer=one.key)
+    return Case(one.name, ca=beside + der.armour(change(one.der, chance)), signer=one.key)
 
 
 def _text(chance: random.Random, authorities: list[specimens.Specimen], *_: object) -> Case:
     taken = chance.choices(authorities[:20], k=chance.choice((1, 1, 2, 3)))
-    text = b"".join(pki.armour(one.der) for one in taken)
+    text = b"".join(der.armour(one.der) for one in taken)
     return Case("text of " + ", ".join(one.name for one in taken), ca=mutations.of_text(text, chance))
 
 
@@ -134,9 +134,9 @@ def _inside(text: bytes, chance: random.Random) -> bytes:
     if label is None:
         return text
     head, body, rest = re.split(rb"-----(?:BEGIN|END) " + label[1] + rb"-----\n", text, maxsplit=2)
-    der = mutations.base64.b64decode(body)
+    content = mutations.base64.b64decode(body)
     change = chance.choice((mutations.of_structure, mutations.of_bytes))
-    return head + pki.armour(change(der, chance), label[1].decode()) + rest
+    return head + der.armour(change(content, chance), label[1].decode()) + rest
 
 
 def examine(case: Case) -> Judged:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tools.authority import Authority
 from tools.cluster.kubeconfig import write_kubeconfig
-from tools.cluster.pki import Authority
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from tools import pki
-from tools.pki import Issued, armour, integer, issue, oid, sequence, tlv
+from tools.der import armour, integer, oid, sequence, tlv
+from tools.pki import Issued, issue
 
 LABELS = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ED25519 PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
 _CURVES = {

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID
 
-from tools import pki
-from tools.pki import Issued, extension, handmade, issue, oid, sequence, tlv
+from tools import der, pki
+from tools.der import extension, handmade, oid, sequence, tlv
+from tools.pki import Issued, issue
 
 HOST = "harbor.corp.example"
 REGISTRY = f"{HOST}:5000"
@@ -153,12 +154,12 @@ def _signed_with(name: str) -> Issued:
 
 def _handmade() -> Iterator[Specimen]:
     for bits in (512, 1023, 8192, 16384, 16392):
-        yield Specimen(f"RSA {bits}", handmade(key=pki.rsa_spki(bits)))
+        yield Specimen(f"RSA {bits}", handmade(key=der.rsa_spki(bits)))
     for number, name in (("1.3.101.113", "Ed448"), ("1.2.840.10040.4.1", "DSA"), ("1.2.840.113549.1.1.10", "PSS key")):
         key = sequence(sequence(oid(number)), tlv(3, b"\x00", b"\x02\x01\x05"))
         yield Specimen(name, handmade(key=key))
     for tag, name in ((0x13, "PrintableString"), (0x14, "T61String"), (0x16, "IA5String"), (0x1E, "BMPString")):
-        yield Specimen(name, handmade(subject=pki.distinguished(b"\0A\0B" if tag == 0x1E else b"AB", tag)))
+        yield Specimen(name, handmade(subject=der.distinguished(b"\0A\0B" if tag == 0x1E else b"AB", tag)))
     yield Specimen("version 1", handmade(version=0))
     yield Specimen("serial 0", handmade(serial=b"\0"))
     yield Specimen("negative serial", handmade(serial=b"\x85"))
@@ -173,7 +174,7 @@ def _handmade() -> Iterator[Specimen]:
     ):
         for critical in (False, True):
             more = extension(number, value, critical=critical)
-            yield Specimen(f"{name}{' critical' * critical}", handmade(extensions=(pki.IS_CA, more)))
+            yield Specimen(f"{name}{' critical' * critical}", handmade(extensions=(der.IS_CA, more)))
 
 
 def public_roots() -> list[bytes]:
@@ -190,7 +191,7 @@ def leaf_of(subject: bytes, key: Any) -> bytes:
     own = pki.spki(pki.curve_key(900))
     version, serial = tlv(0xA0, tlv(2, b"\x02")), tlv(2, b"\x09")
     extensions = tlv(0xA3, sequence(names))
-    body = sequence(version, serial, algorithm, subject, validity, pki.distinguished(b"leaf"), own, extensions)
+    body = sequence(version, serial, algorithm, subject, validity, der.distinguished(b"leaf"), own, extensions)
     return sequence(body, algorithm, tlv(3, b"\0", sign(body)))
 
 
@@ -198,8 +199,8 @@ def _signature(key: Any) -> tuple[bytes, Any]:
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return sequence(oid("1.3.101.112")), key.sign
     if isinstance(key, rsa.RSAPrivateKey):
-        return pki.RSA_SHA256, lambda body: key.sign(body, padding.PKCS1v15(), hashes.SHA256())
-    return pki.ECDSA_SHA256, lambda body: key.sign(body, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+        return der.RSA_SHA256, lambda body: key.sign(body, padding.PKCS1v15(), hashes.SHA256())
+    return der.ECDSA_SHA256, lambda body: key.sign(body, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
 
 
 @functools.cache

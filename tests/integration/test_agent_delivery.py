@@ -18,7 +18,7 @@ from registry_trust.agent.delivery.inbox import Inbox
 from registry_trust.agent.delivery.subscriptions import BundleSubscription, RuntimeReader, bundle_subject
 from registry_trust.agent.delivery.watch import Watch
 from registry_trust.agent.supervision import Supervisor
-from tools.cluster.pki import Authority
+from tools.authority import Authority
 from tools.cluster.waiting import wait_until
 
 AUTHORITY = Authority.create("cluster CA")

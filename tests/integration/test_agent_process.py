@@ -16,9 +16,9 @@ from registry_trust.api.crd import render_crds
 from registry_trust.core.bundle import ClientPairRef, reference_of
 from registry_trust.core.selection import NodeSelector
 from tests.integration.agent_site import AUTHORITY, BINDINGS, REGISTRY, RIGHTS, Site, answer, trust
+from tools.authority import Authority
 from tools.cluster import canaries
 from tools.cluster.control_plane import ControlPlane
-from tools.cluster.pki import Authority
 from tools.cluster.waiting import wait_until
 from tools.installation import BUNDLE, NAMESPACE, Installation
 

@@ -16,8 +16,8 @@ from registry_trust.agent.store.neighbour_roots import NeighbourRoots
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.layout import ClientPair, Layout, Material
 from registry_trust.core.plan import Target
+from tools.authority import Authority
 from tools.cluster.binaries import binary
-from tools.cluster.pki import Authority
 from tools.cluster.registry import Registry
 from tools.cluster.runs import Run
 

@@ -8,14 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tools.cluster.pki import Authority
+from tools.authority import BACKDATED, Authority
 from tools.cluster.waiting import wait_until
+from tools.der import armour, handmade
 from tools.installation import Installation
-from tools.pki import armour, handmade
 
 SOON = timedelta(seconds=10)
-BACKDATED = timedelta(minutes=5)
-"""`Authority.create` begins a certificate this long before the moment that it is given."""
 
 
 def about_to_expire(now: datetime) -> Authority:

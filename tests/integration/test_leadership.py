@@ -8,7 +8,7 @@ from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.leadership import Leadership
 from tests.integration.fixed_answers import answering
-from tools.cluster.pki import Authority
+from tools.authority import Authority
 from tools.cluster.waiting import wait_until
 from tools.installation import NAMESPACE, Installation
 from tools.trials.leaders import Interruption, duels

@@ -6,7 +6,7 @@ import json
 import re
 import urllib.request
 
-from tools.cluster.pki import Authority
+from tools.authority import Authority
 from tools.cluster.waiting import wait_until
 from tools.installation import DAEMON_SET, NAMESPACE, Installation
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tools.authority import Authority
 from tools.cluster.binaries import OLDEST_KUBERNETES
 from tools.cluster.control_plane import ControlPlane
 from tools.cluster.kubectl import KubectlError
-from tools.cluster.pki import Authority
 from tools.cluster.waiting import wait_until
 from tools.installation import BUNDLE, NAMESPACE, Installation
 

@@ -10,9 +10,9 @@ import pytest
 
 from registry_trust.core.bundle import Bundle, TrustState
 from registry_trust.core.bundle_format import decode
+from tools.authority import Authority
 from tools.cluster import canaries
 from tools.cluster.kubectl import KubectlError
-from tools.cluster.pki import Authority
 from tools.cluster.waiting import wait_until
 from tools.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE, Installation, config_map
 

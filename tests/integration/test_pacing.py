@@ -13,8 +13,8 @@ from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
+from tools.authority import Authority
 from tools.cluster.control_plane import ControlPlane
-from tools.cluster.pki import Authority
 from tools.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE, Installation
 
 OLD, NEW = Authority.create("the old CA"), Authority.create("the new CA")

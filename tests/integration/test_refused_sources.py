@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.bundle_format import decode
 from registry_trust.core.reasons import Reason
-from tools import pki
-from tools.cluster.pki import Authority
+from tools import der, pki
+from tools.authority import Authority
 from tools.cluster.waiting import wait_until
+from tools.der import armour, extension, handmade
 from tools.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE, Installation, config_map, secret, trust
-from tools.pki import armour, extension, handmade, issue
+from tools.pki import issue
 
 AUTHORITY = Authority.create("registry CA")
 PAIR, OTHER = AUTHORITY.client("node"), AUTHORITY.client("other")
@@ -82,7 +83,7 @@ def in_form(form: serialization.PrivateFormat, encryption: Any) -> bytes:
 
 
 def critical() -> bytes:
-    return armour(handmade(extensions=(pki.IS_CA, extension("1.3.6.1.4.1.99999.1", b"\x05\x00", critical=True))))
+    return armour(handmade(extensions=(der.IS_CA, extension("1.3.6.1.4.1.99999.1", b"\x05\x00", critical=True))))
 
 
 BITCOIN = issue("Bitcoin CA", pki.curve_key(5, ec.SECP256K1()), ca=True)

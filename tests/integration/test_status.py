@@ -11,8 +11,8 @@ import pytest
 
 from registry_trust.core.bundle import Bundle, reference_of
 from registry_trust.core.bundle_format import decode
+from tools.authority import Authority
 from tools.cluster.binaries import binary
-from tools.cluster.pki import Authority
 from tools.cluster.waiting import wait_until
 from tools.installation import BUNDLE, NAMESPACE, Installation
 

@@ -12,9 +12,9 @@ from registry_trust.core.layout import Layout, Reader, possible_readers
 from registry_trust.core.mirrors import mirror_notices
 from registry_trust.core.plan import Target, make_plan
 from registry_trust.core.report import RegistryRow
+from tools.authority import Authority
 from tools.cluster import loaders
 from tools.cluster.loaders import Loaders
-from tools.cluster.pki import Authority
 from tools.trials.roots import REGISTRY, Root, both, wanted
 
 pytestmark = pytest.mark.tools("oracle")

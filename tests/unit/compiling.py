@@ -13,7 +13,7 @@ from registry_trust.core.bundle import Bundle, reference_of
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.reasons import Reason
 from registry_trust.core.trust import SecretKeyRef, Trust
-from tools.cluster.pki import Authority
+from tools.authority import Authority
 
 NOW = float(int(time.time()))
 DAY = 86_400.0

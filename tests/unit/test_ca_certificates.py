@@ -12,13 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from registry_trust.certificates.facts import CertificateKind, read_facts
 from registry_trust.core.reasons import Reason
 from tests.unit.ca_tables import accepted, check_accepted, check_refused, plain_ca, read, refused
-from tools import pki
-from tools.pki import armour, extension, handmade, issue, root
+from tools import der, pki
+from tools.der import armour, extension, handmade
+from tools.pki import issue, root
 
 
 def sha1_intermediate() -> bytes:
-    sha1 = pki.sequence(pki.oid("1.2.840.10045.4.1"))
-    return armour(handmade(algorithm=sha1, issuer=pki.distinguished(b"Old Root")))
+    sha1 = der.sequence(der.oid("1.2.840.10045.4.1"))
+    return armour(handmade(algorithm=sha1, issuer=der.distinguished(b"Old Root")))
 
 
 SELF_SIGNED = issue(
@@ -53,7 +54,7 @@ SELF_SIGNED = issue(
         ),
         refused(
             "row 77: a certificate of version 1 from another issuer is refused",
-            lambda: armour(handmade(version=0, issuer=pki.distinguished(b"Other CA"))),
+            lambda: armour(handmade(version=0, issuer=der.distinguished(b"Other CA"))),
             Reason.NOT_CA,
             'certificate 1 of 1, line 1: "CN=Hand Made" is no CA certificate: it was issued by '
             '"CN=Other CA"; put that CA\'s certificate here. To see which it is: openssl x509 -in '
@@ -82,7 +83,7 @@ SELF_SIGNED = issue(
         refused(
             "row 80: an unknown critical extension is refused",
             lambda: armour(
-                handmade(extensions=(pki.IS_CA, extension("1.3.6.1.4.1.99999.1", b"\x05\x00", critical=True)))
+                handmade(extensions=(der.IS_CA, extension("1.3.6.1.4.1.99999.1", b"\x05\x00", critical=True)))
             ),
             Reason.UNSUPPORTED_EXTENSION,
             'certificate 1 of 1, line 1: "CN=Hand Made" has a critical extension that runtimes don\'t '
@@ -149,7 +150,7 @@ def test_refused(data, reason, message):
         accepted("row 74: RSA of 2048 bits is accepted", lambda: issue("R", pki.rsa_key(), ca=True).pem, 1),
         accepted(
             "row 74: RSA of 1024 bits is accepted with a warning",
-            lambda: armour(handmade(key=pki.rsa_spki(1024))),
+            lambda: armour(handmade(key=der.rsa_spki(1024))),
             1,
             (
                 Reason.WEAK_KEY,
@@ -161,7 +162,7 @@ def test_refused(data, reason, message):
         ),
         accepted(
             "row 75: RSA of 16384 bits is accepted with a warning",
-            lambda: armour(handmade(key=pki.rsa_spki(16384))),
+            lambda: armour(handmade(key=der.rsa_spki(16384))),
             1,
             (
                 Reason.UNSUPPORTED_ALGORITHM,
@@ -186,7 +187,7 @@ def test_refused(data, reason, message):
         ),
         accepted(
             "row 76: a root signed with SHA-1 is accepted",
-            lambda: armour(handmade(algorithm=pki.sequence(pki.oid("1.2.840.10045.4.1")))),
+            lambda: armour(handmade(algorithm=der.sequence(der.oid("1.2.840.10045.4.1")))),
             1,
         ),
         accepted("row 77: a root of version 1 is accepted", lambda: armour(handmade(version=0)), 1),
@@ -332,7 +333,7 @@ def test_facts_are_those_of_the_certificate():
 
 def test_row_87_a_hostile_subject_is_shown_in_printable_ascii_and_cut():
     hostile = 'a\nb\x1b[31m\u202e,"\\' + "x" * 12_000
-    (facts,) = read(armour(handmade(subject=pki.distinguished(hostile.encode())))).facts
+    (facts,) = read(armour(handmade(subject=der.distinguished(hostile.encode())))).facts
 
     assert facts.subject.startswith('CN=a\\nb\\x1b[31m\\u202e\\,\\"\\\\xxx')
     assert len(facts.subject) == 256

@@ -15,7 +15,8 @@ from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.reasons import Reason
 from tests.unit.ca_tables import attempt, check_presentable, check_refused, refused
 from tools import pki
-from tools.pki import armour, issue, root
+from tools.der import armour
+from tools.pki import issue, root
 
 
 def many_names(count: int) -> bytes:

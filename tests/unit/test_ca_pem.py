@@ -18,7 +18,8 @@ from tests.unit.ca_tables import (
     refused,
     with_body_line,
 )
-from tools.pki import Issued, armour, curve_key, issue, root
+from tools.der import armour
+from tools.pki import Issued, curve_key, issue, root
 
 
 def body_of(pem: bytes) -> bytes:

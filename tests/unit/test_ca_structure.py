@@ -10,23 +10,24 @@ from hypothesis import strategies as st
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.reasons import Reason
 from tests.unit.ca_tables import attempt, check_presentable, check_refused, refused
-from tools import pki
-from tools.pki import armour, extension, handmade, issue, root
+from tools import der, pki
+from tools.der import armour, extension, handmade
+from tools.pki import issue, root
 
 
 def compressed_key() -> bytes:
     whole = pki.spki(pki.curve_key(7))
     point = whole[-65:]
-    algorithm = pki.sequence(pki.oid("1.2.840.10045.2.1"), pki.oid("1.2.840.10045.3.1.7"))
-    return pki.sequence(algorithm, pki.tlv(3, b"\x00", bytes([2 + point[-1] % 2]), point[1:33]))
+    algorithm = der.sequence(der.oid("1.2.840.10045.2.1"), der.oid("1.2.840.10045.3.1.7"))
+    return der.sequence(algorithm, der.tlv(3, b"\x00", bytes([2 + point[-1] % 2]), point[1:33]))
 
 
 def other_key(algorithm: str) -> bytes:
-    return pki.sequence(pki.sequence(pki.oid(algorithm)), pki.tlv(3, b"\x00", b"\x02\x01\x05"))
+    return der.sequence(der.sequence(der.oid(algorithm)), der.tlv(3, b"\x00", b"\x02\x01\x05"))
 
 
 def alternative_name(tag: int, content: bytes) -> bytes:
-    return extension("2.5.29.17", pki.sequence(pki.tlv(tag, content)))
+    return extension("2.5.29.17", der.sequence(der.tlv(tag, content)))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def alternative_name(tag: int, content: bytes) -> bytes:
     [
         refused(
             "row 77: a certificate that names itself as issuer and was signed by another key is refused",
-            lambda: armour(handmade(extensions=(extension("2.5.29.19", pki.sequence()),))),
+            lambda: armour(handmade(extensions=(extension("2.5.29.19", der.sequence()),))),
             Reason.NOT_CA,
             'certificate 1 of 1, line 1: "CN=Hand Made" is no CA certificate: it names itself as its issuer, and '
             "another key signed it; put the certificate of the CA that did so here. To see it: openssl x509 -in ca.crt "
@@ -82,7 +83,7 @@ def alternative_name(tag: int, content: bytes) -> bytes:
         ),
         refused(
             "row 70: a duplicate extension is refused",
-            lambda: armour(handmade(extensions=(pki.IS_CA, pki.IS_CA))),
+            lambda: armour(handmade(extensions=(der.IS_CA, der.IS_CA))),
             Reason.CERTIFICATE_PARSE,
             "certificate 1 of 1, line 1: is no certificate that runtimes can read: extension 2.5.29.19 "
             "stands there twice; copy it again, or have it issued anew (openssl x509 -in ca.crt -noout "
@@ -128,7 +129,7 @@ def alternative_name(tag: int, content: bytes) -> bytes:
         ),
         refused(
             "row 73: an RSA key without NULL parameters is refused",
-            lambda: armour(handmade(key=pki.rsa_spki(2048, parameters=b""))),
+            lambda: armour(handmade(key=der.rsa_spki(2048, parameters=b""))),
             Reason.CERTIFICATE_PARSE,
             "certificate 1 of 1, line 1: is no certificate that runtimes can read: the RSA key lacks "
             "the NULL parameters that Go asks for; copy it again, or have it issued anew (openssl x509 "
@@ -136,7 +137,7 @@ def alternative_name(tag: int, content: bytes) -> bytes:
         ),
         refused(
             "row 73: an RSA exponent of 1 is refused",
-            lambda: armour(handmade(key=pki.rsa_spki(2048, exponent=1))),
+            lambda: armour(handmade(key=der.rsa_spki(2048, exponent=1))),
             Reason.UNSUPPORTED_ALGORITHM,
             'certificate 1 of 1, line 1: "CN=Hand Made" has an RSA key with an even modulus or an '
             "exponent out of range, which runtimes refuse; have it issued anew with RSA of 2048 bits "
@@ -144,7 +145,7 @@ def alternative_name(tag: int, content: bytes) -> bytes:
         ),
         refused(
             "row 73: two different signature algorithms are refused",
-            lambda: armour(handmade(outer_algorithm=pki.RSA_SHA256)),
+            lambda: armour(handmade(outer_algorithm=der.RSA_SHA256)),
             Reason.CERTIFICATE_PARSE,
             "certificate 1 of 1, line 1: is no certificate that runtimes can read: the signature "
             "algorithm inside the certificate differs from the one outside; copy it again, or have it "
@@ -152,7 +153,7 @@ def alternative_name(tag: int, content: bytes) -> bytes:
         ),
         refused(
             "row 73: a PrintableString with other characters is refused",
-            lambda: armour(handmade(subject=pki.distinguished(b"a_b@c", tag=0x13))),
+            lambda: armour(handmade(subject=der.distinguished(b"a_b@c", tag=0x13))),
             Reason.CERTIFICATE_PARSE,
             "certificate 1 of 1, line 1: is no certificate that runtimes can read: the issuer has a "
             "text with characters that its string type does not allow, or of an unknown type; copy it "
@@ -160,7 +161,7 @@ def alternative_name(tag: int, content: bytes) -> bytes:
         ),
         refused(
             "row 73: a name that is not UTF-8 is refused",
-            lambda: armour(handmade(subject=pki.distinguished(b"a\xff"))),
+            lambda: armour(handmade(subject=der.distinguished(b"a\xff"))),
             Reason.CERTIFICATE_PARSE,
             "certificate 1 of 1, line 1: is no certificate that runtimes can read: the issuer has a "
             "text with characters that its string type does not allow, or of an unknown type; copy it "
@@ -168,7 +169,7 @@ def alternative_name(tag: int, content: bytes) -> bytes:
         ),
         refused(
             "row 73: a name that is not ASCII in subjectAltName is refused",
-            lambda: armour(handmade(extensions=(pki.IS_CA, alternative_name(0x82, "r\xe9g".encode())))),
+            lambda: armour(handmade(extensions=(der.IS_CA, alternative_name(0x82, "r\xe9g".encode())))),
             Reason.CERTIFICATE_PARSE,
             "certificate 1 of 1, line 1: is no certificate that runtimes can read: subjectAltName has "
             "characters that are not ASCII; copy it again, or have it issued anew (openssl x509 -in "
@@ -176,7 +177,7 @@ def alternative_name(tag: int, content: bytes) -> bytes:
         ),
         refused(
             "row 73: an IP address of five bytes is refused",
-            lambda: armour(handmade(extensions=(pki.IS_CA, alternative_name(0x87, b"\n\0\0\1\1")))),
+            lambda: armour(handmade(extensions=(der.IS_CA, alternative_name(0x87, b"\n\0\0\1\1")))),
             Reason.CERTIFICATE_PARSE,
             "certificate 1 of 1, line 1: is no certificate that runtimes can read: subjectAltName has "
             "an IP address that is neither 4 nor 16 bytes long; copy it again, or have it issued anew "
@@ -185,7 +186,7 @@ def alternative_name(tag: int, content: bytes) -> bytes:
         refused(
             "row 73: a critical authorityInfoAccess is refused",
             lambda: armour(
-                handmade(extensions=(pki.IS_CA, extension("1.3.6.1.5.5.7.1.1", pki.sequence(), critical=True)))
+                handmade(extensions=(der.IS_CA, extension("1.3.6.1.5.5.7.1.1", der.sequence(), critical=True)))
             ),
             Reason.CERTIFICATE_PARSE,
             "certificate 1 of 1, line 1: is no certificate that runtimes can read: extension "
@@ -194,7 +195,7 @@ def alternative_name(tag: int, content: bytes) -> bytes:
         ),
         refused(
             "row 73: an attribute number over 31 bits is refused",
-            lambda: armour(handmade(subject=pki.distinguished(b"a", attribute="1.3.4294967296"))),
+            lambda: armour(handmade(subject=der.distinguished(b"a", attribute="1.3.4294967296"))),
             Reason.CERTIFICATE_PARSE,
             "certificate 1 of 1, line 1: is no certificate that runtimes can read: the issuer is an "
             "object identifier with a number over 31 bits, which Go can't read; copy it again, or have "
@@ -202,21 +203,21 @@ def alternative_name(tag: int, content: bytes) -> bytes:
         ),
         refused(
             "row 74: RSA of 512 bits is refused",
-            lambda: armour(handmade(key=pki.rsa_spki(512))),
+            lambda: armour(handmade(key=der.rsa_spki(512))),
             Reason.UNSUPPORTED_ALGORITHM,
             'certificate 1 of 1, line 1: "CN=Hand Made" has an RSA key of 512 bits, which runtimes '
             "refuse; have it issued anew with RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519",
         ),
         refused(
             "row 75: RSA of 16392 bits is refused",
-            lambda: armour(handmade(key=pki.rsa_spki(16392))),
+            lambda: armour(handmade(key=der.rsa_spki(16392))),
             Reason.UNSUPPORTED_ALGORITHM,
             'certificate 1 of 1, line 1: "CN=Hand Made" has an RSA key of 16392 bits, which runtimes '
             "refuse; have it issued anew with RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519",
         ),
         refused(
             "row 74: RSA of 1023 bits is refused",
-            lambda: armour(handmade(key=pki.rsa_spki(1023))),
+            lambda: armour(handmade(key=der.rsa_spki(1023))),
             Reason.UNSUPPORTED_ALGORITHM,
             'certificate 1 of 1, line 1: "CN=Hand Made" has an RSA key of 1023 bits, which runtimes '
             "refuse; have it issued anew with RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519",

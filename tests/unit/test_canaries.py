@@ -9,8 +9,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from tools import pki
+from tools.authority import Authority
 from tools.cluster import canaries
-from tools.cluster.pki import Authority
 
 KEY = Authority.create("canary").client("node").key
 SCALAR = serialization.load_pem_private_key(KEY, None).private_numbers().private_value.to_bytes(32, "big")

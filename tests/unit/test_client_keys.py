@@ -26,8 +26,9 @@ from tests.unit.client_tables import (
     refused,
     with_key,
 )
-from tools import pki
-from tools.pki import armour, client
+from tools import der, pki
+from tools.der import armour
+from tools.pki import client
 
 
 def locked(form: serialization.PrivateFormat) -> bytes:
@@ -48,7 +49,7 @@ def broken_rsa() -> bytes:
         numbers.dmq1 + 2,
         numbers.iqmp,
     )
-    return armour(pki.sequence(*(pki.integer(part) for part in parts)), "RSA PRIVATE KEY")
+    return armour(der.sequence(*(der.integer(part) for part in parts)), "RSA PRIVATE KEY")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +203,7 @@ def broken_rsa() -> bytes:
         ),
         refused(
             "row 99: EC PARAMETERS alone are refused",
-            lambda: with_key(armour(pki.oid("1.2.840.10045.3.1.7"), "EC PARAMETERS")),
+            lambda: with_key(armour(der.oid("1.2.840.10045.3.1.7"), "EC PARAMETERS")),
             KEY,
             Reason.KEY_PARSE,
             "block 1 of 1, line 1: holds no private key; put the private key there",

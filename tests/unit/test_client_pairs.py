@@ -27,8 +27,9 @@ from tests.unit.client_tables import (
     refused,
     with_key,
 )
-from tools import pki
-from tools.pki import Issued, armour, client, issue, root
+from tools import der, pki
+from tools.der import armour
+from tools.pki import Issued, client, issue, root
 
 
 def dockers_page() -> Issued:
@@ -161,7 +162,7 @@ def server_leaf() -> tuple[bytes, bytes]:
         ),
         refused(
             "row 75: a certificate with RSA of 16384 bits is refused",
-            lambda: (armour(pki.handmade(key=pki.rsa_spki(16384))), own_key()),
+            lambda: (armour(der.handmade(key=der.rsa_spki(16384))), own_key()),
             CERTIFICATE,
             Reason.UNSUPPORTED_ALGORITHM,
             'certificate 1 of 1, line 1: "CN=Hand Made" has an RSA key of 16384 bits, and Go\'s TLS '
@@ -188,7 +189,7 @@ def test_refused(values, place, reason, message):
         accepted("row 89: SEC1 is accepted", lambda: with_key(pki.traditional(client().key))),
         accepted(
             "row 89: EC PARAMETERS before the key are accepted",
-            lambda: with_key(armour(pki.oid("1.2.840.10045.3.1.7"), "EC PARAMETERS") + pki.traditional(client().key)),
+            lambda: with_key(armour(der.oid("1.2.840.10045.3.1.7"), "EC PARAMETERS") + pki.traditional(client().key)),
         ),
         accepted("row 93: PKCS#8 labelled EC is accepted", lambda: with_key(own_key().replace(b"PRIV", b"EC PRIV"))),
         accepted(

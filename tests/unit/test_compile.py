@@ -14,7 +14,7 @@ from registry_trust.core.bundle import INDEX_KEY, Bundle, TrustState
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.reasons import Reason
 from registry_trust.core.trust import ClientSource, ConfigMapKeyRef, ExistingFilesPolicy, SecretKeyRef, Trust
-from tools.cluster.pki import Authority
+from tools.authority import Authority
 
 NOW = time.time()
 FIRST = Authority.create("first CA")

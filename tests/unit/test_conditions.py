@@ -21,7 +21,7 @@ from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState
 from registry_trust.core.selection import NodeSelector, labels_hash
 from registry_trust.core.trust import InlinePEM, SecretKeyRef, Trust
-from tools.cluster.pki import Authority
+from tools.authority import Authority
 
 NOW = time.time()
 UID = "bundle"

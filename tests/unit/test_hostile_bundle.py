@@ -35,7 +35,7 @@ from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import confirmed_serial, held_removals
 from registry_trust.core.selection import NodeSelector, Operator, Requirement
 from registry_trust.core.trust import SecretKeyRef, Trust
-from tools.cluster.pki import Authority
+from tools.authority import Authority
 
 NOW = float(int(time.time()))
 AUTHORITY = Authority.create("CA")

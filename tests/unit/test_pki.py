@@ -8,8 +8,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from tools import pki
-from tools.pki import armour, client, handmade, issue, root
+from tools import der, pki
+from tools.der import armour, handmade
+from tools.pki import client, issue, root
 
 
 def test_keys_on_curves_are_the_same_in_every_run():
@@ -42,7 +43,7 @@ def test_a_certificate_made_by_hand_is_one_that_the_library_reads():
 
 @pytest.mark.parametrize("bits", [1024, 2048])
 def test_an_rsa_key_made_by_hand_has_its_size(bits):
-    assert serialization.load_der_public_key(pki.rsa_spki(bits)).key_size == bits
+    assert serialization.load_der_public_key(der.rsa_spki(bits)).key_size == bits
 
 
 def test_armour_is_the_pem_that_the_library_writes():

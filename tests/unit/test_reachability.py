@@ -8,7 +8,7 @@ from registry_trust.compiler.reachability import unreachable_pairs
 from registry_trust.core.bundle import Bundle, ClientPairRef, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.reasons import Reason
 from registry_trust.core.selection import NodeSelector
-from tools.cluster.pki import Authority
+from tools.authority import Authority
 
 FIRST, SECOND = Authority.create("first clients"), Authority.create("second clients")
 CHAINS = {

@@ -29,7 +29,7 @@ from tests.unit.compiling import (
     sources,
     trust,
 )
-from tools.cluster.pki import Authority
+from tools.authority import Authority
 
 
 def test_a_ca_that_its_source_replaced_stays_for_a_day_and_then_goes() -> None:

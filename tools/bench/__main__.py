@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tools.authority import Authority, Pair
 from tools.bench import hostile, oracle
 from tools.bench.floor import Client, durable_write, patch_to_event
 from tools.cluster.control_plane import ControlPlane
-from tools.cluster.pki import Authority, Pair
 from tools.cluster.waiting import wait_until
 from tools.installation import TRUST_NAMESPACE, Installation
 

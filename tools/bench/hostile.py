@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from registry_trust.certificates.authorities import read_ca_certificates
 from registry_trust.certificates.pairs import read_client_pair
 from registry_trust.core.errors import UnusableMaterial
-from tools import pki
-from tools.pki import armour, extension, handmade, issue, sequence, tlv
+from tools import der, pki
+from tools.der import armour, extension, handmade, sequence, tlv
+from tools.pki import issue
 
 MEBIBYTE = 1 << 20
 SOURCE, CERTIFICATE, KEY = 330_000, 27_000, 13_000
@@ -55,7 +56,7 @@ def _nested(depth: int) -> bytes:
 
 def _many_names(count: int) -> bytes:
     names = sequence(*(tlv(0x82, b"registry-%d.corp.example" % number) for number in range(count)))
-    return armour(handmade(extensions=(pki.IS_CA, extension("2.5.29.17", names))))
+    return armour(handmade(extensions=(der.IS_CA, extension("2.5.29.17", names))))
 
 
 def _self_signed_servers(count: int) -> bytes:
@@ -68,7 +69,7 @@ def _constrained(count: int) -> bytes:
     """Name constraints that every registry of the trust must be held against."""
     bases = (tlv(0x30, tlv(0x82, b"a%d.corp.test" % number)) for number in range(count))
     value = sequence(tlv(0xA0, *bases))
-    return armour(handmade(extensions=(pki.IS_CA, extension("2.5.29.30", value, critical=True))))
+    return armour(handmade(extensions=(der.IS_CA, extension("2.5.29.30", value, critical=True))))
 
 
 def _pair_of(key: bytes) -> Pair:
@@ -80,7 +81,7 @@ def _false_rsa(bits: int) -> bytes:
     chance = random.Random(bits)  # noqa: S311 - nothing is protected
     numbers = [chance.getrandbits(bits // (1 if n < 3 else 2)) | 1 for n in range(8)]
     numbers[1] = 65537
-    return armour(sequence(tlv(2, b"\0"), *map(pki.integer, numbers)), "RSA PRIVATE KEY")
+    return armour(sequence(tlv(2, b"\0"), *map(der.integer, numbers)), "RSA PRIVATE KEY")
 
 
 SHAPES: dict[str, Callable[[], bytes | Pair]] = {
@@ -104,12 +105,12 @@ SHAPES: dict[str, Callable[[], bytes | Pair]] = {
     "limit: 300 self-signed servers on P-521": lambda: _self_signed_servers(300),
     "limit: 64 self-signed servers on P-521": lambda: _self_signed_servers(64),
     "limit: 80 RSA keys of 16,384 bits": lambda: _filled(
-        armour(handmade(key=pki.rsa_spki(16_384, exponent=(1 << 31) - 1))), SOURCE
+        armour(handmade(key=der.rsa_spki(16_384, exponent=(1 << 31) - 1))), SOURCE
     ),
     "limit: a certificate of 900 names": lambda: _many_names(900),
     "limit: ten of 900 name constraints": lambda: _filled(_constrained(900), 9 * 37_000),
     "limit: DER nested 6,000 deep": lambda: armour(handmade(subject=_nested(6_000))),
-    "limit: nested extension": lambda: armour(handmade(extensions=(pki.IS_CA, extension("2.5.29.17", _nested(6_000))))),
+    "limit: nested extension": lambda: armour(handmade(extensions=(der.IS_CA, extension("2.5.29.17", _nested(6_000))))),
     "pair: a key of 1 MiB": lambda: _pair_of(_filled(pki.pkcs8(pki.client().key), MEBIBYTE)),
     "pair: an RSA key of 8,192 bits that fits nowhere": lambda: _pair_of(_false_rsa(8_192)),
     "pair: an RSA key of 16,384 bits": lambda: _pair_of(_false_rsa(16_384)),

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tools.authority import Authority, Pair, signing_key, write_file
 from tools.cluster.binaries import build
 from tools.cluster.forwarding import forward_from_loopback
 from tools.cluster.kubeconfig import write_kubeconfig, write_service_account_folder
 from tools.cluster.kubectl import Kubectl
-from tools.cluster.pki import Authority, Pair, signing_key, write_file
 from tools.cluster.ports import free_port
 from tools.cluster.processes import Process, start
 from tools.cluster.runs import Run

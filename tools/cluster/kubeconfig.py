@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tools.cluster.pki import Pair, write_file
+from tools.authority import Pair, write_file
 
 
 def write_kubeconfig(path: Path, server: str, ca: bytes, user: Pair | str) -> Path:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tools.authority import write_file
 from tools.cluster.control_plane import ControlPlane
 from tools.cluster.kubeconfig import write_kubeconfig
-from tools.cluster.pki import write_file
 
 PAUSE_IMAGE = "registrytrust.test/pause:1"
 SINGLE_PATH = "/etc/containerd/certs.d"

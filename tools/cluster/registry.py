@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tools.authority import Authority, Pair, write_file
 from tools.cluster import loaders
 from tools.cluster.binaries import build
 from tools.cluster.forwarding import forward_from, forward_from_loopback
-from tools.cluster.pki import Authority, Pair, write_file
 from tools.cluster.ports import free_port, listens
 from tools.cluster.processes import Process, start
 from tools.cluster.runs import Run

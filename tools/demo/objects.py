@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tools.cluster.pki import Pair
+from tools.authority import Pair
 from tools.demo.api import API
 from tools.installation import TRUST_NAMESPACE, secret, trust
 

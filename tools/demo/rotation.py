@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tools.cluster.pki import Authority, Pair
+from tools.authority import Authority, Pair
 from tools.demo.following import Followed, follow, revision_of, wait_for_condition
 from tools.demo.objects import CLIENT_SECRET, TRUST, apply, ca_secret, client_secret
 from tools.demo.output import Output
