@@ -60,7 +60,7 @@ cluster-down: .venv/.ready ## remove every trace of `make cluster`, also after a
 bench: .venv/.ready .venv/.go ## measure delays and memory
 	@$(BIN)/python -m tools.bench
 torture: .venv/.ready .venv/.go ## kill, unplug, refuse, attack and read the store, hang and stop leaders; writes docs/torture.md
-	@$(BIN)/python -m tools.torture --report docs
+	@$(BIN)/python -m tools.torture --report docs $(PARTS)
 requirements: .venv/.ready ## lock the newest allowed packages, with hashes for every platform
 	@$(PIP) install --quiet 'uv>=0.11'
 	@$(LOCK) --group build -o requirements/build.txt

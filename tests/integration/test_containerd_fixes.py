@@ -11,11 +11,11 @@ import pytest
 from registry_trust.agent.options import Mount
 from registry_trust.agent.runtime import containerd_config, containerd_fix
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
-from tests.integration.containerd_oracle import VERSIONS, ask, differences, write
 from tools.cluster.binaries import binary
 from tools.cluster.processes import start
 from tools.cluster.runs import Run
 from tools.cluster.waiting import wait_until
+from tools.trials.containerd_oracle import VERSIONS, ask, differences, write
 
 pytestmark = [
     pytest.mark.tools("containerds"),

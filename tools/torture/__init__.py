@@ -1,1 +1,1 @@
-"""Torture: the store killed, cut off, refused and disturbed at every call it makes; leaders hung and stopped."""
+"""Torture: the store killed, cut off and disturbed at every call; leaders hung and stopped; containerd asked."""

@@ -1,4 +1,7 @@
-"""Runs the whole torture and says what came of it: `python -m tools.torture [--small] [--report FOLDER]`."""
+"""Runs the torture, or some of it, and says what came of it.
+
+`python -m tools.torture [--small] [--report FOLDER] [PART...]`; with parts, the rest of a report in FOLDER stays.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from pathlib import Path
 from tools.torture import figures as report
 from tools.torture import traced
 from tools.torture.attacks import spied, swapped
+from tools.torture.containerd import containerd
 from tools.torture.crash import crash
 from tools.torture.errors import errors
 from tools.torture.figures import Figures
@@ -35,44 +39,53 @@ def in_folder(part: Callable[[Path], Figures]) -> Figures:
     return figures
 
 
-def chosen(*, small: bool) -> list[Callable[[Path], Figures]]:
-    """Return the parts in the order in which they run."""
+def all_parts(*, small: bool) -> dict[str, Callable[[Path], Figures]]:
+    """Return the parts by the word that chooses them, in the order in which they run."""
     changes = 2_000 if small else 100_000
-    parts: list[Callable[[Path], Figures]] = [
-        partial(crash, sample=10 if small else 1),
-        partial(power_loss, sample=20 if small else 1),
-        partial(errors, sample=80 if small else 2, lasting_sample=40 if small else 1),
-        lambda _: neighbourhood(50 if small else 1_000),
-        partial(swapped, changes=changes),
-    ]
+    parts: dict[str, Callable[[Path], Figures]] = {
+        "crash": partial(crash, sample=10 if small else 1),
+        "power": partial(power_loss, sample=20 if small else 1),
+        "errors": partial(errors, sample=80 if small else 2, lasting_sample=40 if small else 1),
+        "neighbours": lambda _: neighbourhood(50 if small else 1_000),
+        "swapped": partial(swapped, changes=changes),
+    }
     if os.geteuid() == 0:  # It takes root to become the unprivileged user who spies.
-        parts.append(partial(spied, changes=changes))
+        parts["spied"] = partial(spied, changes=changes)
     share = 0.02 if small else 1.0
-    parts += [partial(read_while_rotating, scenario=scenario, share=share) for scenario in SCENARIOS.values()]
-    parts += [partial(leadership, interruption=each, duels_each=3 if small else 50) for each in Interruption]
+    for name, scenario in SCENARIOS.items():
+        parts[f"read-{name.replace(' ', '-')}"] = partial(read_while_rotating, scenario=scenario, share=share)
+    for each in Interruption:
+        parts[f"leaders-{each.name.lower()}"] = partial(leadership, interruption=each, duels_each=3 if small else 50)
+    parts["containerd"] = partial(containerd, sets=100 if small else 5_000)
     return parts
 
 
 def main() -> int:
-    """Run every part, print the figures, write the report; return 1 if anything failed."""
+    """Run the parts, print the figures, write the report; return 1 if anything failed."""
     parser = argparse.ArgumentParser(prog="python -m tools.torture", description=__doc__)
     parser.add_argument("--small", action="store_true", help="a sample of every part, as the tests take it")
     parser.add_argument("--report", type=Path, help="folder for torture.md and torture.json")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="one of the parts alone (default: all)")
     options = parser.parse_args()
-    if lacking := traced.missing():
+    known = all_parts(small=options.small)
+    names = options.parts or list(known)
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"there is no part {', '.join(unknown)}; there are: {', '.join(known)}")
+    if "crash" in names and (lacking := traced.missing()):
         sys.stderr.write(f"error: {lacking}\n")
         return 2
     logging.disable(logging.CRITICAL)  # thousands of failures that are meant to be
     size = "small" if options.small else "full"
     parts: list[Figures] = []
-    for part in chosen(small=options.small):
-        parts.append(in_folder(part))
+    for name in names:
+        parts.append(in_folder(known[name]))
         done = parts[-1]
         sys.stdout.write(f"{done.name}: {done.count:,} {done.tried}, {done.failed} failed, {done.seconds:.0f} s\n")
         sys.stdout.flush()
     sys.stdout.write(report.as_markdown(parts, size))
     if options.report is not None:
-        report.write(parts, size, options.report)
+        earlier = report.read(options.report, size) if options.parts else ()
+        report.write(report.merged(earlier, parts), size, options.report)
     short = [part.name for part in parts if not options.small and part.count < part.goal]
     for name in short:
         sys.stderr.write(f"error: {name}: fewer than its goal\n")

@@ -41,6 +41,19 @@ class Figures:
         self.numbers[name] = self.numbers.get(name, 0) + number
 
 
+def merged(earlier: Sequence[Figures], now: Sequence[Figures]) -> list[Figures]:
+    """Return the parts of an earlier report, each in its place with its figures of now, and then those it lacks."""
+    fresh = {part.name: part for part in now}
+    return [*(fresh.pop(part.name, part) for part in earlier), *fresh.values()]
+
+
+def read(folder: Path, size: str) -> list[Figures]:
+    """Return the parts of the report in a folder; none if it is of another size, or not there."""
+    file = folder / "torture.json"
+    document = json.loads(file.read_text()) if file.exists() else {}
+    return [Figures(**part) for part in document["parts"]] if document.get("size") == size else []
+
+
 def as_json(parts: Sequence[Figures], size: str) -> str:
     """Return the report for programs."""
     document: dict[str, Any] = {

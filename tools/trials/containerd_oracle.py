@@ -1,10 +1,12 @@
-"""The oracle: what containerd of each version makes of a set of files, and what the agent makes of the same."""
+"""The oracle: what containerd of each version makes of a set of files, and what the agent makes of the same.
+
+In full: `python -m tools.torture containerd`.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +17,8 @@ from typing import Any
 from registry_trust.agent.options import Mount
 from registry_trust.agent.runtime import containerd_config
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
-from tests.integration.containerd_files import draw
 from tools.cluster.binaries import binary
+from tools.trials.containerd_files import draw
 
 VERSIONS = {
     "1.6": (1, 6, 36),
@@ -113,11 +115,3 @@ def differences(numbers: range, versions: Sequence[str] = tuple(VERSIONS)) -> tu
                 if not agree(answer, agent):
                     found.append(Difference(version, number, answer, agent))
     return found, counts
-
-
-if __name__ == "__main__":  # python -m tests.integration.containerd_oracle 5000
-    disagreements, totals = differences(range(int(sys.argv[1])))
-    for each in disagreements[:20]:
-        sys.stdout.write(f"{each}\n{draw(each.number)}\n")
-    sys.stdout.write(f"{dict(totals)}\n{len(disagreements)} differences\n")
-    sys.exit(bool(disagreements))
