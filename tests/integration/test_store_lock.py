@@ -263,3 +263,25 @@ def test_a_lock_file_that_others_could_open_is_put_aside(tmp_path, spoil):
     assert (lock.lstat().st_mode, lock.parent.stat().st_mode & 0o7777) == (0o100600, 0o700)
     assert fingerprint(tmp_path / "elsewhere") == before
     assert root.read() == files_of(CA_2)
+
+
+def test_what_others_put_beside_the_lock_stays_and_keeps_nothing_from_being_cleared(tmp_path):
+    root = Root(tmp_path / "certs.d")
+    root.bring_well(wanted(CA_1))
+    lock = root.path / STORE / ".lock"
+    (lock / "new-0123456789abcdef").write_bytes(b"")  # Of a process that died.
+    (lock / "directory").mkdir()
+    (lock / "old-0123456789abcdef").mkdir()
+    (lock / "file").write_text("theirs")
+    leftover = root.path / STORE / ".state-0123456789abcdef"
+    leftover.write_bytes(b"")
+
+    Root(root.path).bring_well(wanted(CA_2))
+
+    assert sorted(path.name for path in lock.iterdir()) == ["directory", "file", "lock", "old-0123456789abcdef"]
+    assert not leftover.exists()
+    with root.store.lock():
+        assert [each.error for each in root.store.apply([Remove(REGISTRY)], Layout.DOCKER)] == [None]
+        root.store.collect_garbage(immediately=True)
+        assert not root.store.dissolve()
+    assert (lock / "file").read_text() == "theirs"

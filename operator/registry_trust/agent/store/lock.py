@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import secrets
 import stat
 import struct
@@ -23,6 +24,7 @@ LOCK = ".lock"
 """The directory in a store that holds the lock file; nothing else is in it, and nobody watches it for drift."""
 
 _FILE = "lock"
+_TEMPORARY = re.compile(r"(?:new|old)-[0-9a-f]{16}")
 _PAUSE = 0.05
 """Seconds between two tries."""
 
@@ -99,13 +101,22 @@ class Lock:
 
 
 def remove(store: Directory) -> None:
-    """Take the lock file and its folder away; whoever waits for it finds out by itself."""
+    """Take the lock file and its folder away, which `is_only_ours`; whoever waits for it finds out by itself."""
     if store.look(LOCK) is None:
         return
     with _folder(store) as folder:
         for name in folder.names():
-            folder.unlink(name)
+            if _is_name_of_ours(folder, name):
+                folder.unlink(name)
     store.remove_directory(LOCK)
+
+
+def is_only_ours(store: Directory) -> bool:
+    """Say whether the lock's folder holds nothing but what is made here; true where there is none."""
+    if store.look(LOCK) is None:
+        return True
+    with _folder(store) as folder:
+        return all(_is_name_of_ours(folder, name) for name in folder.names())
 
 
 def tidy(store: Directory) -> None:
@@ -113,8 +124,13 @@ def tidy(store: Directory) -> None:
     if store.look(LOCK) is not None:
         with _folder(store) as folder:
             for name in folder.names():
-                if name != _FILE and not _is_held(folder, name):
+                if name != _FILE and _is_name_of_ours(folder, name) and not _is_held(folder, name):
                     folder.unlink(name)
+
+
+def _is_name_of_ours(folder: Directory, name: str) -> bool:
+    """Say whether a name is one that is given here, to anything but a directory."""
+    return (name == _FILE or bool(_TEMPORARY.fullmatch(name))) and not folder.holds_directory(name)
 
 
 def _folder(store: Directory) -> Directory:
@@ -231,7 +247,7 @@ def _put_aside(folder: Directory, judged: os.stat_result) -> None:
         return
     if not _is_same(folder.look(name), judged):
         folder.rename_to_free(name, folder, _FILE)
-    else:
+    elif not stat.S_ISDIR(judged.st_mode):
         folder.unlink(name)
 
 

@@ -211,7 +211,7 @@ class Store:
         root, store = self._held(), self._store
         if store is None:
             return True
-        if not {*store.names()} <= {STATE_FILE, LOCK}:
+        if not {*store.names()} <= {STATE_FILE, LOCK} or not lock.is_only_ours(store):
             return False
         if store.look(STATE_FILE) is not None:
             read_state(store)  # Not ours to remove where it can't be understood.
