@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
@@ -19,6 +20,9 @@ from registry_trust.process.unexpected import kind_of
 
 PAGE = 500
 """Objects in one page of a LIST."""
+
+MOST_PAGES = 1_000
+"""Pages of one LIST, at most: a server that always names another one must not keep a pass for ever."""
 
 LONGEST_CALL = 60.0
 """Seconds from the first byte of a request to the last one of its answer, at most."""
@@ -63,10 +67,13 @@ class ApiServer:
         """GET one object; with `metadata_only` as PartialObjectMetadata.
 
         Raises:
-            ApiFailure: any answer but 200, or none.
+            ApiFailure: any answer but 200 with an object of the API, or none.
         """
         kind = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1" if metadata_only else "application/json"
-        return self._request("GET", path, accept=kind)
+        body = self._request("GET", path, accept=kind)
+        if not isinstance(body.get("metadata"), dict):
+            raise ApiFailure(0, "the answer is not an object of the API")
+        return body
 
     def list(self, path: str, **query: str) -> tuple[int, list[dict[str, Any]]]:
         """LIST completely, page by page; return the list's resourceVersion and the objects.
@@ -78,7 +85,7 @@ class ApiServer:
         version = 0
         for page in self._pages(path, query):
             version = _list_version(page)
-            items.extend(page.get("items") or ())
+            items.extend(page["items"])
         return version, items
 
     def list_version(self, path: str) -> int:
@@ -123,13 +130,14 @@ class ApiServer:
 
     def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         token = ""
-        while True:
+        for _ in range(MOST_PAGES):
             parameters = {**query, "limit": str(PAGE), **({"continue": token} if token else {})}
             page = self._request("GET", path, parameters)
             yield page
-            token = (page.get("metadata") or {}).get("continue") or ""
+            token = page["metadata"].get("continue") or ""
             if not token:
                 return
+        raise ApiFailure(0, f"the list does not end after {MOST_PAGES} pages")
 
     def _request(
         self,
@@ -192,10 +200,12 @@ def date_of(header: object) -> float | None:
 
 
 def _list_version(page: Mapping[str, Any]) -> int:
-    try:
-        return int(page["metadata"]["resourceVersion"])
-    except (KeyError, TypeError, ValueError):
-        raise ApiFailure(0, "the answer is not a list of objects") from None
+    """Return a list's resourceVersion; what has no list of objects beside it says nothing, and not "there is none"."""
+    metadata, items = page.get("metadata"), page.get("items")
+    if isinstance(metadata, dict) and isinstance(items, list) and all(isinstance(item, dict) for item in items):
+        with suppress(KeyError, TypeError, ValueError):
+            return int(metadata["resourceVersion"])
+    raise ApiFailure(0, "the answer is not a list of objects")
 
 
 def resource_of(path: str) -> str:

@@ -22,7 +22,7 @@ DEADLINE = 10.0
 CALL = 4.0
 """Seconds for one request about the Lease, at most: a hanging one leaves time for another before the deadline."""
 LONGEST = 60.0
-"""Seconds that another holder's Lease is waited for without being renewed, whatever duration it states."""
+"""Seconds that another holder's Lease is waited for without being renewed, at most, whatever duration it states."""
 
 LOST = 3
 """Exit code of a process that lost its Lease; the kubelet starts it again as a standby."""
@@ -116,7 +116,7 @@ class Leadership:
         now = rfc3339(time.time(), "microseconds")
         if spec.get("holderIdentity") != self._identity:
             spec["acquireTime"] = now
-            spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
+            spec["leaseTransitions"] = _count(spec.get("leaseTransitions")) + 1
         spec.update(holderIdentity=self._identity, renewTime=now, leaseDurationSeconds=int(DURATION))
         try:
             if lease:
@@ -153,7 +153,7 @@ class Leadership:
         renewal = f"{holder} {spec.get('renewTime', '')}"
         if renewal != self._seen[0]:
             self._seen = (renewal, _now())
-        return _now() - self._seen[1] < min(LONGEST, float(spec.get("leaseDurationSeconds") or DURATION))
+        return _now() - self._seen[1] < patience(spec.get("leaseDurationSeconds"))
 
     def _renew(self) -> None:
         try:
@@ -179,6 +179,20 @@ class Leadership:
         log.start()
         log.join(0.5)  # A log that nobody reads, or whose lock is taken, must not keep the process alive.
         os._exit(LOST)
+
+
+def patience(stated: object) -> float:
+    """Return the seconds to wait for another holder: what it states, at least as long as one of ours may still write.
+
+    A Lease is input: a duration of 0, a negative one or none must not make a second leader.
+    """
+    seconds = stated if isinstance(stated, int | float) else DURATION
+    return min(LONGEST, max(DURATION, seconds))
+
+
+def _count(stated: object) -> int:
+    """Return a count that fits the API's 32 bits when one is added; anew from 0 if it is not one."""
+    return stated if isinstance(stated, int) and 0 <= stated < 2**31 - 1 else 0
 
 
 def _now() -> float:
