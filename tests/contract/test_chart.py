@@ -7,7 +7,8 @@ import yaml
 
 import registry_trust
 from deploy.generate import CHART, MANIFEST, NAMESPACE, TRUST_NAMESPACE, expected_files
-from registry_trust.core.bundle import SECRET_TYPE
+from registry_trust.core import names
+from registry_trust.core.names import BUNDLE_TYPE
 from tests.contract.rendering import BOTH, EVERYTHING, Body, found, pod, pods, rendered
 
 pytestmark = pytest.mark.tools("helm")
@@ -39,6 +40,28 @@ def test_the_charts_versions_are_the_packages():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
 
     assert chart["appVersion"] == chart["version"] == registry_trust.__version__
+
+
+def test_the_chart_makes_every_object_by_the_name_that_the_processes_use():
+    made = {(body["kind"], body["metadata"]["name"]) for body in rendered()}
+
+    assert made >= {
+        ("Deployment", names.OPERATOR),
+        ("DaemonSet", names.AGENT),
+        ("Secret", names.BUNDLE),
+        ("Role", names.SOURCES_ROLE),
+        ("Role", names.EVENTS_ROLE),
+        ("ValidatingAdmissionPolicy", names.OWN_NODE_POLICY),
+        ("CustomResourceDefinition", names.TRUSTS_CRD),
+        ("CustomResourceDefinition", names.REPORTS_CRD),
+    }
+
+
+def test_the_version_of_the_api_is_written_in_one_module():
+    package = CHART.parents[1] / "operator"
+    naming = [path.name for path in package.rglob("*.py") if names.VERSION in path.read_text()]
+
+    assert naming == ["names.py"]
 
 
 # ---- rights ----------------------------------------------------------------------------------------------------------
@@ -170,7 +193,7 @@ def test_an_admission_policy_binds_an_agent_to_its_own_node():
 def test_the_bundle_is_created_without_data_and_no_tool_prunes_it():
     secret = found("Secret", "registry-trust-bundle")
 
-    assert secret["type"] == SECRET_TYPE
+    assert secret["type"] == BUNDLE_TYPE
     assert not {"data", "stringData", "immutable"} & secret.keys()
     annotations = secret["metadata"]["annotations"]
     assert annotations["helm.sh/resource-policy"] == "keep"

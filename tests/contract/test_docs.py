@@ -13,11 +13,11 @@ import yaml
 
 from registry_trust.agent.options import _parser as agent_parser
 from registry_trust.api.crd import KINDS
-from registry_trust.api.fields import GROUP
 from registry_trust.api.node_trust import KIND as NODE_TRUST
 from registry_trust.api.node_trust import NodeTrust
 from registry_trust.api.parse import check_trust
 from registry_trust.cli.main import main
+from registry_trust.core.names import GROUP
 from registry_trust.core.reasons import Reason
 from tools.generate import PAGE, expected_page
 

@@ -14,8 +14,8 @@ from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.status import make_status
 from registry_trust.controller.cluster import read_node, read_report
 from registry_trust.core.bundle import TrustContent
+from registry_trust.core.names import MAXIMUM_ROWS
 from registry_trust.core.report import (
-    MAXIMUM_ROWS,
     NodeReport,
     RegistryRow,
     RowState,

@@ -28,6 +28,7 @@ from registry_trust.agent.runtime.targets import choose
 from registry_trust.agent.store.drift import Drift
 from registry_trust.agent.store.tenure import SIGN_EVERY
 from registry_trust.core.desired import Desired, desired_state
+from registry_trust.core.names import MAXIMUM_NOTICES, MAXIMUM_TARGETS
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import held_removals
 from registry_trust.core.report import NodeReport, RegistryRow, TargetRow, TargetState, order_rows
@@ -45,9 +46,6 @@ EXIT_DETACHED = 3
 
 RUNTIME_PATIENCE = 10.0
 """Seconds from the start for which the Node's runtime is waited for; then it is unknown, and files are written."""
-
-MAXIMUM_NOTICES = MAXIMUM_TARGETS = 16
-"""Of one report; its schema allows no more."""
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from registry_trust.core.layout import Layout
+from registry_trust.core.names import BUNDLE
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where the kubelet puts a pod's token and the cluster's CA."""
@@ -38,7 +39,7 @@ class Options:
 
     node: str
     namespace: str
-    bundle: str = "registry-trust-bundle"
+    bundle: str = BUNDLE
     server: str = "https://kubernetes.default.svc"
     ca_file: str = f"{SERVICE_ACCOUNT}/ca.crt"
     token_file: str = f"{SERVICE_ACCOUNT}/token"

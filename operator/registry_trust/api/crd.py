@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from registry_trust.api import node_trust, registry_trust
-from registry_trust.api.fields import CATEGORY, GROUP, PATTERN_MEANINGS, VERSION, APIModel, rule
+from registry_trust.api.fields import PATTERN_MEANINGS, APIModel, rule
 from registry_trust.api.trust_status import INITIAL_STATUS
+from registry_trust.core.names import GROUP, PRODUCT, VERSION
 
 Schema = dict[str, Any]
 
@@ -147,7 +148,7 @@ def build_crd(kind: Kind) -> Schema:
                 "plural": kind.plural,
                 "singular": kind.singular,
                 "shortNames": [kind.short_name],
-                "categories": [CATEGORY],
+                "categories": [PRODUCT],
             },
             "versions": [version],
         },

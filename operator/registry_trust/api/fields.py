@@ -13,11 +13,6 @@ from registry_trust.core.duration import DURATION
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import MESSAGE_LIMIT, quote
 
-GROUP = "registrytrust.io"
-VERSION = "v1alpha1"
-CATEGORY = "registry-trust"
-"""`kubectl get registry-trust` shows both kinds."""
-
 SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 """RFC 1123 subdomain: what Kubernetes lets a Secret, a ConfigMap or a RegistryTrust be called."""
 DATA_KEY = r"^[-._a-zA-Z0-9]+$"

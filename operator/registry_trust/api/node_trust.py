@@ -8,7 +8,8 @@ from pydantic import Field
 
 from registry_trust.api.fields import APIModel, Count, Message, ReasonWord, Serial, list_type
 from registry_trust.core.layout import NAME_LIMIT, Layout
-from registry_trust.core.report import MAXIMUM_NOTICES, MAXIMUM_ROWS, MAXIMUM_TARGETS, RowState, TargetState
+from registry_trust.core.names import MAXIMUM_NOTICES, MAXIMUM_ROWS, MAXIMUM_TARGETS
+from registry_trust.core.report import RowState, TargetState
 
 KIND = "NodeTrust"
 PLURAL = "nodetrusts"

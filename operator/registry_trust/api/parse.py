@@ -10,15 +10,14 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from registry_trust.api.fields import GROUP, PATTERN_MEANINGS, SUBDOMAIN, VERSION, show
+from registry_trust.api.fields import PATTERN_MEANINGS, SUBDOMAIN, show
 from registry_trust.api.registry_trust import KIND, RegistryTrustSpec
 from registry_trust.core.duration import parse_duration
 from registry_trust.core.errors import InvalidField, RegistryTrustError
+from registry_trust.core.names import API_VERSION
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
 from registry_trust.core.trust import DEFAULT_CA_RETENTION, ExistingFilesPolicy, Trust
-
-API_VERSION = f"{GROUP}/{VERSION}"
 
 _NAME_LENGTH = 253
 

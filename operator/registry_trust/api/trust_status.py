@@ -19,10 +19,8 @@ from registry_trust.api.fields import (
 )
 from registry_trust.core.certificate_state import CertificateState
 from registry_trust.core.layout import NAME_LIMIT
+from registry_trust.core.names import MAXIMUM_CERTIFICATES, MAXIMUM_FAILING_NODES
 from registry_trust.core.text import listing
-
-MAXIMUM_FAILING_NODES = 10
-MAXIMUM_CERTIFICATES = 32
 
 INITIAL_STATUS = {"observedGeneration": -1}
 """The CRD's default: an object that nobody has looked at yet is not taken for done (kstatus compares generations)."""

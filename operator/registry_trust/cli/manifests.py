@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from registry_trust.api.fields import GROUP, show
+from registry_trust.api.fields import show
 from registry_trust.cli.documents import Document, UnusableDocument, parse
 from registry_trust.compiler import objects
 from registry_trust.compiler.compile import Compiled, Outcome, TrustInput, compile_bundle
@@ -21,6 +21,7 @@ from registry_trust.compiler.content import Checker
 from registry_trust.compiler.sources import SourceKind, SourceObject, Sources
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.desired import Desired, desired_state
+from registry_trust.core.names import GROUP
 from registry_trust.core.text import escape, listing
 
 STANDARD_INPUT = "-"

@@ -13,12 +13,10 @@ from registry_trust.controller.agents import find_agents
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.bundle_secret import BundleSecret
 from registry_trust.controller.cluster import read_report
-from registry_trust.controller.settings import REPORTS
+from registry_trust.core.names import AGENT, BUNDLE, REPORTS
 from registry_trust.core.text import listing
 
 INTERVAL = 1.0
-AGENT = "registry-trust-agent"
-BUNDLE = "registry-trust-bundle"
 
 
 def withdraw_everything(kubeconfig: str, namespace: str, wait_seconds: float) -> int:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from registry_trust.compiler.placement import Agents
 from registry_trust.core.bundle import TrustContent
+from registry_trust.core.names import AGENT
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RowState, TargetState
 from registry_trust.core.selection import labels_hash
@@ -132,7 +133,7 @@ def judge(  # noqa: PLR0911 - one return for each state
         return NodeStanding(
             NodeState.WITHOUT_AGENT,
             Reason.AGENT_SILENT,
-            message="no agent runs on this node; see the DaemonSet registry-trust-agent and its tolerations",
+            message=f"no agent runs on this node; see the DaemonSet {AGENT} and its tolerations",
         )
     return NodeStanding(NodeState.PENDING, Reason.NODE_PENDING, message="the agent has not reported this revision yet")
 
@@ -160,7 +161,7 @@ def _failure(report: NodeReport, trust: Served) -> NodeStanding | None:
 def _excluded(names: list[str]) -> NodeStanding:
     """Say once of all nodes that can't have an agent that they can't."""
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    message = f"nodeSelector or node affinity of the DaemonSet registry-trust-agent excludes {shown}"
+    message = f"nodeSelector or node affinity of the DaemonSet {AGENT} excludes {shown}"
     return NodeStanding(NodeState.WITHOUT_AGENT, Reason.NODE_EXCLUDED, message=message)
 
 

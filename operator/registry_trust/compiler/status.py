@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from registry_trust.api.trust_status import MAXIMUM_CERTIFICATES, MAXIMUM_FAILING_NODES, summarize_registries
+from registry_trust.api.trust_status import summarize_registries
 from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.content import SourcedCertificate
 from registry_trust.compiler.fleet import NodeState, Standing
@@ -14,6 +14,7 @@ from registry_trust.compiler.served_certificates import that_matter
 from registry_trust.core.certificate_state import ENDING, EXPIRY_WARNING, CertificateState, state_of
 from registry_trust.core.conditions import Condition, ConditionStatus, merge
 from registry_trust.core.findings import Finding
+from registry_trust.core.names import AGENT, MAXIMUM_CERTIFICATES, MAXIMUM_FAILING_NODES, PRODUCT
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import clip, listing
 from registry_trust.core.times import rfc3339
@@ -117,15 +118,15 @@ def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: C9
     if outcome.content is None:
         return no(Reason.NOT_ACCEPTED, "there is no content to distribute")
     if outcome.withdrawn:
-        return no(Reason.WITHDRAWN, "registry-trust is being uninstalled: the agents remove what they wrote")
+        return no(Reason.WITHDRAWN, f"{PRODUCT} is being uninstalled: the agents remove what they wrote")
     if not standing.daemon_set:
         message = (
-            "there is no DaemonSet registry-trust-agent, so no node gets changes; a policy engine or an uninstallation "
+            f"there is no DaemonSet {AGENT}, so no node gets changes; a policy engine or an uninstallation "
             "may have removed it; apply the chart or deploy/ again"
         )
         return no(Reason.NO_AGENTS, message)
     if standing.agents == 0:
-        return no(Reason.NO_AGENTS, "no agent runs on any node; see the DaemonSet registry-trust-agent")
+        return no(Reason.NO_AGENTS, f"no agent runs on any node; see the DaemonSet {AGENT}")
     counts = standing.counts
     current, selected = counts[NodeState.CURRENT], standing.selected
     message = f"{current} of {selected} nodes have revision {outcome.revision}"

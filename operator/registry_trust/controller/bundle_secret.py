@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
-from registry_trust.controller.settings import FIELD_MANAGER
-from registry_trust.core.bundle import HIGHEST_SERIAL, SECRET_TYPE, Bundle
+from registry_trust.core.bundle import HIGHEST_SERIAL, Bundle
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.errors import UnusableBundle
+from registry_trust.core.names import BUNDLE_TYPE, CONFIRM_ANNOTATION, OPERATOR
 from registry_trust.core.reasons import Reason
-from registry_trust.core.removal_hold import CONFIRM_ANNOTATION, confirmed_serial
+from registry_trust.core.removal_hold import confirmed_serial
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,9 @@ class BundleSecret:
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": self._name, "namespace": self._namespace, "resourceVersion": over.version},
-            "type": SECRET_TYPE,
+            "type": BUNDLE_TYPE,
             "data": {key: base64.b64encode(value).decode("ascii") for key, value in encode(bundle).items()},
         }
-        written = self._server.apply(self._path, body, FIELD_MANAGER)
+        written = self._server.apply(self._path, body, OPERATOR)
         metadata = written["metadata"]
         return replace(over, uid=metadata["uid"], version=metadata["resourceVersion"], bundle=bundle, problem=None)

@@ -13,14 +13,13 @@ from registry_trust.compiler.fleet import Node
 from registry_trust.compiler.sources import SourceKind, SourceObject, Sources
 from registry_trust.controller.api_server import ApiServer
 from registry_trust.controller.collection import Collection
-from registry_trust.controller.settings import REPORTS, TRUSTS
-from registry_trust.core.bundle import SECRET_TYPE
+from registry_trust.core.names import BUNDLE_TYPE, REPORTS, TRUSTS
 from registry_trust.core.report import NodeReport, decode_report
 
 Object = Mapping[str, Any]
 Value = TypeVar("Value")
 
-SECRETS_WITHOUT = f"type!={SECRET_TYPE},type!=helm.sh/release.v1"
+SECRETS_WITHOUT = f"type!={BUNDLE_TYPE},type!=helm.sh/release.v1"
 """Field selector that keeps the bundle itself and Helm's releases out of what is read."""
 
 
@@ -131,7 +130,7 @@ def read_trust(body: Object) -> TrustObject:
 
 def read_secret(body: Object) -> SourceObject | None:
     """Take a Secret's data; the bundle itself and Helm's releases are never sources."""
-    if body.get("type") in (SECRET_TYPE, "helm.sh/release.v1"):
+    if body.get("type") in (BUNDLE_TYPE, "helm.sh/release.v1"):
         return None
     return objects.read_source(body, SourceKind.SECRET)[0]
 

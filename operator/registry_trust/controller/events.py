@@ -11,8 +11,8 @@ from typing import Any
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.budget import Budget
-from registry_trust.controller.settings import GROUP, VERSION
 from registry_trust.controller.transitions import Notice
+from registry_trust.core.names import API_VERSION, PRODUCT
 from registry_trust.core.times import rfc3339
 
 _log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class About:
     kind: str
     name: str
     uid: str
-    api_version: str = f"{GROUP}/{VERSION}"
+    api_version: str = API_VERSION
 
 
 class Events:
@@ -89,6 +89,6 @@ def _event(about: About, notice: Notice, now: datetime) -> dict[str, Any]:
         "type": notice.kind,
         "reason": notice.reason,
         "message": notice.note,
-        "source": {"component": "registry-trust"},
+        "source": {"component": PRODUCT},
         "involvedObject": {"apiVersion": about.api_version, "kind": about.kind, "name": about.name, "uid": about.uid},
     }

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
+from registry_trust.core.names import OPERATOR
 from registry_trust.core.times import rfc3339
 from registry_trust.process.unexpected import kind_of
 
@@ -93,7 +94,7 @@ class Leadership:
             problem = (
                 f"cannot lead: the API server does not let this operator get, create and update the {where} "
                 f"(HTTP {error.status}); apply the chart or deploy/ again, with Role and RoleBinding "
-                "registry-trust-operator and its ServiceAccount"
+                f"{OPERATOR} and its ServiceAccount"
             )
         else:
             problem = f"cannot lead: the {where} can't be read or written ({error.status or 'no answer'})"

@@ -7,7 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
-from registry_trust.controller.settings import GROUP, OperatorSettings
+from registry_trust.controller.settings import OperatorSettings
+from registry_trust.core.names import (
+    AGENT,
+    CRDS,
+    EVENTS_ROLE,
+    OPERATOR,
+    OWN_NODE_POLICY,
+    REPORTS_CRD,
+    SOURCES_ROLE,
+    TRUSTS_CRD,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -33,28 +43,23 @@ class Part:
 
 def parts_of(settings: OperatorSettings) -> tuple[Part, ...]:
     """Return what the chart makes and the processes need."""
-    operator, agent, policy = "registry-trust-operator", "registry-trust-agent", "registry-trust-agent-own-node"
     own = settings.namespace
-    roles = ((own, operator), (own, agent), (settings.trust_namespace, "registry-trust-sources"))
-    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    roles = ((own, OPERATOR), (own, AGENT), (settings.trust_namespace, SOURCES_ROLE))
     bundle, daemon_set = settings.bundle_name, settings.agent_name
     return (
         Part("Secret", bundle, f"/api/v1/namespaces/{own}/secrets/{bundle}", own),
         Part("DaemonSet", daemon_set, f"/apis/apps/v1/namespaces/{own}/daemonsets/{daemon_set}", own),
-        *(
-            Part("CustomResourceDefinition", name, f"{crds}/{name}")
-            for name in (f"registrytrusts.{GROUP}", f"nodetrusts.{GROUP}")
-        ),
-        *(Part("ServiceAccount", n, f"/api/v1/namespaces/{own}/serviceaccounts/{n}", own) for n in (operator, agent)),
-        *(Part("ClusterRole", n, f"{_RBAC}/clusterroles/{n}") for n in (operator, agent)),
-        *(Part("ClusterRoleBinding", n, f"{_RBAC}/clusterrolebindings/{n}") for n in (operator, agent)),
+        *(Part("CustomResourceDefinition", name, f"{CRDS}/{name}") for name in (TRUSTS_CRD, REPORTS_CRD)),
+        *(Part("ServiceAccount", n, f"/api/v1/namespaces/{own}/serviceaccounts/{n}", own) for n in (OPERATOR, AGENT)),
+        *(Part("ClusterRole", n, f"{_RBAC}/clusterroles/{n}") for n in (OPERATOR, AGENT)),
+        *(Part("ClusterRoleBinding", n, f"{_RBAC}/clusterrolebindings/{n}") for n in (OPERATOR, AGENT)),
         *(
             Part(kind, name, f"{_RBAC}/namespaces/{namespace}/{kind.lower()}s/{name}", namespace)
-            for namespace, name in (*roles, ("default", "registry-trust-events"))
+            for namespace, name in (*roles, ("default", EVENTS_ROLE))
             for kind in ("Role", "RoleBinding")
         ),
         *(
-            Part(kind, policy, f"{_ADMISSION}/{resource}/{policy}")
+            Part(kind, OWN_NODE_POLICY, f"{_ADMISSION}/{resource}/{OWN_NODE_POLICY}")
             for kind, resource in (
                 ("ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
                 ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
@@ -100,7 +105,7 @@ def problem_of(missing: Iterable[Part], refused: Iterable[Part]) -> str:
         faults.append(f"missing: {gone}")
     if unread := ", ".join(map(str, refused)):
         faults.append(
-            f"cannot read {unread} (HTTP 401 or 403: ClusterRole or ClusterRoleBinding registry-trust-operator, "
+            f"cannot read {unread} (HTTP 401 or 403: ClusterRole or ClusterRoleBinding {OPERATOR}, "
             "or the operator's ServiceAccount, is missing or another one)"
         )
     return f"{'; '.join(faults)}; apply the chart or deploy/ again" if faults else ""

@@ -23,11 +23,12 @@ from registry_trust.controller.bundle_secret import BundleSecret, StoredBundle
 from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import Events
-from registry_trust.controller.settings import CRD, OperatorSettings
+from registry_trust.controller.settings import OperatorSettings
 from registry_trust.controller.statuses import StatusWriter
 from registry_trust.controller.steady_clock import SteadyClock
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.errors import UnusableBundle
+from registry_trust.core.names import CRDS, TRUSTS_CRD
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport
 
@@ -287,7 +288,7 @@ class Reconciler:
 
     def _look_at_crd(self) -> bool:
         try:
-            body = self._server.get(CRD, metadata_only=True)
+            body = self._server.get(f"{CRDS}/{TRUSTS_CRD}", metadata_only=True)
         except ApiFailure as error:
             if error.status != 404:
                 raise

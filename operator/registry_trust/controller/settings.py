@@ -7,13 +7,7 @@ from datetime import timedelta
 
 from registry_trust.compiler.admission import TRUST_LIMIT
 from registry_trust.core.certificate_state import EXPIRY_WARNING
-
-GROUP = "registrytrust.io"
-VERSION = "v1alpha1"
-TRUSTS = f"/apis/{GROUP}/{VERSION}/registrytrusts"
-REPORTS = f"/apis/{GROUP}/{VERSION}/nodetrusts"
-CRD = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/registrytrusts.{GROUP}"
-FIELD_MANAGER = "registry-trust-operator"
+from registry_trust.core.names import AGENT, BUNDLE, OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +30,9 @@ class OperatorSettings:
     trust_namespace: str
     identity: str
     kubeconfig: str = ""
-    bundle_name: str = "registry-trust-bundle"
-    lease_name: str = "registry-trust-operator"
-    agent_name: str = "registry-trust-agent"
+    bundle_name: str = BUNDLE
+    lease_name: str = OPERATOR
+    agent_name: str = AGENT
     listen: tuple[str, int] = ("0.0.0.0", 8080)  # noqa: S104 - a pod's own address, for the kubelet's probes
     resync: float = 600.0
     poll: float = 5.0

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from registry_trust.api.trust_status import MAXIMUM_FAILING_NODES
 from registry_trust.compiler.compile import Compiled, Outcome
 from registry_trust.compiler.fleet import Fleet, NodeState
 from registry_trust.compiler.served_certificates import states, that_matter
@@ -20,9 +19,9 @@ from registry_trust.controller.cluster import Cluster, key_and_version, read_tru
 from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import About, Events
 from registry_trust.controller.pace import Pace
-from registry_trust.controller.settings import FIELD_MANAGER, GROUP, TRUSTS, VERSION
 from registry_trust.controller.transitions import notices
 from registry_trust.core.certificate_state import CertificateState
+from registry_trust.core.names import API_VERSION, MAXIMUM_FAILING_NODES, OPERATOR, TRUSTS
 
 _log = logging.getLogger(__name__)
 
@@ -109,12 +108,12 @@ class StatusWriter:
 
     def _apply(self, name: str, status: Mapping[str, Any]) -> None:
         body = {
-            "apiVersion": f"{GROUP}/{VERSION}",
+            "apiVersion": API_VERSION,
             "kind": "RegistryTrust",
             "metadata": {"name": name},
             "status": status,
         }
-        written = self._server.apply(f"{TRUSTS}/{name}/status", body, FIELD_MANAGER)
+        written = self._server.apply(f"{TRUSTS}/{name}/status", body, OPERATOR)
         key, version = key_and_version(written)
         self._cluster.trusts.put(key, version, read_trust(written))
 

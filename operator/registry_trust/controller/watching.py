@@ -20,7 +20,7 @@ from registry_trust.controller.cluster import (
     read_trust,
 )
 from registry_trust.controller.collection import Collection
-from registry_trust.controller.settings import GROUP, VERSION
+from registry_trust.core.names import GROUP, VERSION
 
 Wake = Callable[[str, str], None]
 """Called with the kind and the name of what changed."""

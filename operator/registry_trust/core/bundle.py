@@ -14,7 +14,6 @@ SCHEMA = 1
 """Version of `index.json`. A reader that knows less than `minReader` keeps what it has."""
 
 INDEX_KEY = "index.json"
-SECRET_TYPE = "registrytrust.io/bundle"
 SIZE_LIMIT = 1_000_000
 """Bytes of names and values together; the API server's own limit for a Secret is 1 MiB (1,048,576)."""
 

@@ -6,13 +6,10 @@ import re
 from collections.abc import Mapping
 
 from registry_trust.core.bundle import Bundle, IndexedTrust
+from registry_trust.core.names import CONFIRM_ANNOTATION
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 from registry_trust.core.times import rfc3339
-
-CONFIRM_ANNOTATION = "registrytrust.io/confirm-removal"
-"""On the bundle's Secret: the removals that began at this serial or before are meant."""
-
 
 _SERIAL = re.compile(r"[0-9]{1,16}")
 

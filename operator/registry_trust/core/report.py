@@ -7,15 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from registry_trust.core.names import MAXIMUM_NOTICES, MAXIMUM_ROWS, MAXIMUM_TARGETS
 from registry_trust.core.reasons import Reason
 from registry_trust.core.registry import MAXIMUM_LENGTH
 from registry_trust.core.text import FIELD_LIMIT, MESSAGE_LIMIT, clip, escape
-
-MAXIMUM_ROWS = 64
-"""Rows in one report; failing ones come first and `failingCount` counts them all."""
-
-MAXIMUM_TARGETS = 16
-MAXIMUM_NOTICES = 16
 
 LARGEST_COUNT = 2**31 - 1
 """The largest int32, which is what the kinds' counts are."""

@@ -12,11 +12,9 @@ from typing import Any
 
 from registry_trust.agent.backoff import Random, after_refusal, report_spread
 from registry_trust.agent.delivery.api_client import APIServer, RequestFailed
+from registry_trust.core.names import AGENT, API_VERSION, PRODUCT, REPORTS
 from registry_trust.core.report import NodeReport, encode_report
 
-API_VERSION = "registrytrust.io/v1alpha1"
-COLLECTION = "/apis/registrytrust.io/v1alpha1/nodetrusts"
-FIELD_MANAGER = "registry-trust-agent"
 REPEAT = 900.0
 """Seconds (jittered) after which an unchanged report is applied again: one that was lost comes back."""
 
@@ -31,10 +29,10 @@ def node_trust(node: str, node_uid: str, report: NodeReport) -> dict[str, Any]:
         "metadata": {
             "name": node,
             "labels": {
-                "app.kubernetes.io/name": "registry-trust",
+                "app.kubernetes.io/name": PRODUCT,
                 "app.kubernetes.io/component": "agent",
-                "app.kubernetes.io/part-of": "registry-trust",
-                "app.kubernetes.io/managed-by": "registry-trust-agent",
+                "app.kubernetes.io/part-of": PRODUCT,
+                "app.kubernetes.io/managed-by": AGENT,
             },
             # Applied as a whole by one manager: the UID of an earlier Node of this name goes.
             "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": node, "uid": node_uid}],
@@ -105,8 +103,8 @@ class Reporter:
         try:
             self._server.call(
                 "PATCH",
-                f"{COLLECTION}/{self._node}",
-                query={"fieldManager": FIELD_MANAGER, "force": "true"},
+                f"{REPORTS}/{self._node}",
+                query={"fieldManager": AGENT, "force": "true"},
                 headers={"Content-Type": "application/apply-patch+yaml"},
                 body=body,
             )
