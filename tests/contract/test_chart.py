@@ -9,7 +9,7 @@ import registry_trust
 from deploy.generate import CHART, MANIFEST, NAMESPACE, TRUST_NAMESPACE, expected_files
 from registry_trust.core import names
 from registry_trust.core.names import BUNDLE_TYPE
-from tests.contract.rendering import BOTH, EVERYTHING, Body, found, pod, pods, rendered
+from tests.contract.rendering import BOTH, DEFAULTS, EVERYTHING, Body, found, pod, pods, rendered
 
 pytestmark = pytest.mark.tools("helm")
 
@@ -238,3 +238,34 @@ def test_selectors_find_their_own_pods_and_no_others(arguments):
         if selector:
             chosen = {each["app.kubernetes.io/component"] for each in labels if selector.items() <= each.items()}
             assert chosen == {body["metadata"]["labels"]["app.kubernetes.io/component"]}
+
+
+# ---- network ---------------------------------------------------------------------------------------------------------
+
+
+def test_by_default_the_network_policy_closes_no_port_that_is_used_and_every_other_one():
+    spec = found("NetworkPolicy", "registry-trust")["spec"]
+    used = {
+        (port.get("protocol", "TCP"), port["containerPort"])
+        for template in pods(DEFAULTS)
+        for container in template["spec"]["containers"]
+        for port in container.get("ports", [])
+    }
+
+    assert spec["policyTypes"] == ["Ingress"], "where the pods connect to is not limited"
+    assert spec["ingress"] == [{"ports": [{"protocol": p, "port": n} for p, n in used]}], "from anywhere"
+    labels = spec["podSelector"]["matchLabels"].items()
+    assert all(labels <= template["metadata"]["labels"].items() for template in pods(DEFAULTS))
+
+
+def test_a_network_policy_can_name_who_reads_metrics_and_the_ports_of_the_api_server():
+    spec = found("NetworkPolicy", "registry-trust", (*EVERYTHING, "--set", "networkPolicy.enabled=true"))["spec"]
+
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert spec["ingress"] == [{"ports": [{"protocol": "TCP", "port": 8080}], "from": [monitoring]}]
+    assert spec["egress"] == [{"ports": [{"protocol": "TCP", "port": 443}]}]
+
+
+def test_the_network_policy_can_be_left_out():
+    assert "NetworkPolicy" not in {body["kind"] for body in rendered(EVERYTHING)}

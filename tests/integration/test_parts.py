@@ -17,6 +17,7 @@ NAMED_ELSEWHERE = {
     "Namespace registry-certificates": "its Role and RoleBinding are gone with it",
     "Deployment registry-trust/registry-trust-operator": "nothing runs that could tell",
     "PodDisruptionBudget registry-trust/registry-trust-operator": "no process needs it",
+    "NetworkPolicy registry-trust/registry-trust": "no process needs it",
 }
 """What the operator doesn't ask for, and where its loss is seen."""
 
