@@ -127,6 +127,7 @@ class Installation:
                 f"--ca-file={account / 'ca.crt'}",
                 f"--token-file={account / 'token'}",
                 f"--listen=127.0.0.1:{port}",
+                "--log-format=text",
                 *(f"--root={root}" for root in roots.values()),
                 *(f"--target={layout}={root}" for layout, root in roots.items()),
                 *options,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from registry_trust import __version__
-from registry_trust.agent import health, logs, memory, options
+from registry_trust.agent import health, memory, options
 from registry_trust.agent.delivery.api_client import APIServer
 from registry_trust.agent.delivery.inbox import Inbox
 from registry_trust.agent.delivery.reporter import Reporter
@@ -25,7 +25,7 @@ from registry_trust.agent.delivery.watch import Watch
 from registry_trust.agent.loop import Loop
 from registry_trust.agent.runtime.runtimes import Runtimes
 from registry_trust.agent.supervision import Supervisor
-from registry_trust.process import pages
+from registry_trust.process import logs, pages
 from registry_trust.process.secrecy import keep_memory_private
 
 EXIT_UNUSABLE = 2
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run an agent until SIGTERM or SIGINT; return the exit code (3: a root was moved away under its mount)."""
     keep_memory_private()
     given = options.parse(arguments)
-    logs.configure(given.log_format, given.node)
+    logs.set_up(given.log_format, given.log_level, node=given.node)
     try:
         server = APIServer(
             given.server, given.ca_file, given.token_file, user_agent=f"registry-trust-agent/{__version__}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from registry_trust.core.layout import Layout
 from registry_trust.core.names import BUNDLE
+from registry_trust.process.logs import FORMATS, LEVELS
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where the kubelet puts a pod's token and the cluster's CA."""
@@ -49,7 +50,8 @@ class Options:
     containerd_files: tuple[str, ...] = ()
     systemd_units: Mount | None = None
     listen: tuple[str, int] | None = None
-    log_format: str = "text"
+    log_format: str = "json"
+    log_level: str = "info"
     drift_interval: float = 15.0
 
 
@@ -85,6 +87,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         systemd_units=given.systemd_units,
         listen=given.listen,
         log_format=given.log_format,
+        log_level=given.log_level,
         drift_interval=given.drift_interval,
     )
 
@@ -142,7 +145,8 @@ def _parser() -> argparse.ArgumentParser:
         help="the host's /run/systemd/units, which tells when a runtime was started",
     )
     add("--listen", type=_address, metavar="HOST:PORT", help="serve /healthz, /readyz and /metrics; HOST may be empty")
-    add("--log-format", choices=("text", "json"), default=Options.log_format, help="lines of text, or JSON")
+    add("--log-format", choices=FORMATS, default=Options.log_format, help="lines of text, or JSON")
+    add("--log-level", choices=LEVELS, default=Options.log_level, help="log this and what is more serious")
     add(
         "--drift-interval",
         type=_seconds,

@@ -143,10 +143,17 @@ def apply(
 @click.option("--listen", default="0.0.0.0:8080", show_default=True, help="HOST:PORT of metrics and health.")
 @click.option(
     "--log-format",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["json", "text"]),
     default="json",
     show_default=True,
     help="Lines of text or JSON.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="Log this and what is more serious.",
 )
 @click.option(
     "--leader-election/--no-leader-election", default=True, show_default=True, help="Lead only while holding the Lease."
@@ -173,6 +180,7 @@ def operator_command(
     kubeconfig: str,
     listen: str,
     log_format: str,
+    log_level: str,
     leader_election: bool,
     expiry_warning: str,
     trust_limit: str,
@@ -181,14 +189,14 @@ def operator_command(
     import asyncio
 
     from registry_trust.cli.cluster_access import checked, chosen
-    from registry_trust.cli.logs import set_up
     from registry_trust.controller.connection import in_cluster_namespace
     from registry_trust.controller.run import OperatorProcess
     from registry_trust.controller.settings import OperatorSettings
+    from registry_trust.process.logs import set_up
     from registry_trust.process.secrecy import keep_memory_private
 
     keep_memory_private()
-    set_up(log_format)
+    set_up(log_format, log_level)
     own = namespace or in_cluster_namespace()
     if not own:
         raise click.UsageError("--namespace is needed outside a pod: name the namespace of the bundle and the Lease")
