@@ -40,8 +40,8 @@ test: lint types .venv/.go ## run every test (end-to-end ones need root on Linux
 	@$(BIN)/python -m pytest $(TESTS)
 tools: .venv/.runtime .venv/.go ## build etcd, Kubernetes, the runtimes and the rest that the tests run, once
 	@$(BIN)/python -m tools.cluster.binaries build
-lint: .venv/.ready ## check style and who may import whom
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
+lint: .venv/.ready ## check style, spelling and who may import whom
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell && $(BIN)/lint-imports --no-logo
 types: .venv/.ready ## check the types
 	@$(BIN)/mypy
 format: .venv/.ready ## put the code into the one format

@@ -286,7 +286,7 @@ def test_all_errors_are_found_at_once_each_with_its_own_field():
         {"inline": [PRIVATE_KEY]},
         {"inline": PRIVATE_KEY + "x" * 65536},
         {"inline": PRIVATE_KEY, **CA},
-        {"inlin": PRIVATE_KEY},
+        {"inlined": PRIVATE_KEY},
         {"inline": {PRIVATE_KEY: PRIVATE_KEY}},
         {PRIVATE_KEY: 1},
         PRIVATE_KEY,
