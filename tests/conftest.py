@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -74,6 +76,12 @@ class Outcomes:
     left_out: list[str]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run repeat the order of another."""
+    seed = random.SystemRandom().randrange(100_000)
+    parser.addoption("--seed", type=int, default=seed, help="run the tests in the order of the run that printed it")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Start with nothing skipped, and nothing being built."""
     config.stash[OUTCOMES] = Outcomes({}, [])
@@ -89,20 +97,36 @@ def kind_of(path: Path) -> str | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark, limit and order the tests, and leave the end-to-end ones out where they can't run."""
-    order = [*KINDS, None]
+    kinds = [*KINDS, None]
     for item in items:
         if name := kind_of(item.path):
             item.add_marker(name)
             if item.get_closest_marker("timeout") is None:
                 kind = KINDS[name]
                 item.add_marker(pytest.mark.timeout(kind.seconds, func_only=not kind.with_fixtures))
-    items.sort(key=lambda item: order.index(kind_of(item.path)))  # stable: files keep their order
+    seed = config.option.seed
+    items.sort(key=lambda item: (kinds.index(kind_of(item.path)), *shuffled(seed, item.nodeid)))
 
     end_to_end = [item for item in items if kind_of(item.path) == "e2e"]
     if end_to_end and (missing := missing_for_end_to_end()):
         items[:] = [item for item in items if kind_of(item.path) != "e2e"]
         config.hook.pytest_deselected(items=end_to_end)
         config.stash[OUTCOMES].left_out.append(f"{len(end_to_end)} end-to-end tests did not run: {missing}")
+
+
+def shuffled(seed: int, nodeid: str) -> tuple[bytes, bytes]:
+    """Return the place of a test: that of its file, so that a module's fixtures are made once, and that inside it.
+
+    A test keeps its place among those that run, however few of them are chosen.
+    """
+    file, _, _ = nodeid.partition("::")
+    of_file, of_test = (hashlib.sha256(f"{seed} {name}".encode()).digest() for name in (file, nodeid))
+    return of_file, of_test
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Name the order before the first test, for a run that never comes to its end."""
+    return f"order: --seed={config.option.seed}"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -208,7 +232,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """List what did not run, and why."""
+    """List what did not run, and why, and how to run what failed in the same order."""
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        terminalreporter.write_line(f"order: --seed={config.option.seed}")
     outcomes = config.stash[OUTCOMES]
     for line in outcomes.left_out:
         terminalreporter.write_line(line, yellow=True)

@@ -8,13 +8,13 @@ from tools.cluster.waiting import wait_until
 UNKNOWN_CA = "x509: certificate signed by unknown authority"
 
 
-def test_before_anything_is_installed_every_pull_fails_in_the_runtimes_own_words(bare: ThreeNodes) -> None:
-    image = bare.image()
+def test_without_a_trust_every_pull_fails_in_the_runtimes_own_words(clean: ThreeNodes) -> None:
+    image = clean.image()
 
-    assert UNKNOWN_CA in bare.pull(SINGLE, image)
-    assert UNKNOWN_CA in bare.pull(STOCK, image)
-    assert UNKNOWN_CA in bare.pull(ELSEWHERE, image)
-    assert UNKNOWN_CA in bare.node(ELSEWHERE).docker_pull(image)
+    assert UNKNOWN_CA in clean.pull(SINGLE, image)
+    assert UNKNOWN_CA in clean.pull(STOCK, image)
+    assert UNKNOWN_CA in clean.pull(ELSEWHERE, image)
+    assert UNKNOWN_CA in clean.node(ELSEWHERE).docker_pull(image)
 
 
 def test_a_trust_makes_kubelets_and_dockerd_pull_and_says_which_runtime_does_not_read(clean: ThreeNodes) -> None:
