@@ -55,6 +55,24 @@ def build_product_image(archive: Path, name: str, *, folder: Path = REPOSITORY) 
     return archive
 
 
+def run_in_base(folder: Path, script: str, tools: Path) -> str:
+    """Runs a shell script in a container of the base image, with folder as /source, its working directory.
+
+    `tools` is a folder of programs, /tools in there. Returns what the script printed.
+
+    Raises ImageBuildError with the end of it where the script fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="registry-trust-pip-") as private, _container(base_image()) as container:
+        volumes = [*_ca_volume(), *_pip_volumes(Path(private)), f"{folder}:/source", f"{tools}:/tools:ro"]
+        return _buildah(
+            "run",
+            *(f"--volume={volume}" for volume in volumes),
+            "--workingdir=/source",
+            container,
+            *("sh", "-c", script),
+        )
+
+
 def base_image() -> str:
     """The name of the base image in the cache, made now if it is not there: near enough to debian:trixie-slim."""
     key = hashlib.sha256(f"{SUITE} {BASE_PACKAGES}".encode()).hexdigest()[:12]
@@ -133,8 +151,8 @@ def _pip_volumes(private: Path) -> list[str]:
 
 
 @contextmanager
-def _container() -> Iterator[str]:
-    container = _buildah("from", "scratch").strip()
+def _container(image: str = "scratch") -> Iterator[str]:
+    container = _buildah("from", "--pull=never", image).strip()
     try:
         yield container
     finally:
