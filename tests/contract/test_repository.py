@@ -168,12 +168,6 @@ def test_no_file_names_a_path_of_somebodys_machine_or_the_address_of_a_package_i
     assert not found
 
 
-def test_the_package_has_one_version():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-    assert f'__version__ = "{project["version"]}"' in (PACKAGE / "__init__.py").read_text()
-
-
 # ---- requirements ----------------------------------------------------------------------------------------------------
 
 
