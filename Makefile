@@ -13,7 +13,7 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
   --no-annotate --no-emit-index-url --no-emit-find-links --unsafe-package none
 
-.PHONY: help venv demo test tools lint types format generate verify image cluster cluster-down bench torture requirements clean
+.PHONY: help venv demo hooks test tools lint types format generate verify image cluster cluster-down bench torture requirements clean
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
@@ -34,6 +34,9 @@ help: ## list the targets
 	@touch $@
 
 venv: .venv/.ready ## install the package and its tools into .venv, once
+hooks: .venv/.ready ## let git check each commit: what it changes and its message (pre-commit)
+	@$(PIP) install --quiet --require-hashes -r requirements/hooks.txt
+	@$(BIN)/pre-commit install --hook-type pre-commit --hook-type commit-msg
 demo: .venv/.runtime ## show the main job on this machine: no root, no container engine
 	@$(BIN)/python -m tools.demo
 test: lint types .venv/.go ## run every test (end-to-end ones need root on Linux); TESTS=path for some
@@ -66,6 +69,7 @@ requirements: .venv/.ready ## lock the newest allowed packages, with hashes for 
 	@$(LOCK) --group build -o requirements/build.txt
 	@$(LOCK) pyproject.toml -o requirements/runtime.txt
 	@$(LOCK) pyproject.toml --group development -c requirements/runtime.txt -c requirements/build.txt -o requirements/development.txt
+	@$(LOCK) --group hooks -c requirements/development.txt -o requirements/hooks.txt
 	@$(LOCK) --group go -o requirements/go.txt
 clean: ## remove the environment and every cache in this folder
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -189,6 +189,7 @@ def test_the_locked_files_cover_what_pyproject_asks_for():
         "runtime": project["project"]["dependencies"],
         "build": [*project["build-system"]["requires"], *project["dependency-groups"]["build"]],
         "development": [*project["project"]["dependencies"], *project["dependency-groups"]["development"]],
+        "hooks": project["dependency-groups"]["hooks"],
         "go": project["dependency-groups"]["go"],
     }
 
