@@ -2,8 +2,10 @@
 
 import http.client
 import os
+import shutil
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -118,7 +120,7 @@ class ControlPlane:
     def stop(self) -> None:
         """Ends every process; a run that was made here goes with all its files."""
         for process in reversed(self.processes.values()):
-            process.kill() if process.name == "etcd" else process.stop()  # nobody reads etcd's data again
+            process.kill() if process.name == "etcd" else process.stop()  # nobody reads its data again
         self.processes.clear()
         if self._owns_run and self.run.folder.exists():
             self.run.destroy()
@@ -163,6 +165,28 @@ class ControlPlane:
     def stop_apiserver(self, *, crash: bool = False) -> None:
         apiserver = self.processes.pop("kube-apiserver")
         apiserver.kill() if crash else apiserver.stop()
+
+    def back_up(self) -> Path:
+        """Stops API server and etcd, copies etcd's data, and starts both again; returns the copy."""
+        backup = self.folder / f"etcd-backup-{len(list(self.folder.glob('etcd-backup-*')))}"
+        with self._without_etcd() as data:
+            shutil.copytree(data, backup)
+        return backup
+
+    def restore(self, backup: Path) -> None:
+        """Puts a copy of etcd's data in the place of what there is: every resource version goes back, too."""
+        with self._without_etcd() as data:
+            shutil.rmtree(data)
+            shutil.copytree(backup, data)
+
+    @contextmanager
+    def _without_etcd(self) -> Iterator[Path]:
+        """etcd's data while neither it nor the API server runs; both are started again afterwards."""
+        self.stop_apiserver()
+        self.processes.pop("etcd").stop()
+        yield self.folder / "etcd"
+        self._start_etcd()
+        self.start_apiserver()
 
     def is_ready(self) -> bool:
         """Whether /readyz says ok."""

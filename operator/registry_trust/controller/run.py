@@ -190,12 +190,11 @@ class OperatorProcess:
         while not self._stopping.is_set():
             now = time.monotonic()
             try:
-                if not self._cluster.complete or now >= self._next_resync:
-                    self._next_resync = now + self._settings.resync * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-                    self._compile = await asyncio.to_thread(self._reconciler.relist) or self._compile
+                await self._relist(now)
                 if now >= next_poll:
                     self._compile = await asyncio.to_thread(self._reconciler.poll) or self._compile
                     next_poll = now + self._settings.poll
+                    await self._relist(now)  # If the history was set back, no status may speak of the lost one.
                 if now >= next_tick or (due is not None and now >= due):
                     self._compile, next_tick = True, now + TICK
                 compiling, self._compile = self._compile, False
@@ -220,6 +219,12 @@ class OperatorProcess:
             self._last_pass = time.monotonic()
             metrics.LOOP_SECONDS.set_to_current_time()
             await self._wait(due, next_poll, next_status, failures)
+
+    async def _relist(self, now: float) -> None:
+        """List everything if it is time, or if what is known may not be all."""
+        if not self._cluster.complete or now >= self._next_resync:
+            self._next_resync = now + self._settings.resync * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+            self._compile = await asyncio.to_thread(self._reconciler.relist) or self._compile
 
     def _pass(self, nodes: set[str], *, compiling: bool, statuses: bool) -> float | None:
         """Do one pass in a thread of its own; return the monotonic time of the next removal or write."""
