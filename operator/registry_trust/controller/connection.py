@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import socket
 import ssl
 import threading
@@ -16,6 +18,10 @@ import aiohttp
 import kopf
 import urllib3
 from kubernetes import client, config
+
+from registry_trust.process.unexpected import kind_of
+
+_log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
 
@@ -80,29 +86,50 @@ class _BoundedSocket(ssl.SSLSocket):
 
 
 class Connector:
-    """Makes clients from a kubeconfig or a pod's account, again once the file with the server's CA has changed."""
+    """Makes clients from a kubeconfig or a pod's account, again once one of the files that it names has changed."""
 
     def __init__(self, kubeconfig: str) -> None:
         self._kubeconfig = kubeconfig
         self._lock = threading.Lock()
-        self._api: tuple[object, client.ApiClient] = (self.stamp(), api_client(load(kubeconfig)))
+        self._files: tuple[Path, ...] = ()
+        self._stamp: object = None
+        self._unusable: object = None
+        self._api = self._made()
 
     def stamp(self) -> object:
-        """Return what changes with the file: a CA is rotated while an operator runs for months."""
-        file = Path(self._kubeconfig) if self._kubeconfig else _ACCOUNT / "ca.crt"
+        """Return what changes with the files; None while one is being replaced.
+
+        The server's CA is rotated while an operator runs for months, and a client certificate, too.
+        """
         try:
-            found = file.stat()
-        except (OSError, ValueError):
-            return None  # Being replaced; or several kubeconfigs in one variable.
-        return (found.st_ino, found.st_mtime_ns, found.st_size)
+            found = [file.stat() for file in self._files]
+        except OSError:
+            return None
+        return [(each.st_ino, each.st_mtime_ns, each.st_size) for each in found]
 
     def api(self) -> client.ApiClient:
-        """Return the official client."""
-        stamp = self.stamp()
+        """Return the official client; the last one while the files can't be used."""
         with self._lock:
-            if stamp is not None and stamp != self._api[0]:
-                self._api = (stamp, api_client(load(self._kubeconfig)))
-            return self._api[1]
+            stamp = self.stamp()
+            if stamp not in (None, self._stamp):
+                try:
+                    self._api = self._made()
+                except Exception as error:  # noqa: BLE001 - the client trusts the file's shape: anything may come out
+                    if stamp != self._unusable:
+                        _log.warning("CA or kubeconfig not usable; keeping the last", extra={"error": kind_of(error)})
+                    self._unusable = stamp
+            return self._api
+
+    def _made(self) -> client.ApiClient:
+        first = load(self._kubeconfig)
+        named = (first.ssl_ca_cert, first.cert_file, first.key_file)
+        # Of several kubeconfigs, some need not exist.
+        names = [Path(each).expanduser() for each in (*self._kubeconfig.split(os.pathsep), *named) if each]
+        self._files = tuple(name for name in names if name.exists())
+        stamp = self.stamp()  # Before they are read: a change meanwhile is seen the next time.
+        api = api_client(load(self._kubeconfig))
+        self._stamp = stamp
+        return api
 
 
 def load(kubeconfig: str) -> Any:
