@@ -68,9 +68,9 @@ class Installation:
             self.plane.kubectl.wait_for_kinds(f"{kind}.registrytrust.io")
         self.plane.kubectl.apply(*(d for d in documents if d["kind"] not in ("Namespace", "CustomResourceDefinition")))
 
-    def start_operator(self, *options: str) -> Process:
-        """Start the operator with its own service account's token."""
-        token = self.plane.service_account_token(NAMESPACE, "registry-trust-operator")
+    def start_operator(self, *options: str, token: str = "") -> Process:
+        """Start the operator with a token, by default a new one of its own service account."""
+        token = token or self.plane.service_account_token(NAMESPACE, "registry-trust-operator")
         self.operator_port = free_port()
         self.operator = start(
             self.plane.run,

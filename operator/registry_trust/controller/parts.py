@@ -1,4 +1,4 @@
-"""Parts: the objects of the installation that nobody watches, asked for by name, so that a missing one is named."""
+"""Parts: the objects of the installation that nobody watches, and the operator's rights; what is missing is named."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from registry_trust.controller import rights
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.settings import OperatorSettings
 from registry_trust.core.names import (
@@ -22,7 +23,10 @@ from registry_trust.core.names import (
 _log = logging.getLogger(__name__)
 
 EVERY = 20.0
-"""Seconds between two looks at all parts."""
+"""Seconds between two looks at all parts and rights."""
+
+SOON = 5.0
+"""The same while something is missing."""
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -69,28 +73,34 @@ def parts_of(settings: OperatorSettings) -> tuple[Part, ...]:
 
 
 class Parts:
-    """Knows which parts are missing; `problem` says so, and what to do, and is empty while all are there."""
+    """Knows what is missing; `problem` says so, and what to do, and is empty while all is there."""
 
     def __init__(self, server: ApiServer, settings: OperatorSettings) -> None:
         self._server = server
         self._parts = parts_of(settings)
+        self._rights = rights.rights_of(settings)
         self.problem = ""
 
+    @property
+    def pause(self) -> float:
+        """Return the seconds until the next look."""
+        return SOON if self.problem else EVERY
+
     def look(self) -> None:
-        """Ask for every part, and tell of a change in one line; without an answer what was known stays."""
-        missing: list[Part] = []
-        refused: list[Part] = []
-        for part in self._parts:
-            try:
-                self._server.get(part.path, metadata_only=True)
-            except ApiFailure as error:
-                if error.status == 404:
-                    missing.append(part)
-                elif error.status in (401, 403):
-                    refused.append(part)
-                else:
-                    return
-        problem = problem_of(missing, refused)
+        """Ask for every part and right, and tell of a change in one line; without an answer what was known stays."""
+        found: dict[int, list[Part]] = {401: [], 403: [], 404: []}
+        try:
+            for part in self._parts:
+                try:
+                    self._server.get(part.path, metadata_only=True)
+                except ApiFailure as error:
+                    if error.status not in found:
+                        raise
+                    found[error.status].append(part)
+            denied = rights.lacking(self._server, self._rights)
+        except ApiFailure:
+            return
+        problem = problem_of(found[404], found[403], denied, unknown=bool(found[401]))
         if problem and problem != self.problem:
             _log.error(problem)
         elif self.problem and not problem:
@@ -98,14 +108,28 @@ class Parts:
         self.problem = problem
 
 
-def problem_of(missing: Iterable[Part], refused: Iterable[Part]) -> str:
-    """Return what is wrong and how to mend it; empty if nothing is missing and nothing was refused."""
+def problem_of(
+    missing: Iterable[Part], refused: Iterable[Part], denied: Iterable[rights.Right], *, unknown: bool
+) -> str:
+    """Return what is wrong and how to fix it; empty if nothing is.
+
+    Args:
+        missing: parts that do not exist.
+        refused: parts that the operator may not read.
+        denied: what else it may not do.
+        unknown: whether the API server does not know the operator at all (HTTP 401).
+    """
+    if unknown:
+        return (
+            f"the API server rejects the operator's token (HTTP 401): ServiceAccount {OPERATOR} was deleted or created "
+            "again; apply the chart or deploy/ again, and delete the operator's pod if this stays"
+        )
     faults = []
     if gone := ", ".join(map(str, missing)):
         faults.append(f"missing: {gone}")
     if unread := ", ".join(map(str, refused)):
         faults.append(
-            f"cannot read {unread} (HTTP 401 or 403: ClusterRole or ClusterRoleBinding {OPERATOR}, "
-            "or the operator's ServiceAccount, is missing or another one)"
+            f"cannot read {unread} (HTTP 403: a rule of ClusterRole or Role {OPERATOR}, or its binding, is missing)"
         )
+    faults += rights.in_words(denied)
     return f"{'; '.join(faults)}; apply the chart or deploy/ again" if faults else ""

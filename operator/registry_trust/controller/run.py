@@ -17,7 +17,7 @@ from registry_trust.controller import connection, metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.leadership import CALL, Leadership
-from registry_trust.controller.parts import EVERY, Parts
+from registry_trust.controller.parts import Parts
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
 from registry_trust.controller.watching import make_registry, make_settings
@@ -180,7 +180,7 @@ class OperatorProcess:
                 _log.error("parts not looked at", extra={"error": kind_of(error)})
             with suppress(TimeoutError):
                 # Not wait_for: before Python 3.12 it makes a task, and kopf cancels those when it ends.
-                async with asyncio.timeout(EVERY):
+                async with asyncio.timeout(self._parts.pause):
                     await self._stopping.wait()
 
     async def _reconcile(self) -> None:
