@@ -22,8 +22,8 @@ from registry_trust.core.names import (
 
 _log = logging.getLogger(__name__)
 
-EVERY = 20.0
-"""Seconds between two looks at all parts and rights."""
+EVERY = 30.0
+"""Seconds between two looks at all parts and rights: some 50 small requests."""
 
 SOON = 5.0
 """The same while something is missing."""
