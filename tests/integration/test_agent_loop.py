@@ -16,6 +16,8 @@ import pytest
 from registry_trust.agent import loop
 from registry_trust.agent.loop import RUNTIME_PATIENCE
 from registry_trust.agent.options import Mount
+from registry_trust.agent.store.garbage import Collected
+from registry_trust.agent.store.locked_store import LockedStore
 from registry_trust.core.layout import Layout
 from registry_trust.core.report import RowState, TargetState
 from tests.integration.looping_agent import HOST, Agent, Looping
@@ -113,12 +115,14 @@ def test_an_exception_in_one_root_leaves_the_other_roots_and_the_report(
     agent = looping(tmp_path, (Layout.CONTAINERS, Layout.DOCKER))
     agent.hear(2)
     spoiled = str(agent.roots[Layout.CONTAINERS])
-    store = agent.loop._passes.roots.stores[spoiled]
+    collect = LockedStore.collect_garbage
 
-    def fail(*_: object, **__: object) -> None:
-        raise KeyError(SECRET)
+    def fail(store: LockedStore, **options: Any) -> Collected:
+        if store._path == spoiled:
+            raise KeyError(SECRET)
+        return collect(store, **options)
 
-    monkeypatch.setattr(store, "collect_garbage", fail)
+    monkeypatch.setattr(LockedStore, "collect_garbage", fail)
     agent.turn()
 
     rows = {row.path: row for row in agent.report.targets}

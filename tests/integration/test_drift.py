@@ -29,7 +29,7 @@ def root(tmp_path):
 def drift(root):
     watcher = Drift()
     root.observe()
-    watcher.watch(root.store.watched_paths())
+    watcher.watch(root.seen.watched)
     yield watcher
     watcher.close()
 
@@ -66,9 +66,9 @@ def test_a_change_by_somebody_is_noticed(root, drift, change):
 
 def test_reading_and_our_own_looks_are_no_drift(root, drift):
     root.read()
-    with root.store.lock():
-        root.plan(wanted(CA_1))
-        root.store.collect_garbage()
+    with root.store.lock() as store:
+        root.plan(store, wanted(CA_1))
+        store.collect_garbage()
 
     assert not drift.drain()
 
@@ -77,7 +77,7 @@ def test_a_new_generation_is_watched_after_the_next_look_and_the_old_one_no_long
     old = root.generation()
     root.bring_well(wanted(CA_2))
     root.observe()
-    drift.watch(root.store.watched_paths())
+    drift.watch(root.seen.watched)
     drift.drain()
 
     (old / "ca.crt").chmod(0o600)
@@ -150,8 +150,8 @@ from pathlib import Path
 from registry_trust.agent.store.store import Store
 place, change = Path(sys.argv[1]), sys.argv[2]
 store = Store(str(place / "mounted"))
-with store.lock():
-    store.observe()
+with store.lock() as locked:
+    locked.observe()
 assert not store.is_detached()
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 taken = []

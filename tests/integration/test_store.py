@@ -101,16 +101,15 @@ def test_another_trust_with_the_same_content_changes_the_manifest_and_no_file(ro
 
 
 def test_what_was_applied_is_remembered_across_restarts_and_remembering_it_again_writes_nothing(docker):
-    with docker.store.lock():
-        assert docker.store.state() is None
-        docker.store.remember("uid-1", 7)
+    with docker.store.lock() as store:
+        assert store.state is None
+        store.remember("uid-1", 7)
     before = fingerprint(docker.path)
 
-    with docker.restart().store.lock():
-        state = docker.store.state()
-        docker.store.remember("uid-1", 7)
+    with docker.restart().store.lock() as again:
+        assert (again.state.bundle_uid, again.state.serial) == ("uid-1", 7)
+        again.remember("uid-1", 7)
 
-    assert (state.bundle_uid, state.serial) == ("uid-1", 7)
     assert fingerprint(docker.path) == before
 
 
@@ -156,17 +155,17 @@ def test_a_superseded_generation_goes_a_minute_after_this_process_saw_it_superse
     root.bring_well(wanted(CA_1))
     old = root.generation()
     root.bring_well(wanted(CA_2))
-    with root.store.lock():
-        assert root.store.collect_garbage() == 60
+    with root.store.lock() as store:
+        assert store.collect_garbage().due == 60
 
     root.clock.now += 59
-    with root.store.lock():
-        assert root.store.collect_garbage() == 1
+    with root.store.lock() as store:
+        assert store.collect_garbage().due == 1
     assert old.exists()
 
     root.clock.now += 1
-    with root.store.lock():
-        assert root.store.collect_garbage() is None
+    with root.store.lock() as store:
+        assert store.collect_garbage().due is None
     assert not old.exists()
     assert root.read() == files_of(CA_2)
 
@@ -271,10 +270,10 @@ def test_an_entry_that_somebody_changed_is_repaired_by_a_new_generation(root, dr
     first = root.generation().name
     drift(root)
 
-    with root.store.lock():
-        steps = root.plan(wanted(CA_1)).steps
+    with root.store.lock() as store:
+        steps = root.plan(store, wanted(CA_1)).steps
         assert [step.repair for step in steps] == [True]
-        assert root.store.faults().keys() == {root.entry().name}
+        assert root.seen.faults.keys() == {root.entry().name}
     root.bring_well(wanted(CA_1))
 
     assert root.read() == files_of(CA_1)
@@ -295,7 +294,7 @@ def test_a_file_written_through_our_link_is_kept_and_reported_and_no_longer_read
     assert names_below(old) == ["extra.crt"]
     assert docker.read() == files_of(CA_1, pairs=(PAIR_1,))
     docker.observe()
-    (finding,) = docker.store.findings()
+    (finding,) = docker.findings()
     assert finding.reason is Reason.FOREIGN_FILE
     assert str(old / "extra.crt") in finding.message
 
@@ -303,7 +302,7 @@ def test_a_file_written_through_our_link_is_kept_and_reported_and_no_longer_read
     docker.bring_well(wanted(CA_1, pairs=(PAIR_1,)))
     docker.observe()
     assert not old.exists()
-    assert docker.store.findings() == ()
+    assert docker.findings() == ()
 
 
 def test_a_lost_state_file_is_made_again_for_the_installation_that_all_manifests_name(docker):
@@ -318,11 +317,6 @@ def test_a_lost_state_file_is_made_again_for_the_installation_that_all_manifests
 
 
 # ---- use -------------------------------------------------------------------------------------------------------------
-
-
-def test_using_the_store_outside_its_lock_is_refused(docker):
-    with pytest.raises(RuntimeError, match="outside its lock"):
-        docker.store.observe()
 
 
 def test_a_root_that_is_not_there_is_named_by_its_path_on_the_host(tmp_path):

@@ -139,8 +139,8 @@ def test_a_link_into_the_store_that_still_leads_to_files_is_left_alone_without_i
     (root.folder() / "owner.json").unlink()
     before = fingerprint(root.path)
 
-    with root.store.lock():
-        plan = root.plan(wanted(CA_1))
+    with root.store.lock() as store:
+        plan = root.plan(store, wanted(CA_1))
 
     assert [row.reason for row in plan.rows] == [Reason.FOREIGN_FILE]
     assert fingerprint(root.path) == before

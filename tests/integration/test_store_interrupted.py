@@ -14,7 +14,7 @@ import pytest
 from registry_trust.agent.store import linux_calls
 from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.failures import failure
-from registry_trust.agent.store.store import StepOutcome
+from registry_trust.agent.store.locked_store import StepOutcome
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import Layout
 from registry_trust.core.reasons import Reason

@@ -10,12 +10,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partialmethod
+from functools import partialmethod, reduce
 from pathlib import Path
 
 import pytest
 
 from registry_trust.agent.store import lock as lock_module
+from registry_trust.agent.store.locked_store import LockedStore
 from registry_trust.agent.store.store import Store
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE, Layout
@@ -24,12 +25,14 @@ from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetState
 from tools.torture.errors import Agent
 from tools.torture.scenarios import SCENARIOS, prepared
+from tools.trials.interruptions import Calls, interrupted
 from tools.trials.roots import (
     CA_1,
     CA_2,
     PAIR_1,
     REGISTRY,
     Root,
+    both,
     files_of,
     fingerprint,
     missing_for_mounts,
@@ -70,10 +73,10 @@ def test_two_processes_on_one_root_take_turns_and_leave_whole_generations(tmp_pa
 
 def test_of_two_processes_that_make_the_store_at_once_one_begins_anew(tmp_path):
     first, second = Root(tmp_path / "certs.d"), Root(tmp_path / "certs.d")
-    with second.store.lock():
-        steps = second.plan(wanted(CA_2)).steps
+    with second.store.lock() as store:
+        steps = second.plan(store, wanted(CA_2)).steps
         first.bring_well(wanted(CA_1))
-        (outcome,) = second.store.apply(steps, second.layout)
+        (outcome,) = store.apply(steps, second.layout)
 
     assert outcome.error is not None
     assert outcome.error.reason is Reason.CONTESTED
@@ -85,14 +88,14 @@ def test_of_two_processes_that_make_the_store_at_once_one_begins_anew(tmp_path):
 def test_a_root_that_another_process_keeps_is_given_up_after_a_while(tmp_path):
     root = Root(tmp_path / "certs.d")
     root.bring_well(wanted(CA_1))
-    store = Store(str(root.path), lock_wait=0)
-    with root.store.lock(), pytest.raises(StoreFailure) as caught, store.lock():
+    other = Store(str(root.path), lock_wait=0)
+    with root.store.lock(), pytest.raises(StoreFailure) as caught, other.lock():
         pass
 
     assert caught.value.reason is Reason.CONTESTED
     assert caught.value.message.endswith(f"fuser -v {root.path}/.registry-trust/.lock/lock")
-    with store.lock():
-        assert store.observe().own[REGISTRY].intact
+    with other.lock() as store:
+        assert store.observe().root.own[REGISTRY].intact
 
 
 def test_a_second_agent_waits_and_writes_once_the_root_is_free(tmp_path, monkeypatch):
@@ -115,14 +118,44 @@ def test_one_that_waited_for_a_store_that_went_meanwhile_begins_anew(tmp_path):
     root = Root(tmp_path / "certs.d")
     root.bring_well(wanted(CA_1))
     waiting = Store(str(root.path), lock_wait=0)
-    with root.store.lock():
-        root.store.apply([Remove(REGISTRY)], root.layout)
-        root.store.collect_garbage(immediately=True)
-        assert root.store.dissolve()
-        with waiting.lock():
-            assert waiting.state() is None
+    with root.store.lock() as store:
+        store.apply([Remove(REGISTRY)], root.layout)
+        store.collect_garbage(immediately=True)
+        assert store.dissolve()
+        with waiting.lock() as late:
+            assert late.state is None
 
     assert names_below(root.path) == []
+
+
+def test_what_the_lock_yielded_changes_nothing_when_the_lock_has_ended(tmp_path):
+    root = Root(tmp_path / "certs.d")
+    root.bring_well(wanted(CA_1))
+    with root.store.lock() as store:
+        steps = root.plan(store, wanted(CA_2)).steps
+    before = fingerprint(root.path)
+
+    (outcome,) = store.apply(steps, root.layout)
+
+    assert "EBADF" in outcome.error.message
+    with pytest.raises(StoreFailure, match="EBADF"):
+        store.remember("uid-1", 7)
+    with pytest.raises(StoreFailure, match="EBADF"):
+        store.observe()
+    assert fingerprint(root.path) == before
+
+
+def test_a_pass_reads_what_the_store_remembers_once_however_much_it_writes(tmp_path):
+    first, second = (
+        reduce(both, [wanted(ca, registry=f"r{number}.example") for number in range(20)]) for ca in (CA_1, CA_2)
+    )
+    root = Root(tmp_path / "certs.d")
+    root.bring_well(first)
+
+    with interrupted(Calls(reading=True, about="state.json")) as calls:
+        root.bring_well(second)
+
+    assert calls.names.count("open") == 1
 
 
 # ---- those who may not write -----------------------------------------------------------------------------------------
@@ -222,23 +255,24 @@ def test_a_lock_that_another_process_gets_while_a_reader_lets_go_stays_with_that
     seen = lock_module._has_writer
     late = Store(str(root.path), lock_wait=0.2)
     answers: list[bool] = []
+    locked: list[LockedStore] = []
     with ExitStack() as first:
 
         def looks_and_is_overtaken(descriptor: int) -> bool:
             answers.append(seen(descriptor))
             if len(answers) == 1:
                 os.close(reader)
-                first.enter_context(root.store.lock())
+                locked.append(first.enter_context(root.store.lock()))
             return answers[-1]
 
         monkeypatch.setattr(lock_module, "_has_writer", looks_and_is_overtaken)
         with pytest.raises(StoreFailure, match="is locked"), late.lock():
             pass
         assert not answers[0], "the reader alone was seen, and another process had the lock by then"
-        root.store.apply(root.plan(wanted(CA_2)).steps, root.layout)
+        locked[0].apply(root.plan(locked[0], wanted(CA_2)).steps, root.layout)
 
-    with late.lock():
-        assert late.observe().own[REGISTRY].intact
+    with late.lock() as store:
+        assert store.observe().root.own[REGISTRY].intact
     assert names_below(path.parent) == ["lock"]
     assert root.read() == files_of(CA_2)
 
@@ -280,8 +314,8 @@ def test_what_others_put_beside_the_lock_stays_and_keeps_nothing_from_being_clea
 
     assert sorted(path.name for path in lock.iterdir()) == ["directory", "file", "lock", "old-0123456789abcdef"]
     assert not leftover.exists()
-    with root.store.lock():
-        assert [each.error for each in root.store.apply([Remove(REGISTRY)], Layout.DOCKER)] == [None]
-        root.store.collect_garbage(immediately=True)
-        assert not root.store.dissolve()
+    with root.store.lock() as store:
+        assert [each.error for each in store.apply([Remove(REGISTRY)], Layout.DOCKER)] == [None]
+        store.collect_garbage(immediately=True)
+        assert not store.dissolve()
     assert (lock / "file").read_text() == "theirs"

@@ -49,8 +49,8 @@ def test_at_the_limit_an_entry_is_written_changed_and_removed(root):
     assert root.read(registry) == files_of(CA_2)
 
     root.bring_well(NOTHING, immediately=True)
-    with root.store.lock():
-        assert root.store.dissolve()
+    with root.store.lock() as store:
+        assert store.dissolve()
     assert fingerprint(root.path) == before
 
 
@@ -78,8 +78,8 @@ def test_what_an_earlier_version_wrote_under_a_longer_name_is_changed_and_remove
         root.restart().bring_well(wanted(CA_2, pairs=(PAIR_1,), registry=each))
         assert root.read(each) == files_of(CA_2, pairs=(PAIR_1,))
         root.restart().bring_well(NOTHING, immediately=True)
-        with root.store.lock():
-            assert root.store.dissolve()
+        with root.store.lock() as store:
+            assert store.dissolve()
         assert names_below(root.path) == []
 
 

@@ -77,13 +77,13 @@ KINDS = (as_a_directory, as_a_read_only_directory_of_somebody_else, as_a_link, a
 
 
 def rows(root, desired=REPLACING):
-    with root.store.lock():
-        return [(row.state, row.reason, row.message) for row in root.plan(desired).rows]
+    with root.store.lock() as store:
+        return [(row.state, row.reason, row.message) for row in root.plan(store, desired).rows]
 
 
 def findings(root):
     root.observe()
-    return [(finding.reason, finding.message) for finding in root.store.findings()]
+    return [(finding.reason, finding.message) for finding in root.findings()]
 
 
 # ---- the way there and back ------------------------------------------------------------------------------------------
@@ -209,10 +209,10 @@ def test_the_store_itself_keeps_one_only(replaced):
     replaced.entry().unlink()
     add_theirs(replaced)
     kept = replaced.kept().rename(replaced.path / "aside")
-    with replaced.store.lock():
-        (step,) = replaced.plan(wanted(CA_2, replace=True)).steps
+    with replaced.store.lock() as store:
+        (step,) = replaced.plan(store, wanted(CA_2, replace=True)).steps
         kept.rename(replaced.kept())
-        (outcome,) = replaced.store.apply([step], replaced.layout)
+        (outcome,) = store.apply([step], replaced.layout)
 
     assert isinstance(outcome.error, StoreFailure)
     assert outcome.error.reason is Reason.FOREIGN_FILE

@@ -66,9 +66,10 @@ def test_killed_by_strace_at_a_sample_of_all_system_calls_nothing_is_torn(place)
 def test_a_writer_that_writes_the_readers_file_in_place_is_caught_by_the_kills(place, monkeypatch):
     """A writer of single files, such as everybody would write at first."""
 
-    def in_place(root, store, step, layout, installation):
+    def in_place(store, step, layout):
+        root = store.root
         if not Path(root.path_of(step.entry)).is_symlink():
-            return switch(root, store, step, layout, installation)
+            return switch(store, step, layout)
         directory = Path(root.path_of(step.entry)).readlink()
         with Directory.open_root(f"{root.path}/{directory}", root.path) as generation:
             for file in render(layout, step.desired.registry, step.desired.material, "0123456789abcdef-1"):
@@ -76,8 +77,8 @@ def test_a_writer_that_writes_the_readers_file_in_place_is_caught_by_the_kills(p
                 generation.create(file.name, file.data, file.mode)
         return ""
 
-    monkeypatch.setattr("registry_trust.agent.store.store.switch", in_place)
-    monkeypatch.setattr("registry_trust.agent.store.store.Store.verify", lambda store, entry: None)
+    monkeypatch.setattr("registry_trust.agent.store.locked_store.switch", in_place)
+    monkeypatch.setattr("registry_trust.agent.store.locked_store.LockedStore.verify", lambda store, entry: None)
     monkeypatch.setattr("tools.torture.crash.CASES", ROTATIONS[:1])
 
     assert crash(place).numbers["torn at rest"] > 0
@@ -191,11 +192,11 @@ def test_a_store_that_puts_nothing_back_is_caught(monkeypatch, place):
 
 
 def test_a_pass_that_writes_every_time_is_caught(monkeypatch):
-    monkeypatch.setattr("registry_trust.agent.store.store.Store.remember", remember_every_time)
+    monkeypatch.setattr("registry_trust.agent.store.locked_store.LockedStore.remember", remember_every_time)
 
     assert "made" in neighbourhood(5, shortest=False).failures[0]
 
 
 def remember_every_time(store, uid, serial):
-    folder = store._ensure_store()
-    write_state(folder, StoreState(store._installation(folder), uid, serial))
+    made = store._with_state()
+    write_state(made.folder, StoreState(made.installation, uid, serial))

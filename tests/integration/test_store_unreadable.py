@@ -49,10 +49,10 @@ def test_an_entry_that_cant_be_read_fails_alone_with_errno_and_path_and_stays_as
     desired = both(wanted(CA_2), wanted(CA_2, registry=OTHER))
     before = fingerprint(root.folder())
 
-    with unreadable(root, number), root.restart().store.lock():
+    with unreadable(root, number), root.restart().store.lock() as store:
         target = Target(str(root.path), root.layout)
-        plan = make_plan(target, desired, {str(root.path): root.store.observe()})
-        (outcome,) = root.store.apply(plan.steps, root.layout)
+        plan = make_plan(target, desired, {str(root.path): store.observe().root})
+        (outcome,) = store.apply(plan.steps, root.layout)
 
     assert (outcome.step.entry, outcome.error) == (OTHER, None)
     (row,) = [row for row in plan.rows if row.state is RowState.FAILED]
@@ -91,8 +91,8 @@ def test_its_removal_is_not_claimed(root):
 def test_an_entry_that_nobody_wants_any_more_and_cant_be_read_has_a_failing_row(root):
     root.bring_well(wanted(CA_1))
 
-    with unreadable(root), root.store.lock():
-        plan = root.plan(NOTHING)
+    with unreadable(root), root.store.lock() as store:
+        plan = root.plan(store, NOTHING)
 
     assert plan.steps == ()
     assert [(row.registry, row.state) for row in plan.rows] == [(root.entry().name, RowState.FAILED)]
@@ -102,8 +102,8 @@ def test_somebody_elses_directory_that_cant_be_looked_at_is_taken_for_one_that_i
     (root.path / "theirs.example").mkdir()
 
     calls = Calls(partial(refuse, errno.EIO), 1, lasting=True, reading=True, about="theirs.example")
-    with interrupted(calls), root.store.lock():
-        foreign = root.store.observe().foreign["theirs.example"]
+    with interrupted(calls), root.store.lock() as store:
+        foreign = store.observe().root.foreign["theirs.example"]
 
     assert (foreign.reads, foreign.hides) == (True, True)
     assert "EIO" in foreign.description

@@ -17,7 +17,7 @@ from registry_trust.agent.store.manifest import (
     encode_state,
     is_link_of,
     next_number,
-    record,
+    records,
     temporary_kind,
 )
 from registry_trust.core.layout import File
@@ -111,7 +111,7 @@ def test_a_repair_takes_the_next_number_of_its_content():
 
 
 def test_a_manifest_holds_hashes_and_no_bytes():
-    found = record([File("client.key", 0o600, b"canary-key")])
+    found = records([File("client.key", 0o600, b"canary-key")])
 
     assert found["client.key"].size == 10
     assert "canary" not in repr(found)

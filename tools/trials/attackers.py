@@ -152,16 +152,15 @@ class Passes:
         return len(calls.names)
 
     def _meets(self, turn: int) -> bool:
-        store, desired = self.root.store, CONTENTS[turn % len(CONTENTS)]
         try:
-            with store.lock():
-                plan = self.root.plan(desired)
+            with self.root.store.lock() as store:
+                plan = self.root.plan(store, CONTENTS[turn % len(CONTENTS)])
                 outcomes = store.apply(plan.steps, self.root.layout)
-                store.collect_garbage(immediately=True)
+                self.root.collected = store.collect_garbage(immediately=True)
         except StoreFailure:
             return True
         failed = any(row.state is RowState.FAILED for row in plan.rows)
-        return failed or any(outcome.error for outcome in outcomes) or bool(store.findings())
+        return failed or any(outcome.error for outcome in outcomes) or bool(self.root.findings())
 
 
 def _empty(root: Path) -> None:

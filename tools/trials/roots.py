@@ -11,8 +11,12 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from registry_trust.agent.store.store import StepOutcome, Store
+from registry_trust.agent.store.garbage import Collected
+from registry_trust.agent.store.locked_store import LockedStore, StepOutcome
+from registry_trust.agent.store.observe import Observation
+from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired, DesiredRegistry
+from registry_trust.core.findings import Finding
 from registry_trust.core.layout import (
     STORE,
     ClientPair,
@@ -72,17 +76,19 @@ class Root:
 
     def restart(self) -> Root:
         self.store = Store(str(self.path), monotonic=self.clock)
+        self.seen = Observation(ObservedRoot())
+        self.collected = Collected(None, ())
         return self
 
-    def plan(self, desired: Desired) -> Plan:
-        target = Target(str(self.path), self.layout)
-        return make_plan(target, desired, {str(self.path): self.store.observe()})
+    def plan(self, store: LockedStore, desired: Desired) -> Plan:
+        self.seen = store.observe()
+        return make_plan(Target(str(self.path), self.layout), desired, {str(self.path): self.seen.root})
 
     def bring(self, desired: Desired, *, immediately: bool = False) -> tuple[StepOutcome, ...]:
         """One pass, as the agent does it."""
-        with self.store.lock():
-            outcomes = self.store.apply(self.plan(desired).steps, self.layout)
-            self.store.collect_garbage(immediately=immediately)
+        with self.store.lock() as store:
+            outcomes = store.apply(self.plan(store, desired).steps, self.layout)
+            self.collected = store.collect_garbage(immediately=immediately)
         return outcomes
 
     def bring_well(self, desired: Desired, *, immediately: bool = False) -> tuple[StepOutcome, ...]:
@@ -91,12 +97,17 @@ class Root:
         return outcomes
 
     def observe(self) -> ObservedRoot:
-        with self.store.lock():
-            return self.store.observe()
+        with self.store.lock() as store:
+            self.seen = store.observe()
+        return self.seen.root
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what the last look and the last collection of garbage found."""
+        return self.seen.findings + self.collected.findings
 
     def remove(self, entry: str) -> StepOutcome:
-        with self.store.lock():
-            return self.store.apply([Remove(entry)], self.layout)[0]
+        with self.store.lock() as store:
+            return store.apply([Remove(entry)], self.layout)[0]
 
     def read(self, registry: str = REGISTRY) -> dict[str, bytes] | None:
         return read_as_runtime(self.path, self.layout, registry)

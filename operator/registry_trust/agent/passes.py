@@ -13,6 +13,7 @@ from registry_trust.agent.pacing import Failures, Key, Repairs
 from registry_trust.agent.rollback import Applied
 from registry_trust.agent.roots import Opened, Roots
 from registry_trust.agent.store.failures import unexpected
+from registry_trust.agent.store.locked_store import LockedStore
 from registry_trust.core.desired import Desired
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE, replaced_name
@@ -90,10 +91,10 @@ class Passes:
         rows: dict[str, RegistryRow] = {}
         with self._opened() as (_, opened):
             states = self.roots.states(opened)
-            for path, root in opened.observed.items():
-                faults = self.roots.stores[path].faults()
+            for path, seen in opened.seen.items():
+                faults = seen.faults
                 self._say_faults(path, faults)
-                for entry, own in root.own.items():
+                for entry, own in seen.root.own.items():
                     if not own.digest:
                         continue  # Removed; only what it replaced is kept.
                     message = "kept as it is: no usable bundle was received yet"
@@ -142,20 +143,19 @@ class Passes:
             for target in targets:
                 failure: StoreFailure | None
                 try:
-                    opened.require(target.path)
-                    store = self.roots.stores[target.path]
-                    self.roots.claim(target.path, now)
+                    store = opened.store(target.path)
+                    self.roots.claim(target.path, store, now)
                     left = self._left
                     by_target.append((target, self._bring(target, desired, opened, now, lambda: self._is_over(end))))
-                    wait = store.collect_garbage(
+                    garbage = store.collect_garbage(
                         immediately=desired.withdrawn, enough=lambda: self._is_over(end + LONGEST)
                     )
-                    waits += [] if wait is None else [max(wait, _SHORTEST)]
-                    findings += [str(finding) for finding in store.findings()]
-                    findings += mirror_notices(target, desired, {**opened.neighbours, **opened.observed})
+                    waits += [] if garbage.due is None else [max(garbage.due, _SHORTEST)]
+                    findings += [str(each) for each in (*opened.seen[target.path].findings, *garbage.findings)]
+                    findings += mirror_notices(target, desired, opened.observed())
                     failure = None
                     if self._left == left:
-                        failure = self._remember(target.path, applied, now, withdrawn=desired.withdrawn)
+                        failure = self._remember(target.path, store, applied, now, withdrawn=desired.withdrawn)
                 except Exception as error:  # noqa: BLE001 - the boundary of one root: its fault is no other root's
                     failure = error if isinstance(error, StoreFailure) else unexpected(target.path, error)
                     self.failures.record((target.path, ""), "", failure.reason, failure.message, now)
@@ -187,7 +187,7 @@ class Passes:
     @contextmanager
     def _opened(self) -> Iterator[tuple[ExitStack, Opened]]:
         with self.roots.open() as (stack, opened):
-            self.observed = opened.observed
+            self.observed = opened.observed()
             for path in self.roots.stores:
                 self._say((path, ""), opened.failed[path].message if path in opened.failed else "")
             yield stack, opened
@@ -196,26 +196,26 @@ class Passes:
         self, target: Target, desired: Desired, opened: Opened, now: float, enough: Callable[[], bool]
     ) -> list[RegistryRow]:
         """Bring one target to what it is to hold, or nearer if it is enough; return its rows."""
-        plan = make_plan(target, desired, {**opened.neighbours, **opened.observed})
+        plan = make_plan(target, desired, opened.observed())
         self._open_steps |= {(target.path, step.entry) for step in plan.steps}
         rows = {row.registry: row for row in plan.rows}
-        store = self.roots.stores[target.path]
+        store, observed = opened.store(target.path), opened.seen[target.path].root
         steps = [step for step in plan.steps if self._may_take(target, step, rows, now)]
         outcomes = store.apply(steps, target.layout, enough)
         for step in steps[len(outcomes) :]:
             self._left += 1
-            registry = _registry_of(step, opened.observed[target.path])
+            registry = _registry_of(step, observed)
             rows[registry] = RegistryRow(registry, RowState.PENDING, reason=Reason.NODE_PENDING, message=_WRITING)
         for outcome in outcomes:
             step = outcome.step
             key = (target.path, step.entry)
             if outcome.error is None:
                 self.failures.clear(key)
-                self._note(key, step, self._about(step, opened.observed[target.path]), now)
+                self._note(key, step, self._about(step, observed), now)
                 continue
             digest = step.digest if isinstance(step, Switch) else ""
             self.failures.record(key, digest, outcome.error.reason, outcome.error.message, now)
-            registry = _registry_of(step, opened.observed[target.path])
+            registry = _registry_of(step, observed)
             rows[registry] = _failed(registry, outcome.error.reason, outcome.error.message)
         self._contest(target, plan, rows, now)
         for row in rows.values():
@@ -236,7 +236,9 @@ class Passes:
             return False
         return not (isinstance(step, Switch) and self._is_repair(key, step) and self.repairs.wait(key, now) > 0)
 
-    def _remember(self, path: str, applied: Applied, now: float, *, withdrawn: bool) -> StoreFailure | None:
+    def _remember(
+        self, path: str, store: LockedStore, applied: Applied, now: float, *, withdrawn: bool
+    ) -> StoreFailure | None:
         """Note the bundle in the store, or take an empty store away; return why that failed, now or not long ago.
 
         Paced, because even a failed write is a change that wakes the loop: a full disk must not make it spin.
@@ -245,7 +247,6 @@ class Passes:
         failed = self.failures.waiting(key, wanted, now)
         if failed is not None:
             return StoreFailure(Reason(failed[0]), failed[1])
-        store = self.roots.stores[path]
         try:
             if not (withdrawn and store.dissolve()):
                 store.remember(applied.uid, applied.serial)

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from registry_trust.agent.options import Mount
 from registry_trust.agent.rollback import Applied
 from registry_trust.agent.store.failures import unexpected
+from registry_trust.agent.store.locked_store import LockedStore
 from registry_trust.agent.store.neighbour_roots import NeighbourRoots
+from registry_trust.agent.store.observe import Observation
 from registry_trust.agent.store.store import Store
 from registry_trust.agent.store.tenure import ABANDONED, SIGN_EVERY, Tenure
 from registry_trust.core.errors import StoreFailure
@@ -29,15 +31,25 @@ class Opened:
     `neighbours` are the roots that are only looked at, and `unseen` those of them that can't be.
     """
 
-    observed: dict[str, ObservedRoot]
-    failed: dict[str, StoreFailure]
+    stores: dict[str, LockedStore] = field(default_factory=dict)
+    seen: dict[str, Observation] = field(default_factory=dict)
+    failed: dict[str, StoreFailure] = field(default_factory=dict)
     neighbours: dict[str, ObservedRoot] = field(default_factory=dict)
     unseen: dict[str, StoreFailure] = field(default_factory=dict)
 
-    def require(self, path: str) -> None:
-        """Raise what failed with a root, if anything did."""
+    def store(self, path: str) -> LockedStore:
+        """Return a root's store.
+
+        Raises:
+            StoreFailure: what failed with the root, if anything did.
+        """
         if path in self.failed:
             raise self.failed[path]
+        return self.stores[path]
+
+    def observed(self) -> dict[str, ObservedRoot]:
+        """Return what all roots hold, ours and those that are only looked at."""
+        return {**self.neighbours, **{path: seen.root for path, seen in self.seen.items()}}
 
 
 class Roots:
@@ -66,6 +78,7 @@ class Roots:
         }
         self.written: frozenset[str] = frozenset()
         """The roots that hold this installation's store, as of the last look."""
+        self._watched: dict[str, tuple[str, ...]] = {mount.host: (mount.here,) for mount in roots}
         self._tenures = {mount.host: Tenure() for mount in roots}
         self._neighbours = NeighbourRoots(configurations, roots)
         self._source = source
@@ -78,18 +91,20 @@ class Roots:
 
     def watched_paths(self) -> list[str]:
         """Return the directories in which any change is drift."""
-        own = [path for store in self.stores.values() for path in store.watched_paths()]
+        own = [path for paths in self._watched.values() for path in paths]
         return [*own, *self._neighbours.watched_paths()]
 
     @contextmanager
     def open(self) -> Iterator[tuple[ExitStack, Opened]]:
         """Lock and look at every root, in the order of their paths; one that fails is left out."""
-        opened = Opened({}, {})
+        opened = Opened()
         with ExitStack() as stack:
             for path, store in sorted(self.stores.items()):
                 try:
-                    stack.enter_context(store.lock())
-                    opened.observed[path] = store.observe()
+                    locked = stack.enter_context(store.lock())
+                    opened.seen[path] = locked.observe()
+                    opened.stores[path] = locked
+                    self._watched[path] = opened.seen[path].watched
                 except Exception as error:  # noqa: BLE001 - the boundary of one root: its fault is no other root's
                     failure = error if isinstance(error, StoreFailure) else unexpected(path, error)
                     opened.failed[path] = failure
@@ -99,13 +114,13 @@ class Roots:
         """Return what each root that serves our bundle remembers of it, and leave a sign of life there."""
         states: dict[str, Applied] = {}
         signs = self._monotonic() - self._signed >= SIGN_EVERY
-        for path in opened.observed:
+        for path, store in opened.stores.items():
+            state = store.state
+            if state is None or state.source not in ("", self._source):
+                continue
             try:
-                state = self.stores[path].state()
-                if state is None or state.source not in ("", self._source):
-                    continue
                 if signs:
-                    self.stores[path].leave_sign()
+                    store.leave_sign()
                     self._signed = self._monotonic()
             except StoreFailure as error:
                 opened.failed[path] = error
@@ -114,15 +129,13 @@ class Roots:
         self.written = frozenset(states)
         return tuple(states.values())
 
-    def claim(self, path: str, now: float) -> None:
-        """Make sure that this root's store serves our bundle; taken over if nobody is at work there any more.
+    def claim(self, path: str, store: LockedStore, now: float) -> None:
+        """Make sure that a root's store serves our bundle; taken over if nobody is at work there any more.
 
         Raises:
-            StoreFailure: OtherInstallation, or the store can't be read or written.
+            StoreFailure: OtherInstallation, or the store can't be written.
         """
-        store = self.stores[path]
-        state = store.state()
-        owner = "" if state is None else state.source
+        owner = "" if store.state is None else store.state.source
         if self._tenures[path].must_wait(owner, self._source, store.last_sign(), now):
             raise StoreFailure(
                 Reason.OTHER_INSTALLATION,

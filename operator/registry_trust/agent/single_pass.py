@@ -9,7 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from registry_trust.agent.store.failures import failing
-from registry_trust.agent.store.store import StepOutcome, Store
+from registry_trust.agent.store.locked_store import StepOutcome
+from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired
 from registry_trust.core.findings import Finding
 from registry_trust.core.layout import Layout
@@ -99,22 +100,21 @@ def apply_once(
             foreseen = tuple(StepOutcome(step) for step in plan.steps)
             return _outcome(plan, ObservedRoot(), foreseen, {}, (), ())
         _make_root(directory, shown)
-    store = Store(directory, shown_path=shown)
-    with store.lock(clear=not dry_run):
-        observed = store.observe()
+    with Store(directory, shown_path=shown).lock(clear=not dry_run) as store:
+        seen = store.observe()
+        observed = seen.root
         if remove:
             plan = Plan(target, tuple(Remove(entry) for entry in observed.own if observed.to_remove(entry)))
         else:
             plan = make_plan(target, desired, {**(others or {}), shown: observed})
         plan, spared = (plan, {}) if prune or remove else spare(plan, observed)
         if dry_run:
-            outcomes, dissolved = tuple(StepOutcome(step) for step in plan.steps), True
+            outcomes, findings, dissolved = tuple(StepOutcome(step) for step in plan.steps), seen.findings, True
         else:
             outcomes = store.apply(plan.steps, layout)
-            store.collect_garbage(immediately=remove)
+            collected = store.collect_garbage(immediately=remove)
             dissolved = store.dissolve() if remove else True
-            store.observe()
-        findings = store.findings()
+            findings = (*store.observe().findings, *collected.findings)
     leftovers = () if dissolved else (*observed.unreadable.values(), *(finding.message for finding in findings))
     return _outcome(plan, observed, outcomes, spared, findings, leftovers)
 

@@ -14,6 +14,8 @@ from registry_trust.agent.store.failures import failing
 from registry_trust.core.errors import StoreFailure
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_CLOSED = -2
+"""In place of a descriptor; not -1, for which `os.listdir` lists the working directory."""
 _UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 """What renameat2(2) says where the kernel or the file system knows no flags (NFS, some overlays)."""
 
@@ -54,7 +56,7 @@ class Directory:
 
     def close(self) -> None:
         """Close the descriptor; a second time does nothing."""
-        descriptor, self._descriptor = self._descriptor, -1
+        descriptor, self._descriptor = self._descriptor, _CLOSED
         if descriptor >= 0:
             os.close(descriptor)
 

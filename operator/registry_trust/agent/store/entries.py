@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 
 from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.failures import shown
-from registry_trust.agent.store.garbage import require_owner
 from registry_trust.agent.store.generations import build, difference, remove, temporary_name
 from registry_trust.agent.store.leftovers import clear_folder
 from registry_trust.agent.store.links import clear_orphan, foreign, point, require_ours, take_away
-from registry_trust.agent.store.manifest import OWNER_FILE, Ownership, next_number, record
-from registry_trust.agent.store.ownership import read_ownership, write_ownership
+from registry_trust.agent.store.manifest import OWNER_FILE, Ownership, next_number, records
+from registry_trust.agent.store.open_store import OpenStore
+from registry_trust.agent.store.ownership import write_ownership
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import (
     PRIVATE_DIRECTORY,
@@ -23,11 +22,11 @@ from registry_trust.core.layout import (
     generation_name,
     render,
 )
-from registry_trust.core.plan import Switch
+from registry_trust.core.plan import Record, Switch
 from registry_trust.core.reasons import Reason
 
 
-def switch(root: Directory, store: Directory, step: Switch, layout: Layout, installation: str) -> str:
+def switch(store: OpenStore, step: Switch, layout: Layout) -> str:
     """Build a new generation and point the entry to it; return the generation's name.
 
     The order: files, their names, the manifest, the final name, the link, and each is durable before the next. So a
@@ -37,12 +36,12 @@ def switch(root: Directory, store: Directory, step: Switch, layout: Layout, inst
     Raises:
         StoreFailure: what failed; the entry is as it was before.
     """
-    registry, material = step.desired.registry, step.desired.material
-    with _folder(store, step.entry) as folder:
-        before = _ownership(folder, step.entry, installation)
+    root, registry, material = store.root, step.desired.registry, step.desired.material
+    with store.made_entry(step.entry) as folder:
+        before = store.require_ownership(folder, step.entry)
         if before is None:
             clear_orphan(root, folder, step.entry)
-        ownership = before or Ownership(installation, registry, step.entry, layout.value, ())
+        ownership = before or Ownership(store.installation, registry, step.entry, layout.value, ())
         if not step.replace:
             require_ours(root, ownership)
         name = generation_name(step.digest, next_number(step.digest, [*folder.names(), *ownership.generations]))
@@ -52,7 +51,7 @@ def switch(root: Directory, store: Directory, step: Switch, layout: Layout, inst
             registry=registry,
             layout=layout.value,
             trusts=step.desired.trusts,
-            generations={**ownership.generations, name: record(files)},
+            generations={**ownership.generations, name: records(files)},
             current=name,
         )
         private = directory_mode(files) == PRIVATE_DIRECTORY or ownership.is_private()
@@ -88,37 +87,37 @@ def _undo(root: Directory, folder: Directory, before: Ownership | None, after: O
         folder.unlink(OWNER_FILE)
 
 
-def record_trusts(store: Directory, entry: str, trusts: tuple[str, ...], installation: str) -> None:
+def record_trusts(store: OpenStore, step: Record) -> None:
     """Write down which trusts an entry comes from."""
-    with store.open(entry) as folder:
-        ownership = _ownership(folder, entry, installation)
+    with store.folder.open(step.entry) as folder:
+        ownership = store.require_ownership(folder, step.entry)
         if ownership is not None:
-            write_ownership(folder, replace(ownership, trusts=trusts))
+            write_ownership(folder, replace(ownership, trusts=step.trusts))
 
 
-def point_nowhere(root: Directory, store: Directory, entry: str, installation: str) -> None:
+def point_nowhere(store: OpenStore, entry: str) -> None:
     """Take an entry away if it is our link, put back what it replaced, and write down that it has no generation."""
-    if not store.holds_directory(entry):
+    if not store.folder.holds_directory(entry):
         return
-    with store.open(entry) as folder:
-        ownership = _ownership(folder, entry, installation)
+    with store.folder.open(entry) as folder:
+        ownership = store.require_ownership(folder, entry)
         if ownership is None:
             return
-        take_away(root, folder, ownership)
+        take_away(store.root, folder, ownership)
         if ownership.current:
             write_ownership(folder, replace(ownership, current=""))
 
 
-def verify(root: Directory, store: Directory | None, path: str, entry: str, installation: str) -> None:
+def verify(root: Directory, store: OpenStore | None, path: str, entry: str) -> None:
     """Open an entry by the reader's path, through its link, and compare it with its manifest.
 
     Raises:
         StoreFailure: it is not as it was written, or not ours.
     """
-    if store is None or not store.holds_directory(entry):
+    if store is None or not store.folder.holds_directory(entry):
         raise foreign(root, entry)
-    with store.open(entry) as folder:
-        ownership = read_ownership(folder, entry, installation)
+    with store.folder.open(entry) as folder:
+        ownership = store.ownership(folder, entry)
         name = "" if ownership is None else ownership.generation_of(root.link_text(entry))
         if ownership is None or not name:
             raise foreign(root, entry)
@@ -129,30 +128,3 @@ def verify(root: Directory, store: Directory | None, path: str, entry: str, inst
             Reason.WRITE_FAILED,
             f"{shown(root.path_of(entry))}: {fault}, directly after it was written; it is written again",
         )
-
-
-@contextmanager
-def _folder(store: Directory, entry: str) -> Iterator[Directory]:
-    """Open an entry's folder in the store; made if it is missing, and then only as wide as a key allows."""
-    if store.look(entry) is None:
-        folder = store.make(entry, PRIVATE_DIRECTORY)
-        store.sync()
-    elif store.holds_directory(entry):
-        folder = store.open(entry)
-    else:
-        raise foreign(store, entry)
-    with folder:
-        require_owner(folder)
-        yield folder
-
-
-def _ownership(folder: Directory, entry: str, installation: str) -> Ownership | None:
-    """Return the manifest; None where there is none.
-
-    Raises:
-        StoreFailure: ForeignFile, where it is another installation's or none that we can read.
-    """
-    ownership = read_ownership(folder, entry, installation)
-    if ownership is None and folder.look(OWNER_FILE) is not None:
-        raise foreign(folder, OWNER_FILE)
-    return ownership

@@ -2,123 +2,121 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from registry_trust.agent.store.directories import Directory
-from registry_trust.agent.store.failures import shown
 from registry_trust.agent.store.generations import remove
 from registry_trust.agent.store.links import is_kept
 from registry_trust.agent.store.manifest import OWNER_FILE, Ownership
-from registry_trust.agent.store.ownership import read_ownership, write_ownership
+from registry_trust.agent.store.open_store import OpenStore
+from registry_trust.agent.store.ownership import write_ownership
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.findings import Finding
 from registry_trust.core.layout import PUBLIC_DIRECTORY
-from registry_trust.core.reasons import Reason
 
 RETRY = 60.0
 """Seconds from an error in an entry's garbage to the next try."""
 
 
-class Calendar:
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What one collection came to: seconds until the next is due (None: nothing waits), and what was in its way."""
+
+    due: float | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class _Round:
+    """A collection in the making: what was seen superseded and when, what failed, and when something is due again."""
+
+    now: float
+    seen: dict[str, dict[str, float]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    due: list[float] = field(default_factory=list)
+
+
+class Garbage:
     """When this process saw each generation superseded; a restart begins anew, which only keeps files longer."""
 
     def __init__(self, grace: float, monotonic: Callable[[], float]) -> None:
         self._grace = grace
         self._monotonic = monotonic
-        self._seen: dict[tuple[str, str], float] = {}
+        self._seen: dict[str, dict[str, float]] = {}
+        """Monotonic times, by entry and generation."""
         self._failed: dict[str, tuple[float, Finding]] = {}
+        """By entry the time of the next try, and what was said."""
         self.findings: tuple[Finding, ...] = ()
 
-    def collect(
-        self,
-        root: Directory,
-        store: Directory,
-        installation: str,
-        *,
-        immediately: bool,
-        enough: Callable[[], bool] = lambda: False,
-    ) -> float | None:
-        """Remove what is due in every entry of ours, until it is enough; return the seconds until the next is due.
+    def collect(self, store: OpenStore, *, immediately: bool, enough: Callable[[], bool] = lambda: False) -> Collected:
+        """Remove what is due in every entry of ours, until it is enough.
 
-        One entry's error never stops the others; it stands in `findings`, and that entry is left alone for a while:
+        One entry's error never stops the others; it stands in the findings, and that entry is left alone for a while:
         even a failed write is a change, and wakes those who watch the folder.
         """
-        now = self._monotonic()
-        seen: dict[tuple[str, str], float] = {}
-        findings: list[Finding] = []
-        due: list[float] = []
-        for entry in store.names():
-            if entry.startswith("."):
-                continue
+        this = _Round(self._monotonic())
+        for entry in store.entries():
             if enough():
-                seen.update({key: since for key, since in self._seen.items() if key[0] == entry})
-                due.append(now - self._grace)
+                self._leave(entry, this, this.now)
                 continue
-            if entry in self._failed and now < self._failed[entry][0]:
-                retry, finding = self._failed[entry]
-                findings.append(finding)
-                due.append(retry - self._grace)
-                seen.update({key: since for key, since in self._seen.items() if key[0] == entry})
+            retry, finding = self._failed.get(entry, (this.now, None))
+            if finding is not None and this.now < retry:
+                this.findings.append(finding)
+                self._leave(entry, this, retry)
                 continue
             self._failed.pop(entry, None)
             try:
-                if not store.holds_directory(entry):
-                    continue
-                with store.open(entry) as folder:
-                    ownership = read_ownership(folder, entry, installation)
-                    if ownership is None:
-                        continue
-                    live = {ownership.current, ownership.generation_of(root.link_text(entry))}
-                    waiting = {name: self._seen.get((entry, name), now) for name in ownership.generations.keys() - live}
-                    ripe = {name for name, since in waiting.items() if immediately or now - since >= self._grace}
-                    seen.update({(entry, name): since for name, since in waiting.items()})
-                    due.extend(since for name, since in waiting.items() if name not in ripe)
-                    # The manifest stays as long as something is kept that is to be put back.
-                    last = not (live - {""}) and not is_kept(root, entry)
-                    empty = _remove_generations(folder, ownership, ripe, last=last)
-                if empty:
-                    store.remove_directory(entry)
-                    store.sync()
+                self._collect_entry(store, entry, this, immediately=immediately)
             except StoreFailure as error:
-                findings.append(Finding(error.reason, error.message))
-                self._failed[entry] = (now + RETRY, findings[-1])
-                due.append(now + RETRY - self._grace)
-        self._seen, self.findings = seen, tuple(findings)
-        return max(0.0, min(due) + self._grace - now) if due else None
+                this.findings.append(Finding(error.reason, error.message))
+                self._failed[entry] = (this.now + RETRY, this.findings[-1])
+                this.due.append(this.now + RETRY)
+        self._seen, self.findings = this.seen, tuple(this.findings)
+        return Collected(max(0.0, min(this.due) - this.now) if this.due else None, self.findings)
+
+    def _leave(self, entry: str, this: _Round, due: float) -> None:
+        """Leave an entry for a later collection."""
+        this.due.append(due)
+        if entry in self._seen:
+            this.seen[entry] = self._seen[entry]
+
+    def _collect_entry(self, store: OpenStore, entry: str, this: _Round, *, immediately: bool) -> None:
+        if not store.folder.holds_directory(entry):
+            return
+        with store.folder.open(entry) as directory:
+            ownership = store.ownership(directory, entry)
+            if ownership is None:
+                return
+            live = {ownership.current, ownership.generation_of(store.root.link_text(entry))}
+            before = self._seen.get(entry, {})
+            waiting = {name: before.get(name, this.now) for name in ownership.generations.keys() - live}
+            ripe = {name for name, since in waiting.items() if immediately or this.now - since >= self._grace}
+            this.seen[entry] = waiting
+            this.due.extend(since + self._grace for name, since in waiting.items() if name not in ripe)
+            # The manifest stays as long as something is kept that is to be put back.
+            last = not (live - {""}) and not is_kept(store.root, entry)
+            empty = _remove_generations(directory, ownership, ripe, last=last)
+        if empty:
+            store.folder.remove_directory(entry)
+            store.folder.sync()
 
 
-def _remove_generations(folder: Directory, ownership: Ownership, ripe: set[str], *, last: bool) -> bool:
-    """Remove generations, and the manifest with the last of them; say whether the folder is empty then.
+def _remove_generations(directory: Directory, ownership: Ownership, ripe: set[str], *, last: bool) -> bool:
+    """Remove generations, and the manifest with the last of them; say whether the entry's folder is empty then.
 
     The manifest stays where something of others is beside it, and then it lists no generation any more.
     """
-    gone = {name for name in sorted(ripe) if remove(folder, name, ownership.generations[name])}
+    gone = {name for name in sorted(ripe) if remove(directory, name, ownership.generations[name])}
     kept = {name: files for name, files in ownership.generations.items() if name not in gone}
     if gone:
-        folder.sync()  # Before the manifest forgets them: a name that came back would be a stranger's.
-    if last and not kept and folder.names() == [OWNER_FILE]:
-        folder.unlink(OWNER_FILE)
+        directory.sync()  # Before the manifest forgets them: a name that came back would be a stranger's.
+    if last and not kept and directory.names() == [OWNER_FILE]:
+        directory.unlink(OWNER_FILE)
         return True
     if gone:
         ownership = replace(ownership, generations=kept)
-        write_ownership(folder, ownership)
+        write_ownership(directory, ownership)
     if ownership.generations and not ownership.is_private():
-        folder.set_mode(PUBLIC_DIRECTORY)
+        directory.set_mode(PUBLIC_DIRECTORY)
     return False
-
-
-def require_owner(directory: Directory) -> None:
-    """Refuse a directory of the store that belongs to somebody else.
-
-    Raises:
-        StoreFailure: ForeignFile.
-    """
-    owner = directory.status().st_uid
-    if owner != os.geteuid():
-        raise StoreFailure(
-            Reason.FOREIGN_FILE,
-            f"{shown(directory.path)} belongs to uid {owner} and registry-trust runs as uid {os.geteuid()}; "
-            "it is left alone. Move it away",
-        )

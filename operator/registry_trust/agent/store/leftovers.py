@@ -9,13 +9,13 @@ from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.generations import is_only_link, remove_unfinished
 from registry_trust.agent.store.links import put_back
 from registry_trust.agent.store.manifest import OWNER_FILE, Ownership, is_link_of, temporary_kind
-from registry_trust.agent.store.ownership import read_ownership
+from registry_trust.agent.store.open_store import OpenStore
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import REPLACED
 
 
-def clear_store(root: Directory, store: Directory, installation: str, breathe: Callable[[], object]) -> None:
-    """Remove every leftover of ours under a store folder; the lock is held, so nobody is still writing them.
+def clear_store(store: OpenStore, breathe: Callable[[], object]) -> None:
+    """Remove every leftover of ours in a root; the lock is held, so nobody is still writing them.
 
     `breathe` is called before each entry; what it raises ends the work.
 
@@ -23,35 +23,36 @@ def clear_store(root: Directory, store: Directory, installation: str, breathe: C
         StoreFailure: the first error, after everything else was tried.
     """
     error: StoreFailure | None = None
+    root, directory = store.root, store.folder
     for name in root.names():
         entry = name.removeprefix(REPLACED)
         if entry != name and is_link_of(entry, root.link_text(name)):
             root.unlink(name)  # Of an exchange that did not come about, or that was taken back.
-    for name in store.names():
+    for name in directory.names():
         breathe()
         try:
             if temporary_kind(name) == "state":
-                if is_only_link(store.look(name)):
-                    store.unlink(name)
-            elif not name.startswith(".") and store.holds_directory(name):
-                _clear_entry(root, store, name, installation)
+                if is_only_link(directory.look(name)):
+                    directory.unlink(name)
+            elif not name.startswith(".") and directory.holds_directory(name):
+                _clear_entry(store, name)
         except StoreFailure as failure:
             error = error or failure
     if error is not None:
         raise error
 
 
-def _clear_entry(root: Directory, store: Directory, entry: str, installation: str) -> None:
-    with store.open(entry) as folder:
+def _clear_entry(store: OpenStore, entry: str) -> None:
+    with store.folder.open(entry) as folder:
         if folder.status().st_uid != os.geteuid():
             return
-        ownership = read_ownership(folder, entry, installation)
+        ownership = store.ownership(folder, entry)
         if ownership is None and folder.look(OWNER_FILE) is not None:
             return  # Somebody else's manifest: the whole folder is theirs.
-        clear_folder(root, folder, ownership)
+        clear_folder(store.root, folder, ownership)
         empty = not folder.names()
     if empty:
-        store.remove_directory(entry)
+        store.folder.remove_directory(entry)
 
 
 def clear_folder(root: Directory, folder: Directory, ownership: Ownership | None) -> None:

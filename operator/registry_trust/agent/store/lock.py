@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from registry_trust.agent.store.directories import Directory, Exchange
 from registry_trust.agent.store.failures import failing, shown
-from registry_trust.agent.store.garbage import require_owner
+from registry_trust.agent.store.open_store import require_owner
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import PRIVATE_DIRECTORY, PRIVATE_FILE
 from registry_trust.core.reasons import Reason

@@ -93,8 +93,8 @@ def is_link_of(entry: str, text: str | None) -> bool:
     return head == f"{STORE}/{entry}" and is_generation_name(name)
 
 
-def record(files: Sequence[File]) -> Generation:
-    """Return the manifest of these files."""
+def records(files: Sequence[File]) -> Generation:
+    """Return what a manifest records of these files."""
     return {file.name: FileRecord(hashlib.sha256(file.data).hexdigest(), file.mode, len(file.data)) for file in files}
 
 

@@ -68,7 +68,7 @@ def _look(here: str, mount: Mount, path: str) -> ObservedRoot:
         )
     try:
         with Directory.open_root(here, path) as root:
-            return observe_root(root, None, "").root
+            return observe_root(root, None).root
     except StoreFailure as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return ObservedRoot()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 
 from registry_trust.agent.store.directories import Directory
@@ -21,6 +21,7 @@ from registry_trust.agent.store.manifest import (
     digest_of,
     temporary_kind,
 )
+from registry_trust.agent.store.open_store import OpenStore
 from registry_trust.agent.store.ownership import read_any_ownership
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.findings import Finding
@@ -47,22 +48,27 @@ _MOST_NAMES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was seen: for the plan, for the report, and the faults of our own entries, by entry."""
+    """What was seen.
+
+    Attributes:
+        root: for the plan.
+        findings: what is inside the store and not ours.
+        faults: what is wrong with those of our entries that are not intact, by entry.
+        watched: the directories, by their paths in this process, in which any change is drift.
+    """
 
     root: ObservedRoot
-    findings: tuple[Finding, ...]
-    faults: dict[str, str]
+    findings: tuple[Finding, ...] = ()
+    faults: Mapping[str, str] = field(default_factory=dict)
+    watched: tuple[str, ...] = ()
 
 
-def observe_root(
-    root: Directory, store: Directory | None, installation: str, breathe: Callable[[], object] = lambda: None
-) -> Observation:
+def observe_root(root: Directory, store: OpenStore | None, breathe: Callable[[], object] = lambda: None) -> Observation:
     """Look at everything in a root.
 
     Args:
         root: the root.
-        store: its store folder; None where there is none yet.
-        installation: whose entries are ours; empty where nothing is.
+        store: its store; None where there is none yet.
         breathe: called before each entry; what it raises ends the look.
     """
     findings: list[Finding] = []
@@ -76,10 +82,10 @@ def observe_root(
         if name.startswith(REPLACED) and is_kept(root, name.removeprefix(REPLACED))
     )
     if store is not None:
-        for entry in _entries(store):
+        for entry in store.entries():
             breathe()
             try:
-                seen = _look_at(root, store, entry, installation, kept=entry in kept)
+                seen = _look_at(store, entry, kept=entry in kept)
             except StoreFailure as error:
                 unreadable[entry] = error.message  # One registry's bad sector stops no other registry.
                 continue
@@ -88,13 +94,13 @@ def observe_root(
                 own[entry] = seen.own
                 if seen.fault:
                     faults[entry] = seen.fault
-        findings.extend(_unknown_in_store(store, unreadable))
+        findings.extend(_unknown_in_store(store.folder, unreadable))
     foreign = {
         name: describe(root, name)
         for name in names
         if name != STORE and not name.startswith(REPLACED)
         if not (name in own and own[name].generation) and name not in unreadable
-        if not _is_orphan(root, store, name)
+        if not _is_orphan(root, store.folder if store is not None else None, name)
     }
     observed = ObservedRoot(own, foreign, unreadable, kept)
     findings.extend(_kept_for_good(root, observed))
@@ -123,14 +129,14 @@ class _Seen:
     fault: str = ""
 
 
-def _look_at(root: Directory, store: Directory, entry: str, installation: str, *, kept: bool) -> _Seen:
-    if not store.holds_directory(entry):
+def _look_at(store: OpenStore, entry: str, *, kept: bool) -> _Seen:
+    if not store.folder.holds_directory(entry):
         return _Seen(None, ())
-    with store.open(entry) as folder:
+    with store.folder.open(entry) as folder:
         ownership = read_any_ownership(folder, entry)
-        if ownership is None or not installation or ownership.installation != installation:
+        if ownership is None or not store.installation or ownership.installation != store.installation:
             return _Seen(None, (_not_ours(folder, ownership),))
-        linked = ownership.generation_of(root.link_text(entry))
+        linked = ownership.generation_of(store.root.link_text(entry))
         findings = tuple(_strangers(folder, ownership, linked))
         if not linked and not ownership.current and not kept:
             return _Seen(None, findings)
@@ -157,16 +163,6 @@ def entry_fault(folder: Directory, ownership: Ownership, linked: str) -> str:
         return f"its folder in the store {fault}"
     with folder.open(linked) as directory:
         return difference(directory, ownership.generations[linked])
-
-
-def installations(store: Directory) -> set[str]:
-    """Return the installations that wrote the manifests in a store folder."""
-    found: list[Ownership | None] = []
-    for entry in _entries(store):
-        if store.holds_directory(entry):
-            with store.open(entry) as folder:
-                found.append(read_any_ownership(folder, entry))
-    return {ownership.installation for ownership in found if ownership is not None}
 
 
 def _is_orphan(root: Directory, store: Directory | None, name: str) -> bool:
@@ -234,11 +230,6 @@ def _describe_link(root: Directory, name: str) -> ForeignEntry:
         return ForeignEntry(f"{description}, which is not there,", reads=False, hides=False)
     # Where else it leads on the host can't be seen from inside a container: the host has other mounts.
     return ForeignEntry(description)
-
-
-def _entries(store: Directory) -> list[str]:
-    """Return the names that may be entries' folders."""
-    return [name for name in store.names() if not name.startswith(".") and name != STATE_FILE]
 
 
 def _not_ours(folder: Directory, ownership: Ownership | None) -> Finding:

@@ -1,0 +1,90 @@
+"""The open store: a root, the store folder in it, and whose entries in there are ours; what every change is made by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.failures import shown
+from registry_trust.agent.store.links import foreign
+from registry_trust.agent.store.manifest import OWNER_FILE, STATE_FILE, Ownership
+from registry_trust.agent.store.ownership import read_any_ownership, read_ownership
+from registry_trust.core.errors import StoreFailure
+from registry_trust.core.layout import PRIVATE_DIRECTORY
+from registry_trust.core.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """A root and its store folder, both open.
+
+    `installation` is the one that wrote our entries; empty where none can be told for ours.
+    """
+
+    root: Directory
+    folder: Directory
+    installation: str
+
+    def entries(self) -> list[str]:
+        """Return the names in the store folder that may be entries' folders."""
+        return [name for name in self.folder.names() if not name.startswith(".") and name != STATE_FILE]
+
+    def installations(self) -> set[str]:
+        """Return the installations that wrote the manifests in the store folder."""
+        found: list[Ownership | None] = []
+        for entry in self.entries():
+            if self.folder.holds_directory(entry):
+                with self.folder.open(entry) as directory:
+                    found.append(read_any_ownership(directory, entry))
+        return {ownership.installation for ownership in found if ownership is not None}
+
+    @contextmanager
+    def made_entry(self, entry: str) -> Iterator[Directory]:
+        """Open an entry's folder; made if it is missing, and then only as wide as a key allows.
+
+        Raises:
+            StoreFailure: ForeignFile, where it is somebody else's.
+        """
+        if self.folder.look(entry) is None:
+            directory = self.folder.make(entry, PRIVATE_DIRECTORY)
+            self.folder.sync()
+        elif self.folder.holds_directory(entry):
+            directory = self.folder.open(entry)
+        else:
+            raise foreign(self.folder, entry)
+        with directory:
+            require_owner(directory)
+            yield directory
+
+    def ownership(self, directory: Directory, entry: str) -> Ownership | None:
+        """Return an entry's manifest if we wrote it, from its open folder."""
+        return read_ownership(directory, entry, self.installation)
+
+    def require_ownership(self, directory: Directory, entry: str) -> Ownership | None:
+        """Return an entry's manifest; None where there is none.
+
+        Raises:
+            StoreFailure: ForeignFile, where it is another installation's or none that we can read.
+        """
+        ownership = self.ownership(directory, entry)
+        if ownership is None and directory.look(OWNER_FILE) is not None:
+            raise foreign(directory, OWNER_FILE)
+        return ownership
+
+
+def require_owner(directory: Directory) -> None:
+    """Refuse a directory of the store that belongs to somebody else.
+
+    Raises:
+        StoreFailure: ForeignFile.
+    """
+    owner = directory.status().st_uid
+    if owner != os.geteuid():
+        raise StoreFailure(
+            Reason.FOREIGN_FILE,
+            f"{shown(directory.path)} belongs to uid {owner} and registry-trust runs as uid {os.geteuid()}; "
+            "it is left alone. Move it away",
+        )
