@@ -58,6 +58,7 @@ RUN set -eu; \
 FROM scratch
 LABEL org.opencontainers.image.title="registry-trust" \
       org.opencontainers.image.description="Makes container runtimes trust private registries: a Kubernetes operator and a node agent." \
+      org.opencontainers.image.source="https://github.com/registry-trust/registry-trust" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /image /
 ENV PATH=/opt/registry-trust/bin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
