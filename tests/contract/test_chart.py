@@ -7,6 +7,7 @@ import yaml
 
 import registry_trust
 from deploy.generate import CHART, MANIFEST, NAMESPACE, TRUST_NAMESPACE, expected_files
+from registry_trust.compiler.kinds import KINDS
 from registry_trust.core import names
 from registry_trust.core.names import BUNDLE_TYPE
 from tests.contract.rendering import BOTH, DEFAULTS, EVERYTHING, Body, found, pod, pods, rendered
@@ -124,6 +125,20 @@ def test_the_rights_are_exactly_these():
     }
 
     assert roles == RIGHTS
+
+
+def test_the_operator_may_watch_exactly_the_kinds_that_it_watches():
+    watched = {
+        (role["metadata"].get("namespace"), group, resource)
+        for role in rendered()
+        if role["kind"] in ("Role", "ClusterRole") and role["metadata"]["name"] in HOLDERS["registry-trust-operator"]
+        for rule in role["rules"]
+        if rule["verbs"] == ["get", "list", "watch"] and "resourceNames" not in rule
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+    assert watched == {(TRUST_NAMESPACE if k.of_trust_namespace else None, k.group, k.resource) for k in KINDS}
 
 
 def test_each_role_is_bound_to_its_one_service_account():

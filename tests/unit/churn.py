@@ -11,10 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.fleet import Fleet, Node, Served, Standing
 from registry_trust.compiler.lost_history import go_on_after, highest_reported
+from registry_trust.compiler.objects import OwnedReport
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.status import make_status
 from registry_trust.controller.api_server import ApiServer
-from registry_trust.controller.cluster import Cluster, OwnedReport
+from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
 from registry_trust.core.bundle import Bundle, TrustContent

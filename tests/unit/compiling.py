@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from registry_trust.compiler.compile import Compiled, TrustInput, compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.sources import SourceKind, SourceObject, Sources
+from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.core.bundle import Bundle, reference_of
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.reasons import Reason
-from registry_trust.core.trust import SecretKeyRef, Trust
+from registry_trust.core.trust import ClientSource, SourceKind, SourceRef, Trust
 from tools.authority import Authority
 
 NOW = float(int(time.time()))
@@ -20,8 +20,8 @@ DAY = 86_400.0
 YEAR = 365 * DAY
 FIRST, SECOND, THIRD = (Authority.create(f"CA {number}") for number in range(3))
 OLD, NEW, LAST = (reference_of(authority.pem) for authority in (FIRST, SECOND, THIRD))
-CA = SecretKeyRef("ca", "ca.crt")
-OTHER = SecretKeyRef("other", "ca.crt")
+CA = SourceRef("Secret", "ca", "ca.crt")
+OTHER = SourceRef("Secret", "other", "ca.crt")
 
 
 def trust(**changes: object) -> TrustInput:
@@ -31,11 +31,14 @@ def trust(**changes: object) -> TrustInput:
 
 
 def sources(**pems: bytes) -> Sources:
-    found = {
-        (SourceKind.SECRET, name): SourceObject(SourceKind.SECRET, name, str(hash(pem)), {"ca.crt": pem}, "Opaque")
-        for name, pem in pems.items()
-    }
-    return Sources("registry-trust", found)
+    found = (
+        SourceObject(SourceKind.SECRET, name, str(hash(pem)), {"ca.crt": pem}, "Opaque") for name, pem in pems.items()
+    )
+    return Sources.of("registry-trust", found)
+
+
+def pair_of(secret: str, name: str = "client") -> ClientSource:
+    return ClientSource(SourceRef("Secret", secret, "tls.crt"), SourceRef("Secret", secret, "tls.key"), name)
 
 
 class Operator:

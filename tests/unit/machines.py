@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from registry_trust.controller.cluster import OwnedReport
+from registry_trust.compiler.objects import OwnedReport
 
 
 @dataclass

@@ -15,7 +15,7 @@ from registry_trust.compiler.content import Checked
 from registry_trust.compiler.sources import Sources
 from registry_trust.core.bundle import Bundle, CAOrigin, TrustContent, TrustState, reference_of
 from registry_trust.core.reasons import Reason
-from registry_trust.core.trust import SecretKeyRef, Trust
+from registry_trust.core.trust import SourceRef, Trust
 
 NAMES = tuple("abcdefgh")
 LIMIT = 20_000
@@ -37,7 +37,7 @@ class Contents:
         return Checked(
             TrustContent(trust.registries, ca_certificates=tuple(sorted(references))),
             {reference: PEMS[reference] for reference in references},
-            origins=tuple(CAOrigin(reference, "Secret/ca/ca.crt") for reference in sorted(references)),
+            origins=tuple(CAOrigin(reference, SourceRef("Secret", "ca", "ca.crt")) for reference in sorted(references)),
         )
 
 
@@ -61,7 +61,7 @@ def compiled(
                 created="2027-01-01T00:00:00Z",
                 generation=1,
                 registries=(f"{name}.example",),
-                ca_sources=(SecretKeyRef("ca", "ca.crt"),),
+                ca_sources=(SourceRef("Secret", "ca", "ca.crt"),),
                 ca_retention=retention,
             ),
         )

@@ -10,7 +10,8 @@ from registry_trust.api.parse import check_trust, parse_trust
 from registry_trust.core.errors import InvalidField
 from registry_trust.core.reasons import Reason
 from registry_trust.core.selection import NodeSelector, Operator, Requirement
-from registry_trust.core.trust import ClientSource, ConfigMapKeyRef, InlinePEM, SecretKeyRef, Trust
+from registry_trust.core.trust import ClientSource, InlinePEM, SourceRef, Trust
+from tests.unit.compiling import pair_of
 
 CA = {"configMapKeyRef": {"name": "corp-roots", "key": "ca.crt"}}
 CLIENT = {"secretRef": {"name": "harbor-client"}}
@@ -58,8 +59,14 @@ def test_every_field_of_an_object_arrives_in_the_trust():
         created="2026-01-02T03:04:05Z",
         generation=7,
         registries=("harbor.example:5000", "[2001:db8::1]"),
-        ca_sources=(SecretKeyRef("harbor-ca", "ca.crt"), ConfigMapKeyRef("corp-roots", "ca.crt"), InlinePEM("PEM")),
-        client_sources=(ClientSource("c", "node", "client.cert", "client.key"),),
+        ca_sources=(
+            SourceRef("Secret", "harbor-ca", "ca.crt"),
+            SourceRef("ConfigMap", "corp-roots", "ca.crt"),
+            InlinePEM("PEM"),
+        ),
+        client_sources=(
+            ClientSource(SourceRef("Secret", "c", "client.cert"), SourceRef("Secret", "c", "client.key"), "node"),
+        ),
         selector=NodeSelector(
             (("example.org/gpu", ""), ("pool", "build")), (Requirement("zone", Operator.NOT_IN, ("a", "b")),)
         ),
@@ -70,7 +77,7 @@ def test_every_field_of_an_object_arrives_in_the_trust():
 def test_what_is_left_out_has_its_documented_default():
     parsed = parse_trust(trust(caCertificates=..., clientCertificates=[CLIENT]))
 
-    assert parsed.client_sources == (ClientSource("harbor-client", "client", "tls.crt", "tls.key"),)
+    assert parsed.client_sources == (pair_of("harbor-client"),)
     assert parsed.ca_sources == ()
     assert parsed.selector is None
     assert parsed.suspend is False

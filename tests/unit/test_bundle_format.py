@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState, reference_of
+from registry_trust.core.bundle import Bundle, CAOrigin, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.reasons import Reason
 from registry_trust.core.registry import MAXIMUM_LENGTH
+from registry_trust.core.trust import SourceKind, SourceRef
 
 PEM = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
 REFERENCE = reference_of(PEM)
@@ -61,3 +62,26 @@ def test_a_registry_that_an_earlier_version_admitted_is_not_lost_although_it_is_
 
     assert len(longer) > MAXIMUM_LENGTH
     assert decode(encode(bundle)) == bundle
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("Secret/ca/ca.crt", SourceRef(SourceKind.SECRET, "ca", "ca.crt")),
+        ("ConfigMap/corp-roots/ca.crt", SourceRef(SourceKind.CONFIG_MAP, "corp-roots", "ca.crt")),
+        ("inline", SourceRef(SourceKind.INLINE)),
+        ("OfALaterVersion/a/b/c", SourceRef("OfALaterVersion", "a/b", "c")),
+        *((text, SourceRef(text)) for text in ("", "/", "//", "a/", "a/b")),
+    ],
+)
+def test_a_source_is_remembered_by_its_text_also_one_of_a_later_version(text: str, reference: SourceRef) -> None:
+    content = TrustContent(("harbor.example",), (REFERENCE,))
+    origins = (CAOrigin(REFERENCE, reference),)
+    bundle = Bundle(
+        7, (IndexedTrust("harbor", "uid", 3, TrustState.ACTIVE, content, origins=origins),), {REFERENCE: PEM}
+    )
+
+    encoded = encode(bundle)
+
+    assert json.loads(encoded["index.json"])["trusts"][0]["origins"] == [[0, text]]
+    assert decode(encoded) == bundle

@@ -9,11 +9,12 @@ import pytest
 
 from registry_trust.compiler.compile import Compiled, TrustInput, compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.sources import SourceKind, SourceObject, Sources
+from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.core.bundle import INDEX_KEY, Bundle, TrustState
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.reasons import Reason
-from registry_trust.core.trust import ClientSource, ConfigMapKeyRef, ExistingFilesPolicy, SecretKeyRef, Trust
+from registry_trust.core.trust import ExistingFilesPolicy, SourceKind, SourceRef, Trust
+from tests.unit.compiling import pair_of
 from tools.authority import Authority
 
 NOW = time.time()
@@ -30,19 +31,19 @@ def trust(name: str = "harbor", **changes: object) -> TrustInput:
         created="2027-01-01T00:00:00Z",
         generation=1,
         registries=("harbor.example:5000",),
-        ca_sources=(SecretKeyRef("ca", "ca.crt"),),
+        ca_sources=(SourceRef("Secret", "ca", "ca.crt"),),
     )
     spec = replace(spec, **changes)  # type: ignore[arg-type]
     return TrustInput(spec.name, spec.uid, spec.created, spec.generation, spec)
 
 
 def sources(**objects: dict[str, bytes]) -> Sources:
-    found = {}
+    found = []
     for name, data in objects.items():
         kind = SourceKind.CONFIG_MAP if name.startswith("map") else SourceKind.SECRET
         version = str(hash(tuple(sorted(data.items()))))
-        found[kind, name] = SourceObject(kind, name, version, data, "Opaque")
-    return Sources("registry-trust", found)
+        found.append(SourceObject(kind, name, version, data, "Opaque"))
+    return Sources.of("registry-trust", found)
 
 
 GOOD = sources(ca={"ca.crt": FIRST.pem})
@@ -73,7 +74,7 @@ def test_compiling_the_same_again_changes_nothing_and_keeps_the_serial() -> None
 
 def test_the_bundle_survives_its_own_format() -> None:
     given = sources(ca={"ca.crt": FIRST.pem}, pair={"tls.crt": NODE.certificate, "tls.key": NODE.key})
-    replacing = trust(client_sources=(ClientSource("pair"),), existing_files=ExistingFilesPolicy.REPLACE)
+    replacing = trust(client_sources=(pair_of("pair"),), existing_files=ExistingFilesPolicy.REPLACE)
     bundle = compiled([replacing, trust(name="refusing")], given).bundle
 
     assert decode(encode(bundle)) == bundle
@@ -127,7 +128,7 @@ def test_a_trust_that_never_had_content_is_held_so_that_nodes_keep_what_they_hav
 
 
 def test_one_bad_trust_does_not_block_another() -> None:
-    bad = trust("bad", ca_sources=(SecretKeyRef("missing", "ca.crt"),))
+    bad = trust("bad", ca_sources=(SourceRef("Secret", "missing", "ca.crt"),))
 
     result = compiled([bad, trust("good")])
 
@@ -137,11 +138,11 @@ def test_one_bad_trust_does_not_block_another() -> None:
 
 def test_since_moves_only_for_the_trust_whose_content_changed() -> None:
     first = compiled(
-        [trust("a"), trust("b", ca_sources=(SecretKeyRef("cb", "ca.crt"),))],
+        [trust("a"), trust("b", ca_sources=(SourceRef("Secret", "cb", "ca.crt"),))],
         sources(ca={"ca.crt": FIRST.pem}, cb={"ca.crt": FIRST.pem}),
     )
     second = compiled(
-        [trust("a"), trust("b", ca_sources=(SecretKeyRef("cb", "ca.crt"),))],
+        [trust("a"), trust("b", ca_sources=(SourceRef("Secret", "cb", "ca.crt"),))],
         sources(ca={"ca.crt": FIRST.pem}, cb={"ca.crt": SECOND.pem}),
         first.bundle,
     )
@@ -179,7 +180,7 @@ def test_a_suspended_trust_keeps_its_content_whatever_its_sources_say() -> None:
 def test_a_ca_in_client_certificates_without_a_key_says_where_it_belongs() -> None:
     given = sources(ca={"ca.crt": FIRST.pem}, pair={"tls.crt": FIRST.pem})
 
-    result = compiled([trust(client_sources=(ClientSource("pair"),))], given)
+    result = compiled([trust(client_sources=(pair_of("pair"),))], given)
 
     error = result.outcomes["harbor"].errors[0]
     assert error.reason is Reason.PAIR_INCOMPLETE
@@ -187,7 +188,9 @@ def test_a_ca_in_client_certificates_without_a_key_says_where_it_belongs() -> No
 
 
 def test_a_missing_key_names_the_keys_that_exist() -> None:
-    result = compiled([trust(ca_sources=(ConfigMapKeyRef("map", "root.pem"),))], sources(map={"ca.crt": FIRST.pem}))
+    result = compiled(
+        [trust(ca_sources=(SourceRef("ConfigMap", "map", "root.pem"),))], sources(map={"ca.crt": FIRST.pem})
+    )
 
     error = result.outcomes["harbor"].errors[0]
     assert error.reason is Reason.CONFIG_MAP_KEY_NOT_FOUND
@@ -198,7 +201,7 @@ def test_a_missing_key_names_the_keys_that_exist() -> None:
 def test_a_secret_of_a_type_that_holds_no_certificates_is_refused_without_its_value(secret_type: str) -> None:
     found = SourceObject(SourceKind.SECRET, "ca", "1", {"ca.crt": b"canary-token"}, secret_type)
 
-    result = compiled([trust()], Sources("registry-trust", {(SourceKind.SECRET, "ca"): found}))
+    result = compiled([trust()], Sources.of("registry-trust", [found]))
 
     error = result.outcomes["harbor"].errors[0]
     assert error.reason is Reason.SECRET_TYPE_FORBIDDEN
@@ -213,7 +216,7 @@ def test_what_no_longer_fits_leaves_its_trust_at_the_last_content_and_the_others
     assert first.outcomes["old"].accepted
 
     second = compiled(
-        [trust("old"), trust("new", ca_sources=(SecretKeyRef("cb", "ca.crt"),))],
+        [trust("old"), trust("new", ca_sources=(SourceRef("Secret", "cb", "ca.crt"),))],
         sources(ca={"ca.crt": FIRST.pem}, cb={"ca.crt": SECOND.pem}),
         first.bundle,
     )

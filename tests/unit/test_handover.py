@@ -17,14 +17,15 @@ from registry_trust.controller.api_server import date_of
 from registry_trust.controller.steady_clock import SteadyClock
 from registry_trust.core.bundle import Bundle, CAOrigin, IndexedTrust, TrustContent, TrustState
 from registry_trust.core.bundle_format import decode, encode
-from registry_trust.core.trust import SecretKeyRef, Trust
+from registry_trust.core.trust import SourceRef, Trust
 
 START = 1_800_000_000.0
 DAY = 86_400.0
 CLOCKS = (0.0, 3600.0, -3600.0, DAY, -DAY, 365 * DAY, -365 * DAY)
 NAMES = ("a", "b", "c")
 OLD, NEW = "0" * 64, "1" * 64
-TRUST = Trust("a", "uid", "", 1, ("a.example",), (SecretKeyRef("ca", "ca.crt"),), ca_retention=DAY)
+CA = SourceRef("Secret", "ca", "ca.crt")
+TRUST = Trust("a", "uid", "", 1, ("a.example",), (CA,), ca_retention=DAY)
 
 
 def removed(*names: str, at: float) -> Bundle:
@@ -115,7 +116,10 @@ def test_a_leader_whose_clock_is_ahead_takes_nothing_away_at_once(ahead: float) 
 
 
 def rotated(replaced_at: float) -> Bundle:
-    origins = (CAOrigin(NEW, "Secret/ca/ca.crt"), CAOrigin(OLD, "Secret/ca/ca.crt", replaced_at))
+    origins = (
+        CAOrigin(NEW, CA),
+        CAOrigin(OLD, CA, replaced_at),
+    )
     content = TrustContent(("a.example",), (OLD, NEW))
     return Bundle(1, (IndexedTrust("a", "uid", 1, TrustState.ACTIVE, content, origins=origins),))
 
@@ -123,7 +127,7 @@ def rotated(replaced_at: float) -> Bundle:
 @pytest.mark.parametrize("ahead", [1.0, 3600.0, DAY, 365 * DAY])
 def test_retention_that_began_in_the_future_began_now(ahead: float) -> None:
     taken = take_over(rotated(START + ahead), START).trusts[0]
-    content, origins = TrustContent(("a.example",), (NEW,)), (CAOrigin(NEW, "Secret/ca/ca.crt"),)
+    content, origins = TrustContent(("a.example",), (NEW,)), (CAOrigin(NEW, CA),)
 
     def trusted(now: float) -> set[str]:
         serving = retain(content, origins, taken, TRUST, now)

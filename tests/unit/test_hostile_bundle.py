@@ -34,7 +34,7 @@ from registry_trust.core.plan import ObservedRoot, Target, make_plan
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import confirmed_serial, held_removals
 from registry_trust.core.selection import NodeSelector, Operator, Requirement
-from registry_trust.core.trust import SecretKeyRef, Trust
+from registry_trust.core.trust import SourceRef, Trust
 from tools.authority import Authority
 
 NOW = float(int(time.time()))
@@ -46,6 +46,7 @@ SELECTOR = NodeSelector((("zone", "a"),), (Requirement("gpu", Operator.NOT_IN, (
 BLOBS = {reference_of(blob): blob for blob in (CA, PAIR.certificate, PAIR.key)}
 CLIENT = (ClientPairRef("client", reference_of(PAIR.certificate), reference_of(PAIR.key)),)
 AUTHORITIES = (reference_of(CA),)
+SOURCE = SourceRef("Secret", "ca", "ca.crt")
 BUNDLE = Bundle(
     7,
     (
@@ -55,8 +56,8 @@ BUNDLE = Bundle(
             3,
             TrustState.ACTIVE,
             TrustContent(("harbor.example:5000",), AUTHORITIES, CLIENT, SELECTOR),
-            origins=(CAOrigin(AUTHORITIES[0], "Secret/ca/ca.crt", NOW - 60),),
-            roots_replaced=(("Secret/ca/ca.crt", NOW - 60),),
+            origins=(CAOrigin(AUTHORITIES[0], SOURCE, NOW - 60),),
+            roots_replaced=((SOURCE, NOW - 60),),
         ),
         IndexedTrust("quay", "uid", 4, TrustState.ACTIVE, TrustContent(("quay.example",), AUTHORITIES, CLIENT)),
         IndexedTrust(
@@ -78,7 +79,10 @@ DATA = encode(BUNDLE)
 INDEX = json.loads(DATA["index.json"])
 LIVE = [
     TrustInput(name, "uid", "2027-01-01T00:00:00Z", 1, Trust(name, "uid", "", 1, (f"{name}.example",), (source,)))
-    for name, source in (("harbor", SecretKeyRef("ca", "ca.crt")), ("quay", SecretKeyRef("gone", "ca.crt")))
+    for name, source in (
+        ("harbor", SOURCE),
+        ("quay", SourceRef("Secret", "gone", "ca.crt")),
+    )
 ]
 HOSTILE: list[Any] = [
     None,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from registry_trust.compiler.objects import read_source, read_trust
-from registry_trust.compiler.sources import SourceKind
+from registry_trust.core.trust import SourceKind
 
 SECRET, CONFIG_MAP = SourceKind.SECRET, SourceKind.CONFIG_MAP
 NAMED = {"metadata": {"name": "x"}}

@@ -10,9 +10,9 @@ import pytest
 from registry_trust.api.trust_status import RegistryTrustStatus
 from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.fleet import Fleet, Node, NodeState, Served, judge
+from registry_trust.compiler.objects import read_node, read_report
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.status import make_status
-from registry_trust.controller.cluster import read_node, read_report
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.names import MAXIMUM_ROWS
 from registry_trust.core.report import (

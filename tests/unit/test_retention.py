@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from registry_trust.compiler.compile import compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.sources import SourceKind, SourceObject, Sources
+from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.reasons import Reason
-from registry_trust.core.trust import ClientSource, InlinePEM, SecretKeyRef
+from registry_trust.core.trust import InlinePEM, SourceKind, SourceRef
 from tests.unit.compiling import (
     CA,
     DAY,
@@ -26,6 +26,7 @@ from tests.unit.compiling import (
     THIRD,
     YEAR,
     Operator,
+    pair_of,
     sources,
     trust,
 )
@@ -96,7 +97,7 @@ def test_another_retention_counts_from_the_moment_of_the_replacement() -> None:
 
 
 @pytest.mark.parametrize("kept", [OTHER, InlinePEM(SECOND.pem.decode())])
-def test_what_an_edit_of_the_trust_removes_goes_at_once(kept: SecretKeyRef | InlinePEM) -> None:
+def test_what_an_edit_of_the_trust_removes_goes_at_once(kept: SourceRef | InlinePEM) -> None:
     operator = Operator(trust(ca_sources=(CA, kept)), ca=FIRST.pem, other=SECOND.pem)
     assert operator.trusted() == {OLD, NEW}
 
@@ -220,12 +221,12 @@ def test_an_expired_ca_that_is_still_served_stays_in_the_status() -> None:
 
 
 def client_sources(*issuers: Authority) -> Sources:
-    found = {(SourceKind.SECRET, "ca"): SourceObject(SourceKind.SECRET, "ca", "1", {"ca.crt": FIRST.pem}, "Opaque")}
+    found = [SourceObject(SourceKind.SECRET, "ca", "1", {"ca.crt": FIRST.pem}, "Opaque")]
     for place, issuer in enumerate(issuers):
         pair = issuer.client(f"node {place}")
         data = {"tls.crt": pair.certificate, "tls.key": pair.key}
-        found[SourceKind.SECRET, f"p{place}"] = SourceObject(SourceKind.SECRET, f"p{place}", "1", data, "Opaque")
-    return Sources("registry-trust", found)
+        found.append(SourceObject(SourceKind.SECRET, f"p{place}", "1", data, "Opaque"))
+    return Sources.of("registry-trust", found)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +236,7 @@ def client_sources(*issuers: Authority) -> Sources:
 def test_a_client_pair_behind_one_of_the_same_issuer_is_unreachable(
     issuers: tuple[Authority, ...], unreachable: list[int]
 ) -> None:
-    clients = tuple(ClientSource(f"p{place}", name=f"c{place}") for place in range(len(issuers)))
+    clients = tuple(pair_of(f"p{place}", f"c{place}") for place in range(len(issuers)))
 
     result = compile_bundle([trust(client_sources=clients)], client_sources(*issuers), Bundle(), NOW, checker=Checker())
 

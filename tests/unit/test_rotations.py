@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from registry_trust.compiler.compile import TrustInput
-from registry_trust.core.trust import InlinePEM, SecretKeyRef
+from registry_trust.core.trust import InlinePEM, SourceRef
 from tests.unit.compiling import (
     CA,
     DAY,
@@ -100,9 +100,9 @@ def test_a_change_that_only_takes_cas_away_is_a_revocation_and_acts_at_once(
 
 
 def test_a_name_that_changes_with_every_rotation_keeps_each_old_ca_for_its_day() -> None:
-    operator = Operator(trust(ca_sources=(SecretKeyRef("ca-1", "ca.crt"),)), {"ca-1": FIRST.pem})
-    operator.step(trust(ca_sources=(SecretKeyRef("ca-2", "ca.crt"),)), {"ca-2": SECOND.pem})
-    operator.step(trust(ca_sources=(SecretKeyRef("ca-3", "ca.crt"),)), {"ca-3": THIRD.pem}, later=3600)
+    operator = Operator(trust(ca_sources=(SourceRef("Secret", "ca-1", "ca.crt"),)), {"ca-1": FIRST.pem})
+    operator.step(trust(ca_sources=(SourceRef("Secret", "ca-2", "ca.crt"),)), {"ca-2": SECOND.pem})
+    operator.step(trust(ca_sources=(SourceRef("Secret", "ca-3", "ca.crt"),)), {"ca-3": THIRD.pem}, later=3600)
 
     assert operator.retained() == {"CN=CA 0": NOW + DAY, "CN=CA 1": NOW + 3600 + DAY}
 

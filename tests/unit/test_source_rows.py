@@ -9,23 +9,24 @@ import pytest
 
 from registry_trust.compiler.compile import Compiled, TrustInput, compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.sources import SourceKind, SourceObject, Sources, read_ca, read_pair
+from registry_trust.compiler.sources import SourceObject, Sources, read_ca, read_pair
 from registry_trust.core import registry as registry_names
 from registry_trust.core import text
 from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState
 from registry_trust.core.desired import desired_state
 from registry_trust.core.errors import SourceUnavailable
-from registry_trust.core.trust import ClientSource, ConfigMapKeyRef, SecretKeyRef, Trust
+from registry_trust.core.trust import SourceKind, SourceRef, Trust
+from tests.unit.compiling import pair_of
 from tools import pki
 from tools.pki import client
 
 SECRET, CONFIG_MAP = SourceKind.SECRET, SourceKind.CONFIG_MAP
-CA, PAIR = SecretKeyRef("harbor-ca", "ca.crt"), ClientSource("harbor-client")
+CA, PAIR = SourceRef("Secret", "harbor-ca", "ca.crt"), pair_of("harbor-client")
 KEY = pki.pkcs8(client().key)
 
 
 def holding(*objects: SourceObject) -> Sources:
-    return Sources("registry-trust", {(found.kind, found.name): found for found in objects})
+    return Sources.of("registry-trust", objects)
 
 
 def secret(name: str, secret_type: str = "Opaque", version: str = "1", **data: bytes) -> SourceObject:
@@ -63,7 +64,7 @@ TYPES = (
         ),
         pytest.param(
             holding(),
-            ConfigMapKeyRef("corp-roots", "ca.crt"),
+            SourceRef("ConfigMap", "corp-roots", "ca.crt"),
             'ConfigMapNotFound: spec.caCertificates[0].configMapKeyRef: there is no ConfigMap "corp-roots" in '
             "namespace registry-trust, the only one that is read; create it there, or correct the name",
             id="row 104: a ConfigMap that does not exist",
@@ -156,7 +157,7 @@ def test_row_111_a_secret_that_was_made_anew_with_the_same_bytes_changes_nothing
 
 def test_row_119_a_hundred_trusts_of_one_registry_are_all_accepted_and_add_up():
     sources = holding(*(secret(f"ca-{n}", ca_crt=valid(n).pem) for n in range(100)))
-    trusts = [trust(n, ca_sources=(SecretKeyRef(f"ca-{n}", "ca.crt"),)) for n in range(100)]
+    trusts = [trust(n, ca_sources=(SourceRef("Secret", f"ca-{n}", "ca.crt"),)) for n in range(100)]
 
     result = compiled(*trusts, sources=sources)
 

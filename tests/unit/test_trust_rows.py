@@ -10,14 +10,14 @@ import pytest
 from registry_trust.api.parse import check_trust
 from registry_trust.compiler import compile as compiling
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.sources import SourceKind, SourceObject, Sources
+from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.layout import Layout, Material
 from registry_trust.core.plan import ForeignEntry, ObservedRoot, Target, make_plan
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState
-from registry_trust.core.trust import SecretKeyRef, Trust
+from registry_trust.core.trust import SourceKind, SourceRef, Trust
 from tools import pki
 from tools.pki import root
 
@@ -30,10 +30,10 @@ def compiled(
 ) -> compiling.Outcome:
     """Compile one trust whose CA certificates are these; without any, a good one."""
     source = SourceObject(SourceKind.SECRET, "harbor-ca", "1", {"ca.crt": data or root().pem}, "Opaque")
-    trust = Trust("harbor", "u", "2026-01-01T00:00:00Z", 1, registries, (SecretKeyRef("harbor-ca", "ca.crt"),))
+    trust = Trust("harbor", "u", "2026-01-01T00:00:00Z", 1, registries, (SourceRef("Secret", "harbor-ca", "ca.crt"),))
     result = compiling.compile_bundle(
         [compiling.TrustInput(trust.name, trust.uid, trust.created, trust.generation, trust)],
-        Sources("registry-trust", {(source.kind, source.name): source}),
+        Sources.of("registry-trust", [source]),
         last or Bundle(),
         pki.NOW.timestamp(),
         checker=Checker(),

@@ -11,16 +11,16 @@ from registry_trust.core.layout import ENDINGS, pair_files
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
 from registry_trust.core.trust import (
-    DEFAULT_CERTIFICATE_KEY,
     DEFAULT_CLIENT_NAME,
-    DEFAULT_PRIVATE_KEY_KEY,
     CASource,
     ClientSource,
-    ConfigMapKeyRef,
     InlinePEM,
-    SecretKeyRef,
+    SourceKind,
+    SourceRef,
 )
 
+DEFAULT_CERTIFICATE_KEY = "tls.crt"
+DEFAULT_PRIVATE_KEY_KEY = "tls.key"
 MAXIMUM_INLINE_LENGTH = 65_536
 
 ONE_SOURCE = "must have exactly one of secretKeyRef, configMapKeyRef and inline"
@@ -96,9 +96,9 @@ class CACertificates(APIModel):
     def to_core(self) -> CASource:
         """Return the source as the core's value."""
         if self.secret_key_ref is not None:
-            return SecretKeyRef(self.secret_key_ref.name, self.secret_key_ref.key)
+            return SourceRef(SourceKind.SECRET, self.secret_key_ref.name, self.secret_key_ref.key)
         if self.config_map_key_ref is not None:
-            return ConfigMapKeyRef(self.config_map_key_ref.name, self.config_map_key_ref.key)
+            return SourceRef(SourceKind.CONFIG_MAP, self.config_map_key_ref.name, self.config_map_key_ref.key)
         return InlinePEM(self.inline or "")
 
 
@@ -159,9 +159,9 @@ class ClientCertificate(APIModel):
 
     def to_core(self) -> ClientSource:
         """Return the source as the core's value, with the defaults of what was left out."""
+        secret = self.secret_ref
         return ClientSource(
-            secret=self.secret_ref.name,
-            name=self.name or DEFAULT_CLIENT_NAME,
-            certificate_key=self.secret_ref.certificate_key or DEFAULT_CERTIFICATE_KEY,
-            private_key_key=self.secret_ref.private_key_key or DEFAULT_PRIVATE_KEY_KEY,
+            SourceRef(SourceKind.SECRET, secret.name, secret.certificate_key or DEFAULT_CERTIFICATE_KEY),
+            SourceRef(SourceKind.SECRET, secret.name, secret.private_key_key or DEFAULT_PRIVATE_KEY_KEY),
+            self.name or DEFAULT_CLIENT_NAME,
         )

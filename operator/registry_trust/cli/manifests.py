@@ -18,11 +18,12 @@ from registry_trust.cli.documents import Document, UnusableDocument, parse
 from registry_trust.compiler import objects
 from registry_trust.compiler.compile import Compiled, Outcome, TrustInput, compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.sources import SourceKind, SourceObject, Sources
+from registry_trust.compiler.kinds import SOURCES, TRUST
+from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.desired import Desired, desired_state
-from registry_trust.core.names import GROUP
 from registry_trust.core.text import escape, listing
+from registry_trust.core.trust import SourceKind
 
 STANDARD_INPUT = "-"
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -74,7 +75,7 @@ def load(files: Sequence[str], namespace: str, labels: Mapping[str, str]) -> Loa
         kinds = Counter(show(document.body["kind"]).strip('"') for document in documents)
         there = listing([f"{count} {kind}" for kind, count in sorted(kinds.items())], 5) or "nothing"
         raise click.ClickException(f"there is no RegistryTrust in these files; they hold: {there}")
-    sources = Sources(namespace, reader.sources)
+    sources = Sources.of(namespace, reader.sources)
     compiled = compile_bundle(list(reader.trusts), sources, Bundle(), time.time(), checker=Checker())
     unselected = tuple(
         outcome.name
@@ -117,7 +118,7 @@ class _Reader:
         self._namespace = namespace
         self._places: dict[tuple[str, str, str], str] = {}
         self._trusts: list[TrustInput] = []
-        self.sources: dict[tuple[SourceKind, str], SourceObject] = {}
+        self.sources: list[SourceObject] = []
         self.problems: list[str] = []
         self.notes: list[str] = []
 
@@ -129,11 +130,11 @@ class _Reader:
     def take(self, document: Document) -> None:
         """Take a RegistryTrust, Secret or ConfigMap; other kinds are none of our business."""
         kind, version = document.body["kind"], document.body.get("apiVersion")
-        if kind == "RegistryTrust" and (not isinstance(version, str) or version.startswith(f"{GROUP}/")):
+        if kind == TRUST.name and (not isinstance(version, str) or version.startswith(f"{TRUST.group}/")):
             trust = objects.read_trust(document.body)
             if self._is_new(document, kind, "", trust.name):
                 self._trusts.append(trust)
-        elif kind in SourceKind.__members__.values() and version in ("v1", None):
+        elif any(kind == source.name and version in (source.api_version, None) for source in SOURCES):
             self._take_source(document, SourceKind(kind))
 
     def _take_source(self, document: Document, kind: SourceKind) -> None:
@@ -146,7 +147,7 @@ class _Reader:
         if not self._is_new(document, kind, namespace, source.name):
             return
         if namespace == self._namespace:
-            self.sources[kind, source.name] = source
+            self.sources.append(source)
         else:
             self.notes.append(
                 f"{document.place}: {name} is in namespace {show(namespace)} and is not read; only {self._namespace} "

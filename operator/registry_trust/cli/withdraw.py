@@ -8,11 +8,11 @@ from dataclasses import replace
 import click
 
 from registry_trust.cli.ending import Exit
+from registry_trust.compiler.objects import read_report
 from registry_trust.controller import connection
 from registry_trust.controller.agents import find_agents
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.bundle_secret import BundleSecret
-from registry_trust.controller.cluster import read_report
 from registry_trust.core.names import AGENT, BUNDLE, REPORTS
 from registry_trust.core.text import listing
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from registry_trust.compiler import fullness
 from registry_trust.compiler.admission import (
@@ -30,7 +31,7 @@ from registry_trust.core.trust import Trust
 
 @dataclass(frozen=True, slots=True)
 class TrustInput:
-    """One existing `RegistryTrust`: parsed, or with the errors that kept it from being parsed."""
+    """One existing `RegistryTrust`: parsed, or with the errors that kept it from being parsed; and its status."""
 
     name: str
     uid: str
@@ -38,6 +39,7 @@ class TrustInput:
     generation: int
     trust: Trust | None
     errors: tuple[Finding, ...] = ()
+    status: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

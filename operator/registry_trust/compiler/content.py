@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from registry_trust.certificates.authorities import read_ca_certificates
 from registry_trust.certificates.facts import CertificateFacts
 from registry_trust.certificates.pairs import ClientPair, read_client_pair
-from registry_trust.compiler.sources import Sources, read_ca, read_pair, source_of
+from registry_trust.compiler.sources import Sources, read_ca, read_pair
 from registry_trust.core import registry as registry_names
-from registry_trust.core.bundle import CAOrigin, ClientPairRef, TrustContent, reference_of
+from registry_trust.core.bundle import CAOrigin, ClientPairRef, TrustContent, in_order, reference_of
 from registry_trust.core.errors import RegistryTrustError
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
@@ -84,14 +84,15 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
     read_pairs: list[tuple[str, ClientPair]] = []
     for index, source in enumerate(trust.ca_sources):
         try:
-            data, field_path, place = read_ca(sources, source, index)
+            data, field_path = read_ca(sources, source, index)
+            place = sources.place(source.ref)
             roots = read_ca_certificates(data, field=field_path, place=place, now=now, registries=trust.registries)
         except RegistryTrustError as error:
             errors.append(Finding(error.reason, error.message, error.field))
             continue
         for pem, facts in zip(roots.pems, roots.facts, strict=True):
             reference = reference_of(pem)
-            origins.add(CAOrigin(reference, source_of(source)))
+            origins.add(CAOrigin(reference, source.ref))
             if reference not in authorities:
                 authorities.append(reference)
                 blobs[reference] = pem
@@ -99,7 +100,8 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
         warnings.extend(roots.warnings)
     for index, client in enumerate(trust.client_sources):
         try:
-            certificate, key, field_path, places = read_pair(sources, client, index)
+            certificate, key, field_path = read_pair(sources, client, index)
+            places = sources.place(client.certificate), sources.place(client.private_key)
             pair = read_client_pair(
                 certificate, key, field=field_path, certificate_place=places[0], key_place=places[1], now=now
             )
@@ -124,8 +126,7 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
         selector=trust.selector,
         existing_files=trust.existing_files,
     )
-    ordered = tuple(sorted(origins, key=lambda origin: (origin.source, origin.reference)))
-    return Checked(content, blobs, tuple(certificates), (), tuple(warnings), ordered)
+    return Checked(content, blobs, tuple(certificates), (), tuple(warnings), in_order(origins))
 
 
 def _unreachable(

@@ -6,15 +6,19 @@ import base64
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from registry_trust.api.fields import SUBDOMAIN
 from registry_trust.api.parse import check_trust, kind_of, parse_trust, path
 from registry_trust.compiler.compile import TrustInput
-from registry_trust.compiler.sources import SourceKind, SourceObject
+from registry_trust.compiler.fleet import Node
+from registry_trust.compiler.sources import SourceObject
 from registry_trust.core.errors import InvalidField
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
+from registry_trust.core.report import NodeReport, decode_report
+from registry_trust.core.trust import SourceKind
 
 Object = Mapping[str, Any]
 
@@ -47,6 +51,7 @@ def read_trust(body: Object) -> TrustInput:
         generation=generation if isinstance(generation, int) else 0,
         trust=trust,
         errors=errors,
+        status=dict(_mapping(body.get("status"))),
     )
 
 
@@ -82,6 +87,38 @@ def read_source(body: Object, kind: SourceKind) -> tuple[SourceObject, tuple[Fin
     version = f"{_text(metadata.get('uid'))}/{_text(metadata.get('resourceVersion'))}"
     source = SourceObject(kind, _text(metadata.get("name")), version, data, _text(secret_type))
     return source, tuple(findings)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedReport:
+    """A node's report, and the UID of the Node that owns it: one of a Node that is gone says nothing of the new one."""
+
+    node_uid: str
+    report: NodeReport
+
+
+def read_report(body: Object) -> OwnedReport | None:
+    """Take a node's report; one that can't be understood is none."""
+    owners = body["metadata"].get("ownerReferences") or ()
+    uid = next((str(owner.get("uid", "")) for owner in owners if owner.get("kind") == "Node"), "")
+    try:
+        return OwnedReport(uid, decode_report(body.get("status") or {}))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def read_node(body: Object) -> Node:
+    """Take what matters of a Node."""
+    metadata = body["metadata"]
+    conditions = (body.get("status") or {}).get("conditions") or ()
+    # A Node without a Ready condition was created a moment ago: its kubelet has not said yet.
+    ready = next((c.get("status") for c in conditions if c.get("type") == "Ready"), "True")
+    return Node(
+        name=str(metadata["name"]),
+        uid=str(metadata.get("uid", "")),
+        labels=dict(metadata.get("labels") or {}),
+        ready=ready == "True",
+    )
 
 
 def _decoded(text: str) -> bytes:

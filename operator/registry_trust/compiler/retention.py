@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from registry_trust.compiler.sources import Sources, source_of
-from registry_trust.core.bundle import CAOrigin, IndexedTrust, TrustContent
+from registry_trust.compiler.sources import Sources
+from registry_trust.core.bundle import CAOrigin, IndexedTrust, TrustContent, in_order
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.times import rfc3339
-from registry_trust.core.trust import Trust
+from registry_trust.core.trust import SourceRef, Trust
 
 REPLACEMENT_TOLD = 86400.0
 """Seconds for which status warns of roots that were replaced with no overlap: as long as one would have lasted, had
@@ -27,7 +27,7 @@ class Serving:
 
     content: TrustContent | None
     origins: tuple[CAOrigin, ...] = ()
-    roots_replaced: tuple[tuple[str, float], ...] = ()
+    roots_replaced: tuple[tuple[SourceRef, float], ...] = ()
     due: float | None = field(default=None, compare=False)
 
 
@@ -58,7 +58,7 @@ def retain(
     has = set(content.ca_certificates)
     rotation = bool(had - has and has - had)
     # A source that the trust named until now takes what is retained of it along, unless others come in its place.
-    dropped = set() if has - had else _by_source(known).keys() - {source_of(source) for source in trust.ca_sources}
+    dropped = set() if has - had else _by_source(known).keys() - {source.ref for source in trust.ca_sources}
     retained: list[CAOrigin] = []
     for origin in known:
         replaced_at = now if origin.replaced_at is None and rotation else origin.replaced_at
@@ -67,11 +67,10 @@ def retain(
         if now < replaced_at + trust.ca_retention:
             retained.append(replace(origin, replaced_at=replaced_at))
     references = has | {origin.reference for origin in retained}
-    everything = sorted((*origins, *retained), key=lambda origin: (origin.source, origin.reference))
     ends = [origin.replaced_at + trust.ca_retention for origin in retained if origin.replaced_at is not None]
     return Serving(
         replace(content, ca_certificates=tuple(sorted(references))),
-        tuple(everything),
+        in_order((*origins, *retained)),
         _roots_replaced(origins, references, before, now),
         min(ends, default=None),
     )
@@ -79,7 +78,7 @@ def retain(
 
 def _roots_replaced(
     origins: tuple[CAOrigin, ...], served: set[str], before: IndexedTrust | None, now: float
-) -> tuple[tuple[str, float], ...]:
+) -> tuple[tuple[SourceRef, float], ...]:
     """Return the sources whose CA certificates were all replaced, now or a while ago, while nothing old stayed served.
 
     What sources had that are gone counts as replaced by one that came in the same change, or that brought something.
@@ -92,19 +91,20 @@ def _roots_replaced(
     vanished = {reference for source in old.keys() - new.keys() for reference in old[source]}
     known = {reference for references in old.values() for reference in references}
     brought = {source for source, references in new.items() if references - known}
-    heir = min((new.keys() - old.keys()) or brought, default="") if vanished and vanished.isdisjoint(served) else ""
-    found: dict[str, float] = {}
+    moved = bool(vanished) and vanished.isdisjoint(served)
+    heir = min((new.keys() - old.keys()) or brought, key=str, default=None) if moved else None
+    found: dict[SourceRef, float] = {}
     for source, references in new.items():
         had = old.get(source, set())
         if had == references and source in told:
             found[source] = told[source]
         elif brought and (source == heir or (had and had.isdisjoint(served))):
             found[source] = now
-    return tuple(sorted(found.items()))
+    return tuple((source, found[source]) for source in sorted(found, key=str))
 
 
-def _by_source(origins: Iterable[CAOrigin]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
+def _by_source(origins: Iterable[CAOrigin]) -> dict[SourceRef, set[str]]:
+    found: dict[SourceRef, set[str]] = {}
     for origin in origins:
         if origin.replaced_at is None:
             found.setdefault(origin.source, set()).add(origin.reference)
@@ -117,11 +117,11 @@ def replacement_warnings(
     """Return the warnings of sources whose CA certificates were replaced with no overlap, as long as they are told."""
     if indexed is None or trust is None:
         return ()
-    places = {source_of(source): f"spec.caCertificates[{index}]" for index, source in enumerate(trust.ca_sources)}
+    places = {source.ref: f"spec.caCertificates[{index}]" for index, source in enumerate(trust.ca_sources)}
     return tuple(
         Finding(
             Reason.ROOT_REPLACED,
-            f"{sources.place_of(source)}: every CA certificate was replaced at once, at "
+            f"{sources.place(source)}: every CA certificate was replaced at once, at "
             f"{rfc3339(moment)}, with no time in which old and new "
             "are both trusted; a registry whose certificate comes from an old one can't be reached until it has a new "
             "one. Put the old one beside the new one where that is so",

@@ -40,7 +40,7 @@ def served_certificates(
     origins = {origin.reference: origin.source for origin in serving.origins}
     for reference in serving.content.ca_certificates:
         if reference not in known:
-            place = sources.place_of(origins.get(reference, ""))
+            place = sources.place(origins[reference]) if reference in origins else ""
             certificates.extend(
                 SourcedCertificate(facts, place, ends.get(reference))
                 for facts in _facts(blobs[reference], CertificateKind.CA)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from typing import NamedTuple, Self
 
 from registry_trust.core.errors import SourceUnavailable
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
-from registry_trust.core.trust import CASource, ClientSource, ConfigMapKeyRef, InlinePEM, SecretKeyRef, Trust
+from registry_trust.core.trust import CASource, ClientSource, InlinePEM, SourceKind, SourceRef, Trust
 
 ALLOWED_SECRET_TYPES = frozenset({"Opaque", "kubernetes.io/tls", ""})
 """Types whose content may be a certificate; a token, a Helm release or a pull secret never is."""
 
 
-class SourceKind(StrEnum):
-    """The kinds of object that a trust may name."""
+class _Words(NamedTuple):
+    """What is said of a kind of source: its field in `caCertificates`, and why an object or a key can't be read."""
 
-    SECRET = "Secret"
-    CONFIG_MAP = "ConfigMap"
+    field: str
+    not_found: Reason
+    key_not_found: Reason
+
+
+_WORDS: Mapping[str, _Words] = {
+    SourceKind.SECRET: _Words("secretKeyRef", Reason.SECRET_NOT_FOUND, Reason.SECRET_KEY_NOT_FOUND),
+    SourceKind.CONFIG_MAP: _Words("configMapKeyRef", Reason.CONFIG_MAP_NOT_FOUND, Reason.CONFIG_MAP_KEY_NOT_FOUND),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,105 +42,73 @@ class SourceObject:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """A complete snapshot of the trust namespace's Secrets and ConfigMaps."""
+    """A complete snapshot of the trust namespace's Secrets and ConfigMaps, by kind and name."""
 
     namespace: str
-    objects: Mapping[tuple[SourceKind, str], SourceObject]
+    objects: Mapping[tuple[str, str], SourceObject]
+
+    @classmethod
+    def of(cls, namespace: str, objects: Iterable[SourceObject]) -> Self:
+        """Return the snapshot that has these objects."""
+        return cls(namespace, {(found.kind, found.name): found for found in objects})
 
     def versions(self, trust: Trust) -> tuple[tuple[str, str, str], ...]:
         """Return kind, name and version of every object that a trust names: what its content depends on."""
-        return tuple(
-            (kind.value, name, found.version if (found := self.objects.get((kind, name))) else "")
-            for kind, name in sorted(referenced(trust))
-        )
+        named = {(ref.kind, ref.name) for ref in trust.references() if ref.name}
+        return tuple((*each, found.version if (found := self.objects.get(each)) else "") for each in sorted(named))
 
-    def place(self, kind: SourceKind, name: str, key: str) -> str:
-        """Return how messages call one key of one object."""
-        return f"{kind.value} {self.namespace}/{name} key {key}"
+    def place(self, ref: SourceRef) -> str:
+        """Return how messages call a source."""
+        return f"{ref.kind} {self.namespace}/{ref.name} key {ref.key}" if ref.name else ref.kind
 
-    def place_of(self, source: str) -> str:
-        """Return how messages call a source by the name that the bundle has for it (`source_of`)."""
-        kind, slash, rest = source.partition("/")
-        name, _, key = rest.partition("/")
-        return f"{kind} {self.namespace}/{name} key {key}" if slash else source
-
-    def read(self, kind: SourceKind, name: str, key: str, field: str) -> bytes:
+    def read(self, ref: SourceRef, field: str) -> bytes:
         """Return the bytes of one key.
 
         Raises:
             SourceUnavailable: the object or key does not exist, or the Secret is of a type that is never a source.
         """
-        found = self.objects.get((kind, name))
-        secret = kind is SourceKind.SECRET
+        found = self.objects.get((ref.kind, ref.name))
         if found is None:
             raise SourceUnavailable(
-                Reason.SECRET_NOT_FOUND if secret else Reason.CONFIG_MAP_NOT_FOUND,
-                f"there is no {kind.value} {quote(name)} in namespace {self.namespace}, the only one that is read; "
+                _WORDS[ref.kind].not_found,
+                f"there is no {ref.kind} {quote(ref.name)} in namespace {self.namespace}, the only one that is read; "
                 "create it there, or correct the name",
                 field=field,
             )
-        if secret and found.secret_type not in ALLOWED_SECRET_TYPES:
+        if found.kind is SourceKind.SECRET and found.secret_type not in ALLOWED_SECRET_TYPES:
             raise SourceUnavailable(
                 Reason.SECRET_TYPE_FORBIDDEN,
-                f"Secret {self.namespace}/{name} has type {quote(found.secret_type)}, which never holds certificates "
-                "for registries; use one of type Opaque or kubernetes.io/tls",
+                f"Secret {self.namespace}/{ref.name} has type {quote(found.secret_type)}, which never holds "
+                "certificates for registries; use one of type Opaque or kubernetes.io/tls",
                 field=field,
             )
-        if key not in found.data:
+        if ref.key not in found.data:
             keys = sorted(found.data)
             raise SourceUnavailable(
-                Reason.SECRET_KEY_NOT_FOUND if secret else Reason.CONFIG_MAP_KEY_NOT_FOUND,
-                f"{kind.value} {self.namespace}/{name} has no key {quote(key)}; "
+                _WORDS[ref.kind].key_not_found,
+                f"{ref.kind} {self.namespace}/{ref.name} has no key {quote(ref.key)}; "
                 + (f"it has {listing([quote(k) for k in keys], 8)}" if keys else "it has no keys at all")
-                + ("; cert-manager fills ca.crt only where the issuer gives one" if key == "ca.crt" else ""),
+                + ("; cert-manager fills ca.crt only where the issuer gives one" if ref.key == "ca.crt" else ""),
                 field=field,
             )
-        return found.data[key]
+        return found.data[ref.key]
 
 
-def referenced(trust: Trust) -> set[tuple[SourceKind, str]]:
-    """Return every Secret and ConfigMap that a trust names."""
-    names: set[tuple[SourceKind, str]] = {(SourceKind.SECRET, source.secret) for source in trust.client_sources}
-    for source in trust.ca_sources:
-        if isinstance(source, SecretKeyRef):
-            names.add((SourceKind.SECRET, source.name))
-        elif isinstance(source, ConfigMapKeyRef):
-            names.add((SourceKind.CONFIG_MAP, source.name))
-    return names
-
-
-INLINE = "inline"
-
-
-def source_of(source: CASource) -> str:
-    """Return how the bundle calls one source: `Secret/NAME/KEY`, `ConfigMap/NAME/KEY` or `inline`."""
-    match source:
-        case SecretKeyRef(name, key):
-            return f"{SourceKind.SECRET}/{name}/{key}"
-        case ConfigMapKeyRef(name, key):
-            return f"{SourceKind.CONFIG_MAP}/{name}/{key}"
-    return INLINE
-
-
-def read_ca(sources: Sources, source: CASource, index: int) -> tuple[bytes, str, str]:
-    """Return bytes, field path and place of one entry of `caCertificates`.
+def read_ca(sources: Sources, source: CASource, index: int) -> tuple[bytes, str]:
+    """Return bytes and field path of one entry of `caCertificates`.
 
     Raises:
         SourceUnavailable: see `Sources.read`.
     """
     field_path = f"spec.caCertificates[{index}]"
-    match source:
-        case InlinePEM(pem):
-            return pem.encode(), f"{field_path}.inline", "inline"
-        case SecretKeyRef(name, key):
-            kind, field_path = SourceKind.SECRET, f"{field_path}.secretKeyRef"
-        case ConfigMapKeyRef(name, key):
-            kind, field_path = SourceKind.CONFIG_MAP, f"{field_path}.configMapKeyRef"
-    return sources.read(kind, name, key, field_path), field_path, sources.place(kind, name, key)
+    if isinstance(source, InlinePEM):
+        return source.pem.encode(), f"{field_path}.{source.ref}"
+    field_path = f"{field_path}.{_WORDS[source.kind].field}"
+    return sources.read(source, field_path), field_path
 
 
-def read_pair(sources: Sources, source: ClientSource, index: int) -> tuple[bytes, bytes, str, tuple[str, str]]:
-    """Return certificate, key, field path and the two places of one entry of `clientCertificates`.
+def read_pair(sources: Sources, source: ClientSource, index: int) -> tuple[bytes, bytes, str]:
+    """Return certificate, key and field path of one entry of `clientCertificates`.
 
     A Secret that holds only the certificate's key, or only the private key, is reported as what it is: half a pair.
 
@@ -141,12 +116,11 @@ def read_pair(sources: Sources, source: ClientSource, index: int) -> tuple[bytes
         SourceUnavailable: see `Sources.read`; PairIncomplete where one half exists.
     """
     field_path = f"spec.clientCertificates[{index}].secretRef"
-    keys = (source.certificate_key, source.private_key_key)
-    places = tuple(sources.place(SourceKind.SECRET, source.secret, key) for key in keys)
-    found = sources.objects.get((SourceKind.SECRET, source.secret))
-    present = tuple(found is not None and bool(found.data.get(key, b"").strip()) for key in keys)
+    refs = (source.certificate, source.private_key)
+    found = sources.objects.get((source.certificate.kind, source.certificate.name))
+    present = tuple(found is not None and bool(found.data.get(ref.key, b"").strip()) for ref in refs)
     if found is not None and any(present) and not all(present) and found.secret_type in ALLOWED_SECRET_TYPES:
-        missing = keys[present.index(False)]
+        missing = refs[present.index(False)]
         advice = (
             "a certificate without a key is not a client certificate: if it is the CA of the registry, "
             "it belongs in caCertificates; otherwise add the key"
@@ -155,8 +129,8 @@ def read_pair(sources: Sources, source: ClientSource, index: int) -> tuple[bytes
         )
         raise SourceUnavailable(
             Reason.PAIR_INCOMPLETE,
-            f"Secret {sources.namespace}/{source.secret} has no key {quote(missing)}; {advice}",
+            f"Secret {sources.namespace}/{missing.name} has no key {quote(missing.key)}; {advice}",
             field=field_path,
         )
-    certificate, key = (sources.read(SourceKind.SECRET, source.secret, name, field_path) for name in keys)
-    return certificate, key, field_path, (places[0], places[1])
+    certificate, key = (sources.read(ref, field_path) for ref in refs)
+    return certificate, key, field_path

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from registry_trust.compiler.compile import Compiled
+from registry_trust.compiler.objects import OwnedReport
 from registry_trust.controller import metrics
-from registry_trust.controller.cluster import OwnedReport
 from registry_trust.controller.events import About, Events
 from registry_trust.controller.transitions import NOTE_LIMIT, Notice
 from registry_trust.core.reasons import Reason

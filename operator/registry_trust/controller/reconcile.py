@@ -143,7 +143,7 @@ class Reconciler:
             _log.error("bundle is newer than this operator; not writing", extra={"error": str(problem)})
             return None
         steady = self._clock.now()
-        trusts = [found.input for found in self._cluster.trusts.values().values()]
+        trusts = list(self._cluster.trusts.values().values())
         with metrics.COMPILE_SECONDS.time():
             compiled = compile_bundle(
                 trusts,

@@ -11,11 +11,12 @@ from typing import Any
 
 from registry_trust.compiler.compile import Compiled, Outcome
 from registry_trust.compiler.fleet import Fleet, NodeState
+from registry_trust.compiler.kinds import TRUST
 from registry_trust.compiler.served_certificates import states, that_matter
 from registry_trust.compiler.status import make_status
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
-from registry_trust.controller.cluster import Cluster, key_and_version, read_trust
+from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import About, Events
 from registry_trust.controller.pace import Pace
@@ -72,7 +73,7 @@ class StatusWriter:
         for name in sorted(names):
             outcome = compiled.outcomes.get(name)
             found = self._cluster.trusts.get(name)
-            if outcome is None or found is None or found.input.generation != outcome.generation:
+            if outcome is None or found is None or found.generation != outcome.generation:
                 continue  # Gone, or newer than what was compiled: its next pass writes it.
             standing = fleet.standing(name, MAXIMUM_FAILING_NODES)
             status = make_status(outcome, standing, now, found.status, expiry_warning=self._expiry_warning)
@@ -114,8 +115,7 @@ class StatusWriter:
             "status": status,
         }
         written = self._server.apply(f"{TRUSTS}/{name}/status", body, OPERATOR)
-        key, version = key_and_version(written)
-        self._cluster.trusts.put(key, version, read_trust(written))
+        self._cluster.take(TRUST, written)
 
 
 def _is_distributed(status: Mapping[str, Any]) -> bool:

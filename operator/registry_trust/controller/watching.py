@@ -5,22 +5,13 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import kopf
 
-from registry_trust.controller.cluster import (
-    SECRETS_WITHOUT,
-    Cluster,
-    key_and_version,
-    read_config_map,
-    read_node,
-    read_report,
-    read_secret,
-    read_trust,
-)
-from registry_trust.controller.collection import Collection
-from registry_trust.core.names import GROUP, VERSION
+from registry_trust.compiler.kinds import KINDS, Kind
+from registry_trust.controller.cluster import Cluster
 
 Wake = Callable[[str, str], None]
 """Called with the kind and the name of what changed."""
@@ -35,7 +26,9 @@ def make_settings() -> kopf.OperatorSettings:
     settings.watching.chunk_size = 500
     # Bookmarks come every 60 s: two of them may be lost before a connection is taken for dead.
     settings.watching.inactivity_timeout = 130
-    settings.watching.field_selectors["v1", "secrets"] = SECRETS_WITHOUT
+    for kind in KINDS:
+        if kind.field_selector:
+            settings.watching.field_selectors[kind.group, kind.version, kind.resource] = kind.field_selector
     # One task per object lives this long after its last event; the default of 5 s doubles the memory of a large LIST.
     settings.queueing.idle_timeout = 0.1
     # kopf's own backoffs are fixed: after an outage every operator would come back in the same second.
@@ -58,25 +51,18 @@ def make_registry(cluster: Cluster, wake: Wake, connection: Callable[[], kopf.Ai
     async def login(**_: Any) -> kopf.AiohttpSession:  # a coroutine: the session belongs to kopf's loop
         return connection()
 
-    def watch(resource: tuple[str, ...], kind: str, collection: Collection[Any], read: Callable[[Any], Any]) -> None:
-        @kopf.on.event(*resource, id=f"watch-{kind}", registry=registry)
-        async def handle(event: Any, **_: Any) -> None:  # kopf calls plain functions in threads; the loop's own has it
-            take(event, kind, collection, read, wake)
-
-    watch((GROUP, VERSION, "registrytrusts"), "RegistryTrust", cluster.trusts, read_trust)
-    watch(("", "v1", "secrets"), "Secret", cluster.secrets, read_secret)
-    watch(("", "v1", "configmaps"), "ConfigMap", cluster.config_maps, read_config_map)
-    watch(("", "v1", "nodes"), "Node", cluster.nodes, read_node)
-    watch((GROUP, VERSION, "nodetrusts"), "NodeTrust", cluster.reports, read_report)
+    for kind in KINDS:
+        watch = kopf.on.event(kind.group, kind.version, kind.resource, id=f"watch-{kind.name}", registry=registry)
+        watch(partial(_take, kind, cluster, wake))
     return registry
 
 
-def take(event: Any, kind: str, collection: Collection[Any], read: Callable[[Any], Any], wake: Wake) -> None:
-    """Put one watch event into its collection, and wake the loop if that changed anything."""
-    body = event["object"]
-    key, version = key_and_version(body)
-    value = None if event["type"] == "DELETED" else read(body)
-    changed = collection.delete(key, version) if value is None else collection.put(key, version, value)
-    if changed:
-        logging.getLogger(__name__).debug("changed", extra={"kind": kind, "object": key})
-        wake(kind, key)
+async def _take(kind: Kind[Any], cluster: Cluster, wake: Wake, *, event: Any, **_: Any) -> None:
+    """Take one watch event, and wake the loop if that changed anything.
+
+    A coroutine: kopf calls plain functions in threads, and the loop's own has time for it.
+    """
+    if cluster.take(kind, event["object"], deleted=event["type"] == "DELETED"):
+        name = event["object"]["metadata"]["name"]
+        logging.getLogger(__name__).debug("changed", extra={"kind": kind.name, "object": name})
+        wake(kind.name, name)

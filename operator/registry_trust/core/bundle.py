@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from registry_trust.core.selection import NodeSelector
-from registry_trust.core.trust import ExistingFilesPolicy
+from registry_trust.core.trust import ExistingFilesPolicy, SourceRef
 
 SCHEMA = 1
 """Version of `index.json`. A reader that knows less than `minReader` keeps what it has."""
@@ -71,13 +71,18 @@ class CAOrigin:
 
     Attributes:
         reference: the certificate's blob.
-        source: `Secret/NAME/KEY`, `ConfigMap/NAME/KEY` or `inline`.
+        source: the source.
         replaced_at: Unix time at which the operator saw that the source has it no longer; None while it has.
     """
 
     reference: str
-    source: str
+    source: SourceRef
     replaced_at: float | None = None
+
+
+def in_order(origins: Iterable[CAOrigin]) -> tuple[CAOrigin, ...]:
+    """Return origins in the order that the index has them."""
+    return tuple(sorted(origins, key=lambda origin: (str(origin.source), origin.reference)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class IndexedTrust:
     """Unix time at which the operator saw that the trust was gone; None unless REMOVED."""
     origins: tuple[CAOrigin, ...] = ()
     """Where the CA certificates came from. The operator remembers by it what it retains; agents have no use for it."""
-    roots_replaced: tuple[tuple[str, float], ...] = ()
+    roots_replaced: tuple[tuple[SourceRef, float], ...] = ()
     """Sources whose CA certificates were all replaced with no overlap, and the Unix time of it: status warns of it."""
     held_until: float | None = None
     """Unix time to which the mass-removal guard keeps a REMOVED trust on the nodes; None where it does not hold it."""

@@ -24,7 +24,7 @@ from registry_trust.core.layout import NAME_LIMIT
 from registry_trust.core.pem_shape import is_certificates, is_private_key
 from registry_trust.core.reasons import Reason
 from registry_trust.core.selection import NodeSelector, Operator, Requirement
-from registry_trust.core.trust import ExistingFilesPolicy
+from registry_trust.core.trust import ExistingFilesPolicy, SourceRef
 
 PART = "0"
 """The Secret that holds a blob: one today; a reference names it, so that more can follow."""
@@ -148,7 +148,7 @@ def _encode_trust(trust: IndexedTrust) -> dict[str, Any]:
     if trust.held_until is not None:
         encoded["heldUntil"] = trust.held_until
     if trust.roots_replaced:
-        encoded["rootsReplaced"] = [list(replaced) for replaced in trust.roots_replaced]
+        encoded["rootsReplaced"] = [[str(source), moment] for source, moment in trust.roots_replaced]
     if trust.content is not None:
         content = trust.content
         encoded["registries"] = list(content.registries)
@@ -164,7 +164,7 @@ def _encode_trust(trust: IndexedTrust) -> dict[str, Any]:
         if trust.origins:
             places = {reference: place for place, reference in enumerate(content.ca_certificates)}
             encoded["origins"] = [
-                [places[each.reference], each.source, *([] if each.replaced_at is None else [each.replaced_at])]
+                [places[each.reference], str(each.source), *([] if each.replaced_at is None else [each.replaced_at])]
                 for each in trust.origins
             ]
     return encoded
@@ -221,7 +221,9 @@ def _decode_trust(entry: Mapping[str, Any]) -> IndexedTrust:
         content=content,
         removed_at=None if removed_at is None else values.moment(removed_at),
         origins=tuple(_decode_origin(each, content) for each in values.sequence(entry.get("origins", []))),
-        roots_replaced=_decode_moments(entry.get("rootsReplaced", [])),
+        roots_replaced=tuple(
+            (SourceRef.parse(source), moment) for source, moment in _decode_moments(entry.get("rootsReplaced", []))
+        ),
         held_until=None if held_until is None else values.moment(held_until),
     )
 
@@ -236,7 +238,7 @@ def _decode_origin(origin: object, content: TrustContent | None) -> CAOrigin:
         raise ValueError("place")
     return CAOrigin(
         content.ca_certificates[values.number(place)],
-        values.text(source),
+        SourceRef.parse(values.text(source)),
         values.moment(replaced_at[0]) if replaced_at else None,
     )
 

@@ -1,15 +1,15 @@
-"""A trust as an admin wrote it: registries, the sources of certificates, and the nodes it is for."""
+"""A trust as an admin wrote it: registries, references to the sources of certificates, and the nodes it is for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from registry_trust.core.selection import NodeSelector
 
 DEFAULT_CLIENT_NAME = "client"
-DEFAULT_CERTIFICATE_KEY = "tls.crt"
-DEFAULT_PRIVATE_KEY_KEY = "tls.key"
 DEFAULT_CA_RETENTION = 86_400.0
 """Seconds: a day is enough for a registry to follow its CA, and short enough for nobody to forget it."""
 
@@ -23,20 +23,41 @@ class ExistingFilesPolicy(StrEnum):
     """It puts them aside in one step, keeps them, and puts them back when the entry goes."""
 
 
+class SourceKind(StrEnum):
+    """Where certificates come from: kinds of object, and the trust itself."""
+
+    SECRET = "Secret"
+    CONFIG_MAP = "ConfigMap"
+    INLINE = "inline"
+
+
 @dataclass(frozen=True, slots=True)
-class SecretKeyRef:
-    """One key of a Secret in the trust namespace."""
+class SourceRef:
+    """A reference to a source: one key of one object, or a trust's own text (`inline`, without name and key).
 
-    name: str
-    key: str
+    Its text, `KIND/NAME/KEY` or `inline`, is how the bundle remembers it. `kind` is a `SourceKind`, or a word that a
+    later version wrote there.
+    """
 
+    kind: str
+    name: str = ""
+    key: str = ""
 
-@dataclass(frozen=True, slots=True)
-class ConfigMapKeyRef:
-    """One key of a ConfigMap in the trust namespace."""
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}/{self.key}" if self.name else self.kind
 
-    name: str
-    key: str
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the reference that has this text; a text of another shape is a kind of its own."""
+        kind, _, rest = text.partition("/")
+        name, _, key = rest.rpartition("/")
+        reference = cls(kind, name, key)
+        return reference if str(reference) == text else cls(text)
+
+    @property
+    def ref(self) -> SourceRef:
+        """Return the reference of this source: itself."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +66,22 @@ class InlinePEM:
 
     pem: str
 
+    @property
+    def ref(self) -> SourceRef:
+        """Return the reference that all texts of a trust have in common."""
+        return SourceRef(SourceKind.INLINE)
 
-CASource = SecretKeyRef | ConfigMapKeyRef | InlinePEM
+
+CASource = SourceRef | InlinePEM
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSource:
-    """A Secret with a client certificate and its key; `name` is the file name that the pair gets on a node."""
+    """Two keys of one Secret: a client certificate and its private key; `name` is the pair's file name on a node."""
 
-    secret: str
+    certificate: SourceRef
+    private_key: SourceRef
     name: str = DEFAULT_CLIENT_NAME
-    certificate_key: str = DEFAULT_CERTIFICATE_KEY
-    private_key_key: str = DEFAULT_PRIVATE_KEY_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +103,10 @@ class Trust:
     ca_retention: float = DEFAULT_CA_RETENTION
     existing_files: ExistingFilesPolicy = ExistingFilesPolicy.REFUSE
     suspend: bool = False
+
+    def references(self) -> Iterator[SourceRef]:
+        """Yield the reference of every source."""
+        yield from (source.ref for source in self.ca_sources)
+        for client in self.client_sources:
+            yield client.certificate
+            yield client.private_key
