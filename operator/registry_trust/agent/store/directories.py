@@ -16,6 +16,8 @@ from registry_trust.core.errors import StoreFailure
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CLOSED = -2
 """In place of a descriptor; not -1, for which `os.listdir` lists the working directory."""
+_FITS = len(".owner-0123456789abcdef")
+"""Bytes of the store's own names, at most."""
 _UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 """What renameat2(2) says where the kernel or the file system knows no flags (NFS, some overlays)."""
 
@@ -90,14 +92,14 @@ class Directory:
         """Return the attributes of what is there (of a link itself); None where nothing is.
 
         A name that is too long for the file system stands for nothing, so an entry can go although its longest affix
-        does not fit.
+        does not fit. Where the store's own names fit, none as short as those is too long: then the system refused.
         """
         path = self._path(name)
         with failing("look at", path):
             try:
                 return os.lstat(name, dir_fd=self._descriptor)
             except OSError as error:
-                if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
+                if error.errno == errno.ENOENT or (error.errno == errno.ENAMETOOLONG and len(name) > _FITS):
                     return None
                 raise
 
