@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration, read_configuration
+from registry_trust.agent.runtime.containerd.configuration import ContainerdConfiguration, read_configuration
 from tools.cluster.binaries import binary
 from tools.cluster.processes import start
 from tools.cluster.runs import Run

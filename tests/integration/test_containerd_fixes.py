@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from registry_trust.agent.options import Mount
-from registry_trust.agent.runtime import containerd_config, containerd_fix
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
+from registry_trust.agent.runtime.containerd import configuration, fix
 from tools.cluster.binaries import binary
 from tools.cluster.processes import start
 from tools.cluster.runs import Run
@@ -61,13 +61,13 @@ def fix_of(main: Path, version: str) -> str | None:
     files = ConfigurationFiles([Mount(str(main.parent), str(main.parent))])
     number = VERSIONS[version]
     try:
-        found = containerd_config.read_configuration(str(main), number, files.read, files.glob)
+        found = configuration.read_configuration(str(main), number, files.read, files.glob)
     except UnreadableConfiguration:
         assert ask(version, [main])[0]["error"]
         return None
-    if containerd_config.effective_path(found, number) == ROOT:
+    if configuration.effective_path(found, number) == ROOT:
         return None
-    return containerd_fix.fix(found, number, ROOT)
+    return fix.fix(found, number, ROOT)
 
 
 def carry_out(main: Path, fix: str) -> None:
@@ -140,7 +140,7 @@ def test_a_started_containerd_refuses_what_the_agent_calls_unknown(tmp_path: Pat
     setting = "endpoint = ['https://m.example']" if kind.startswith("mirrors") else "ca_file = '/ca.crt'"
     main = write(tmp_path, {"config.toml": f"{REFUSED}[{OLD}.registry.{kind}]\n{setting}\n{SOCKETS}"})
     files = ConfigurationFiles([Mount(str(tmp_path), str(tmp_path))])
-    found = containerd_config.read_configuration(str(main), VERSIONS[version], files.read, files.glob)
+    found = configuration.read_configuration(str(main), VERSIONS[version], files.read, files.glob)
 
     refused = "cannot be set when `config_path` is provided" in start_containerd(main, version)
     assert bool(found.refusal()) == refused == (kind.startswith("mirrors") or version < "2.0")

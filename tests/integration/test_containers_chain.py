@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from registry_trust.agent.options import Mount
-from registry_trust.agent.runtime.facts import CONTAINERS_CHAIN, CONTAINERS_ROOT
+from registry_trust.agent.runtime.crio.runtime import CHAIN, ROOT
 from registry_trust.agent.single_pass import PassOutcome, apply_once
 from registry_trust.agent.store.neighbour_roots import NeighbourRoots
 from registry_trust.core.desired import Desired, DesiredRegistry
@@ -21,8 +21,8 @@ from tools.cluster.binaries import binary
 from tools.cluster.registry import Registry
 from tools.cluster.runs import Run
 
-PLACE = CONTAINERS_CHAIN.index(CONTAINERS_ROOT)
-EARLIER, LATER = CONTAINERS_CHAIN[:PLACE], CONTAINERS_CHAIN[PLACE + 1 :]
+PLACE = CHAIN.index(ROOT)
+EARLIER, LATER = CHAIN[:PLACE], CHAIN[PLACE + 1 :]
 FOLDERS = ("/etc/containers", "/usr/share/containers", "/etc/docker", "/root/.config/containers")
 UNKNOWN_CA = "x509: certificate signed by unknown authority"
 
@@ -50,7 +50,7 @@ class Host:
     def __init__(self, folder: Path, registry: Registry) -> None:
         self.folder, self.registry = folder, registry
         self.pair = registry.client()
-        for path in CONTAINERS_CHAIN:
+        for path in CHAIN:
             self.path(path).mkdir(parents=True)
 
     def path(self, inside: str) -> Path:
@@ -67,20 +67,20 @@ class Host:
 
     def bring(self) -> PassOutcome:
         """One pass of the agent's over the root that it writes, with a look at all the others."""
-        target = Target(CONTAINERS_ROOT, Layout.CONTAINERS, CONTAINERS_CHAIN)
-        written = Mount(CONTAINERS_ROOT, str(self.path(CONTAINERS_ROOT)))
+        target = Target(ROOT, Layout.CONTAINERS, CHAIN)
+        written = Mount(ROOT, str(self.path(ROOT)))
         neighbours = NeighbourRoots([Mount(each, str(self.path(each))) for each in FOLDERS], [written])
         others, unseen = neighbours.observe([target])
         assert unseen == {}
         pair = ClientPair("client", self.pair.certificate, self.pair.key)
         item = DesiredRegistry(self.registry.name, ("a",), Material((self.registry.authority.pem,), (pair,)))
         return apply_once(
-            str(self.path(CONTAINERS_ROOT)),
+            str(self.path(ROOT)),
             Layout.CONTAINERS,
             Desired({self.registry.name: item}),
-            shown_path=CONTAINERS_ROOT,
+            shown_path=ROOT,
             others=others,
-            chain=CONTAINERS_CHAIN,
+            chain=CHAIN,
         )
 
     def reason(self) -> str:
@@ -131,7 +131,7 @@ def test_a_root_that_comes_later_is_not_hidden_and_does_not_hide(host: Host, roo
     theirs = host.foreign(root, host.registry.authority)
     assert host.fetch() == ""
     assert host.reason() == "WouldShadow"
-    assert list(host.path(CONTAINERS_ROOT).iterdir()) == [] or host.fetch() == "", "theirs is still what is read"
+    assert list(host.path(ROOT).iterdir()) == [] or host.fetch() == "", "theirs is still what is read"
 
     theirs.rename(host.folder / "moved-away")
     assert host.reason() == ""

@@ -13,7 +13,7 @@ import pytest
 
 from registry_trust.agent.options import Mount
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
-from registry_trust.agent.runtime.registries_conf import FOLDERS, Endpoint, RegistriesConf, read_configuration
+from registry_trust.agent.runtime.crio.registries_conf import FOLDERS, Endpoint, RegistriesConf, read_configuration
 from tools.cluster.binaries import binary
 
 pytestmark = pytest.mark.tools("loaders-chain")

@@ -9,6 +9,7 @@ from pathlib import Path
 from registry_trust.agent.options import Mount
 from registry_trust.agent.passes import Passes
 from registry_trust.agent.rollback import Applied
+from registry_trust.agent.runtime.candidates import read
 from registry_trust.agent.single_pass import apply_once
 from registry_trust.agent.store.tenure import ABANDONED, SIGN_EVERY
 from registry_trust.core.desired import Desired
@@ -37,8 +38,7 @@ class Installation:
         """Make a pass; return how the root stands."""
         path = str(self.root)
         (row,) = self.passes.apply(
-            [Target(path, Layout.DOCKER)],
-            [TargetRow(path, "docker", TargetState.READ)],
+            [read(Target(path, Layout.DOCKER))],
             desired,
             Applied(self.uid, serial),
             self.clock(),

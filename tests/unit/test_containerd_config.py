@@ -8,14 +8,14 @@ from collections.abc import Mapping
 import pytest
 
 from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-from registry_trust.agent.runtime.containerd_config import (
+from registry_trust.agent.runtime.containerd.configuration import (
     DEFAULT_PATH,
     ContainerdConfiguration,
     effective_path,
-    parse_version,
     read_configuration,
     splits_list,
 )
+from registry_trust.agent.runtime.node import parse_version
 
 MAIN = "/etc/containerd/config.toml"
 V16, V17, V20, V21, V22, V23, V24 = (1, 6, 39), (1, 7, 34), (2, 0, 11), (2, 1, 9), (2, 2, 7), (2, 3, 4), (2, 4, 2)

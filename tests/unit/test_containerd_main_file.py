@@ -9,7 +9,7 @@ import pytest
 
 from registry_trust.agent.options import Mount, Options
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
-from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration, read_configuration
+from registry_trust.agent.runtime.containerd.configuration import ContainerdConfiguration, read_configuration
 from registry_trust.agent.runtime.runtimes import Runtimes
 
 READS = "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = '/etc/containerd/certs.d'\n"
@@ -20,7 +20,7 @@ def found(folder: Path, named: tuple[str, ...] = (), os_image: str = "") -> Cont
     mounts = (Mount("/etc/containerd", str(folder / "etc")), Mount("/usr/share/containerd", str(folder / "usr")))
     options = Options("worker-1", "x", configurations=mounts[: 2 if named else 1], containerd_files=named)
     runtimes = Runtimes(options)
-    return runtimes.facts("containerd://1.7.35", {}, frozenset(), os_image).facts.containerd
+    return runtimes.facts("containerd://1.7.35", {}, frozenset(), os_image).containerd.configuration
 
 
 @pytest.fixture

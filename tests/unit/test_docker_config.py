@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 import pytest
 
+from registry_trust.agent.runtime.candidates import Candidate, read, standby
 from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-from registry_trust.agent.runtime.containerd_config import Version
-from registry_trust.agent.runtime.docker_config import ignored, read_configuration, readers
-from registry_trust.agent.runtime.exceptions import notices, readers_of, with_exceptions
-from registry_trust.agent.runtime.facts import Facts
+from registry_trust.agent.runtime.dockerd.daemon_json import ignored, read_configuration, readers
+from registry_trust.agent.runtime.dockerd.runtime import Dockerd
+from registry_trust.agent.runtime.facts import Facts, readers_of
+from registry_trust.agent.runtime.node import Version
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
-from registry_trust.agent.runtime.runtimes import RuntimeFacts
 from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
-from registry_trust.core.report import RegistryRow, RowState, TargetRow, TargetState
+from registry_trust.core.report import RegistryRow, RowState
 
 PATH = "/etc/docker/daemon.json"
 
@@ -67,19 +67,18 @@ def test_a_file_that_dockerd_would_not_take_is_named(data: bytes, words: str) ->
 REGISTRY = "harbor.example:5000"
 CURRENT = RegistryRow(REGISTRY, RowState.CURRENT)
 DOCKER = "/etc/docker/certs.d"
-READ = TargetRow(DOCKER, "docker", TargetState.READ)
 NEW, OLDER, OLD = (29, 7, 2), (28, 5, 2), (27, 5, 1)
 EITHER = frozenset({Reader.DOCKERD, Reader.DOCKERD_CONTAINERD})
 CLASSIC, OF_CONTAINERD = (Reader.DOCKERD,), (Reader.DOCKERD_CONTAINERD,)
 
 
-def found(content: Mapping[str, object], in_force: InForce = IN_FORCE) -> RuntimeFacts:
-    return RuntimeFacts(Facts(()), read_configuration(PATH, lambda _: json.dumps(content).encode()), in_force)
+def found(content: Mapping[str, object], version: Version | None = None, in_force: InForce = IN_FORCE) -> Facts:
+    return Facts(dockerd=Dockerd(read_configuration(PATH, lambda _: json.dumps(content).encode()), version, in_force))
 
 
-def dockerd(content: Mapping[str, object], version: Version = NEW) -> list[Target]:
-    """Return the target of a dockerd with this configuration."""
-    return [Target(DOCKER, Layout.DOCKER, (DOCKER,), readers=readers(found(content).docker, version))]
+def dockerd(content: Mapping[str, object], version: Version = NEW) -> list[Candidate]:
+    """Return the candidate of a dockerd with this configuration."""
+    return [read(Target(DOCKER, Layout.DOCKER, (DOCKER,), readers=found(content, version).dockerd.readers()))]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +98,7 @@ def dockerd(content: Mapping[str, object], version: Version = NEW) -> list[Targe
 def test_the_image_store_says_by_which_names_dockerd_looks_and_may_be_unknown(
     version: Version | None, content: dict[str, object], expected: tuple[Reader, ...]
 ) -> None:
-    assert readers(found(content).docker, version) == expected
+    assert found(content, version).dockerd.readers() == expected
 
 
 def test_without_daemon_json_only_an_old_dockerd_is_known() -> None:
@@ -120,7 +119,7 @@ def test_docker_hub_is_nothing_that_the_classic_store_looks_for(
 ) -> None:
     hub = RegistryRow("docker.io", RowState.CURRENT)
 
-    (row,) = with_exceptions([hub], readers_of(dockerd(content, version), [READ]), RuntimeFacts(Facts(())))
+    (row,) = Facts().with_exceptions([hub], readers_of(dockerd(content, version)))
 
     assert row.reason == ("RuntimeIgnoresTLS" if words else "")
     assert words in row.message
@@ -141,7 +140,7 @@ def test_docker_hub_is_nothing_that_the_classic_store_looks_for(
     ],
 )
 def test_a_current_row_says_where_dockerd_has_no_use_for_the_files(content: dict[str, object], words: str) -> None:
-    (row,) = with_exceptions([CURRENT], readers_of(dockerd(content), [READ]), found(content))
+    (row,) = found(content).with_exceptions([CURRENT], readers_of(dockerd(content)))
 
     assert row.state is RowState.CURRENT
     assert row.reason == ("RuntimeIgnoresTLS" if words else "")
@@ -151,31 +150,29 @@ def test_a_current_row_says_where_dockerd_has_no_use_for_the_files(content: dict
 def test_a_registry_on_the_node_itself_is_insecure_to_dockerd_by_default() -> None:
     local = RegistryRow("localhost:5000", RowState.CURRENT)
 
-    assert [row.reason for row in with_exceptions([CURRENT, local], EITHER, found({}))] == [
+    assert [row.reason for row in found({}).with_exceptions([CURRENT, local], EITHER)] == [
         "",
         "RuntimeIgnoresTLS",
     ]
 
 
 def test_a_node_whose_dockerd_is_not_served_says_nothing_of_it() -> None:
-    facts = found({"insecure-registries": [REGISTRY, "10.0.0.0/8"]}, InForce(remark="changed"))
+    facts = found({"insecure-registries": [REGISTRY, "10.0.0.0/8"]}, in_force=InForce(remark="changed"))
     others = [
-        Target("/etc/containerd/certs.d", Layout.CONTAINERD),
-        Target(DOCKER, Layout.DOCKER, readers=(Reader.CONTAINERD,)),
-        Target(DOCKER, Layout.DOCKER, standby=True),
+        read(Target("/etc/containerd/certs.d", Layout.CONTAINERD)),
+        read(Target(DOCKER, Layout.DOCKER, readers=(Reader.CONTAINERD,))),
     ]
-    rows = [TargetRow(each.path, each.layout, TargetState.READ) for each in others[:2]]
 
-    assert with_exceptions([CURRENT], readers_of(others[:2], rows), facts) == (CURRENT,)
-    assert notices([], readers_of(others[:2], rows), facts) == ()
-    assert readers_of(others[2:], [TargetRow(DOCKER, "docker", TargetState.STANDBY)]) == frozenset()
+    assert facts.with_exceptions([CURRENT], readers_of(others)) == (CURRENT,)
+    assert facts.notices([], readers_of(others)) == ()
+    assert readers_of([standby(Target(DOCKER, Layout.DOCKER), "nothing reads it now")]) == frozenset()
 
 
 def test_an_insecure_network_is_a_notice_because_no_name_is_looked_up() -> None:
-    (notice,) = notices([], EITHER, found({"insecure-registries": ["10.0.0.0/8", REGISTRY]}))
+    (notice,) = found({"insecure-registries": ["10.0.0.0/8", REGISTRY]}).notices([], EITHER)
 
     assert notice.startswith(f"RuntimeIgnoresTLS: {PATH} lists 10.0.0.0/8 under insecure-registries")
 
 
 def test_a_change_that_dockerd_may_not_have_taken_is_a_notice() -> None:
-    assert notices([], EITHER, found({}, InForce(remark="changed"))) == ("changed",)
+    assert found({}, in_force=InForce(remark="changed")).notices([], EITHER) == ("changed",)

@@ -7,10 +7,8 @@ import fnmatch
 import pytest
 
 from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-from registry_trust.agent.runtime.exceptions import notices, with_exceptions
-from registry_trust.agent.runtime.facts import Facts
-from registry_trust.agent.runtime.registries_conf import RegistriesConf, read_configuration
-from registry_trust.agent.runtime.runtimes import RuntimeFacts
+from registry_trust.agent.runtime.crio.registries_conf import RegistriesConf, read_configuration
+from registry_trust.agent.runtime.crio.runtime import Crio
 from registry_trust.core.layout import Reader
 from registry_trust.core.report import RegistryRow, RowState
 
@@ -27,9 +25,9 @@ def conf(*files: tuple[str, str]) -> RegistriesConf:
 
 def said(text: str, *registries: str, readers: frozenset[Reader] = CRIO) -> tuple[list[str], tuple[str, ...]]:
     """Return the reasons of the rows with their messages, and the notices, for a main file."""
-    found = RuntimeFacts(Facts(()), registries_conf=conf((MAIN, text)))
-    rows = with_exceptions([RegistryRow(each, RowState.CURRENT) for each in registries or (HARBOR,)], readers, found)
-    return [f"{row.reason} {row.message}".strip() for row in rows], notices(rows, readers, found)
+    crio = Crio(conf((MAIN, text)))
+    rows = crio.with_exceptions([RegistryRow(each, RowState.CURRENT) for each in registries or (HARBOR,)], readers)
+    return [f"{row.reason} {row.message}".strip() for row in rows], crio.notices(rows, readers)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +135,6 @@ def test_what_the_library_refuses_is_said_and_is_no_empty_configuration(text: st
         conf((MAIN, text))
 
     assert str(caught.value).startswith(MAIN)
-    found = RuntimeFacts(Facts(()), registries_conf="it is bad")
-    assert notices([], CRIO, found) == (
+    assert Crio("it is bad").notices([], CRIO) == (
         "RuntimeUnknown: it is bad; so it is not known for which registries CRI-O and Podman verify nothing",
     )

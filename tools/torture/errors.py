@@ -13,8 +13,9 @@ from pathlib import Path
 from registry_trust.agent.options import Mount
 from registry_trust.agent.passes import Passes, PassResult
 from registry_trust.agent.rollback import Applied
+from registry_trust.agent.runtime.candidates import read
 from registry_trust.core.plan import Target
-from registry_trust.core.report import RowState, TargetRow, TargetState
+from registry_trust.core.report import RowState, TargetState
 from tools.torture.figures import Figures
 from tools.torture.scenarios import CASES, Scenario, Template, after_restart, at_rest, target
 from tools.trials.interruptions import Calls, interrupted
@@ -57,8 +58,7 @@ class Agent:
         desired = replace(target(self.scenario), withdrawn=self.scenario.uninstall)
         self.turns += 1
         result = self._passes.apply(
-            [Target(path, self.root.layout)],
-            [TargetRow(path, self.root.layout.value, TargetState.READ)],
+            [read(Target(path, self.root.layout))],
             desired,
             Applied("uid-1", 1),
             self.now,

@@ -22,13 +22,14 @@ from hypothesis.stateful import (
 from registry_trust.agent.options import Mount
 from registry_trust.agent.passes import Passes, PassResult
 from registry_trust.agent.rollback import Applied
+from registry_trust.agent.runtime.candidates import read
 from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE, Layout, Material, entry_name, replaced_name
 from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
-from registry_trust.core.report import RowState, TargetRow, TargetState
+from registry_trust.core.report import RowState, TargetState
 from tools.torture.figures import Figures
 from tools.torture.neighbours import Attributes, attributes, chosen, follow, keys_below, looked_up, mark
 from tools.trials.interruptions import Calls, interrupted, killed_at
@@ -80,8 +81,7 @@ class Neighbourhood(RuleBasedStateMachine):
         desired = {name: DesiredRegistry(name, ("a",), files, name in self.replacing) for name, files in wanted}
         path = str(self.ours)
         target = Target(path, self.layout, tuple(str(root) for root in self.chain))
-        row = TargetRow(path, self.layout.value, TargetState.READ)
-        return self.passes.apply([target], [row], Desired(desired), Applied("uid-1", 1), self.clock.now)
+        return self.passes.apply([read(target)], Desired(desired), Applied("uid-1", 1), self.clock.now)
 
     def entry(self, registry: str) -> Path:
         return self.ours / entry_name(self.layout, registry)

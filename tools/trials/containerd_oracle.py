@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from registry_trust.agent.options import Mount
-from registry_trust.agent.runtime import containerd_config
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
+from registry_trust.agent.runtime.containerd import configuration
 from tools.cluster.binaries import binary
 from tools.trials.containerd_files import draw
 
@@ -78,15 +78,15 @@ def agents_reading(main: Path, version: str) -> Reading | str:
     files = ConfigurationFiles([Mount(str(main.parent), str(main.parent))])
     number = VERSIONS[version]
     try:
-        found = containerd_config.read_configuration(str(main), number, files.read, files.glob)
+        found = configuration.read_configuration(str(main), number, files.read, files.glob)
     except UnreadableConfiguration as error:
         return str(error)
     if found.refusal():
         return f"the CRI plugin does not load with {found.refusal()}"
     return (
-        containerd_config.effective_path(found, number),
+        configuration.effective_path(found, number),
         found.mirrors,
-        containerd_config.splits_list(found, number),
+        configuration.splits_list(found, number),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from registry_trust.agent import regular_file
@@ -16,6 +16,11 @@ SIZE_LIMIT = 1 << 20
 _MAXIMUM_LINKS = 40
 
 Signature = tuple[object, ...]
+
+Read = Callable[[str], bytes | None]
+"""Returns a file's content by its path on the host, None where there is none."""
+Glob = Callable[[str], list[str]]
+"""Returns the paths on the host that match a pattern, sorted."""
 
 
 class UnreadableConfiguration(Exception):

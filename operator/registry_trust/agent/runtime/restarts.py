@@ -27,18 +27,17 @@ IN_FORCE = InForce()
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """Who reads the files, and what makes it read them again, in words for an admin."""
+class Daemon:
+    """A runtime that reads the files, and what makes it read them again, in words for an admin.
+
+    `unit` is its systemd unit; `reloads` says that it reads them at a reload, too, which leaves no trace.
+    """
 
     name: str
+    unit: str
     reads_when: str
     cure: str
-
-
-CONTAINERD = Reader("containerd", "only when it starts", "systemctl restart containerd")
-DOCKERD = Reader(
-    "dockerd", "when it starts or is told to reload", "systemctl reload docker (a key that was taken out: restart)"
-)
+    reloads: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +89,19 @@ def learn(known: Known | None, seen: Seen, now: float) -> Known:
     return known if known.differs_since else replace(known, differs_since=now)
 
 
-def judge(known: Known, seen: Seen, reader: Reader) -> InForce:
+def judge(known: Known, seen: Seen, daemon: Daemon) -> InForce:
     """Say whether what the files say now is what the runtime works with."""
     if known.settings == seen.settings:
         return IN_FORCE
-    if known.started is None or reader is DOCKERD:
+    if known.started is None or daemon.reloads:
         # A start that nobody tells of may have been; so may a reload, which leaves no trace.
         return InForce(
-            remark=f"{reader.name} reads its configuration {reader.reads_when}, and that was changed at about "
-            f"{rfc3339(known.differs_since)}; unless it did so since: {reader.cure}"
+            remark=f"{daemon.name} reads its configuration {daemon.reads_when}, and that was changed at about "
+            f"{rfc3339(known.differs_since)}; unless it did so since: {daemon.cure}"
         )
     after = seen.changed if seen.changed > known.started else known.differs_since
     what = seen.newest if seen.changed > known.started else "its configuration"
     return InForce(
-        problem=f"{reader.name} reads its configuration {reader.reads_when}, which was at {rfc3339(known.started)}, "
-        f"and {what} was changed after that, at about {rfc3339(after)}; once: {reader.cure}"
+        problem=f"{daemon.name} reads its configuration {daemon.reads_when}, which was at {rfc3339(known.started)}, "
+        f"and {what} was changed after that, at about {rfc3339(after)}; once: {daemon.cure}"
     )

@@ -2,149 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from registry_trust.agent.runtime import containerd_targets
-from registry_trust.agent.runtime.containerd_config import ContainerdConfiguration, parse_version
-from registry_trust.agent.runtime.containerd_targets import say_not_mounted, say_unknown
-from registry_trust.agent.runtime.facts import (
-    CONTAINERD_ROOT,
-    CONTAINERS_CHAIN,
-    CONTAINERS_ROOT,
-    DOCKER_ROOT,
-    Choice,
-    Draft,
-    Facts,
-    usual_layout,
-)
+from registry_trust.agent.runtime import candidates
+from registry_trust.agent.runtime.candidates import CONTAINERD_ROOT, DOCKER_ROOT, Candidate, usual_layout
+from registry_trust.agent.runtime.crio.runtime import CHAIN, ROOT
+from registry_trust.agent.runtime.facts import Facts
+from registry_trust.agent.runtime.node import Node, parse_version
 from registry_trust.core.layout import Layout
 from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetRow, TargetState
 
-
-def choose(facts: Facts) -> Choice:
-    """Choose the targets of a node.
-
-    Explicit ones first; then what the runtime reads; then, as standby, mounted roots that hold our files although
-    nothing reads them now (any more): they stay up to date instead of going stale or vanishing.
-    """
-    draft = Draft()
-    for explicit in facts.explicit:
-        chain = CONTAINERS_CHAIN if explicit.layout is Layout.CONTAINERS and explicit.path in CONTAINERS_CHAIN else ()
-        remark = facts.unseen_before(explicit.path, chain) if chain else ""
-        remark = "; ".join(text for text in ("named explicitly", remark) if text)
-        readers = facts.docker_readers if explicit.layout is Layout.DOCKER else ()
-        draft.write(Target(explicit.path, explicit.layout, chain, readers=readers), TargetState.READ, remark)
-    if facts.discover:
-        _discover(facts, draft)
-    known = {target.path for target in draft.targets}
-    for root in facts.roots:
-        if root.written and root.path not in known:
-            target = Target(root.path, usual_layout(root.path), standby=True)
-            draft.write(target, TargetState.STANDBY, "nothing reads it now; what was written there is kept up to date")
-    choice = _refuse_contested(facts, _deduplicate(facts, draft))
-    if choice.targets or choice.rows:
-        return choice
-    row = TargetRow(
+_NOTHING = Candidate(
+    TargetRow(
         CONTAINERD_ROOT,
         Layout.CONTAINERD.value,
         TargetState.NOT_READ,
         Reason.NO_TARGET,
         "there is nothing to write to on this node: mount the root that its runtime reads, or name a target",
     )
-    return Choice(rows=(row,))
-
-
-def _discover(facts: Facts, draft: Draft) -> None:
-    scheme, separator, _ = facts.runtime.partition("://")
-    version = parse_version(facts.runtime)
-    if scheme == "docker" and separator:
-        dockerd = Target(DOCKER_ROOT, Layout.DOCKER, (DOCKER_ROOT,), readers=facts.docker_readers)
-        _first_mounted(facts, draft, "dockerd", (DOCKER_ROOT,), dockerd, facts.docker_problem)
-    elif scheme == "cri-o" and separator:
-        crio = Target(CONTAINERS_ROOT, Layout.CONTAINERS, CONTAINERS_CHAIN)
-        _first_mounted(facts, draft, "CRI-O", (CONTAINERS_ROOT, DOCKER_ROOT), crio)
-    elif scheme == "containerd" and version is not None:
-        if isinstance(facts.containerd, ContainerdConfiguration):
-            containerd_targets.choose(facts, facts.containerd, version, draft)
-        else:
-            say_unknown(draft, facts.containerd or _NOT_MOUNTED)
-    elif not facts.runtime:
-        say_unknown(draft, "the Node says no runtime, or can't be read; name the targets explicitly (--target)")
-    else:
-        say_unknown(
-            draft, f"the runtime {facts.runtime} is not known to this version; name its targets explicitly (--target)"
-        )
-
-
-_NOT_MOUNTED = (
-    "the directory with containerd's configuration is not mounted into the agent (--runtime-config, by default "
-    "/etc/containerd; distributions have other places); so it is not known what containerd reads"
 )
 
 
-def _first_mounted(
-    facts: Facts, draft: Draft, name: str, candidates: Sequence[str], target: Target, problem: str = ""
-) -> None:
-    path = next((path for path in candidates if facts.mounted(path)), None)
-    if path is None:
-        say_not_mounted(draft, candidates[0], target.layout, f"{name} reads {candidates[0]}")
-    else:
-        remark = "; ".join(text for text in (problem, facts.unseen_before(path, target.chain)) if text)
-        draft.write(replace(target, path=path), TargetState.READ, remark)
+def choose(facts: Facts) -> tuple[Candidate, ...]:
+    """Choose what is written on a node, and say what is missing.
+
+    Explicit targets first; then what the runtime reads; then, as standby, mounted roots that hold our files although
+    nothing reads them now (any more): they stay up to date instead of going stale or vanishing.
+    """
+    found = [*_explicit(facts), *(_discovered(facts) if facts.node.discover else ())]
+    found = [*found, *_left_behind(facts.node, found)]
+    return _refuse_contested(facts.node, _one_for_each_directory(facts.node, found)) or (_NOTHING,)
 
 
-def _deduplicate(facts: Facts, draft: Draft) -> Choice:
+def _explicit(facts: Facts) -> Iterator[Candidate]:
+    for explicit in facts.node.explicit:
+        chain = CHAIN if explicit.layout is Layout.CONTAINERS and explicit.path in CHAIN else ()
+        remark = facts.node.unseen_before(explicit.path, chain) if chain else ""
+        readers = facts.dockerd.readers() if explicit.layout is Layout.DOCKER else ()
+        yield candidates.read(
+            Target(explicit.path, explicit.layout, chain, readers=readers), "named explicitly", remark
+        )
+
+
+def _discovered(facts: Facts) -> tuple[Candidate, ...]:
+    """Return what the node's runtime reads."""
+    node = facts.node
+    version = parse_version(node.runtime)
+    if node.scheme() == "docker":
+        return facts.dockerd.candidates(node)
+    if node.scheme() == "cri-o":
+        return facts.crio.candidates(node)
+    if node.scheme() == "containerd" and version is not None:
+        return facts.containerd.candidates(node, version)
+    if not node.runtime:
+        return (
+            candidates.unknown("the Node says no runtime, or can't be read; name the targets explicitly (--target)"),
+        )
+    return (
+        candidates.unknown(
+            f"the runtime {node.runtime} is not known to this version; name its targets explicitly (--target)"
+        ),
+    )
+
+
+def _left_behind(node: Node, found: Sequence[Candidate]) -> Iterator[Candidate]:
+    """Keep up to date what was written to roots that nothing reads now; what was said of such a root already stands."""
+    for root in node.roots:
+        if root.written and not any(each.target is not None and each.path == root.path for each in found):
+            target = Target(root.path, usual_layout(root.path))
+            kept = candidates.standby(target, "nothing reads it now; what was written there is kept up to date")
+            said = next((each for each in found if (each.path, each.row.layout) == (kept.path, kept.row.layout)), kept)
+            yield replace(said, target=kept.target)
+
+
+def _one_for_each_directory(node: Node, found: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """Keep one target for each directory, whatever paths lead to it; two layouts on one are an error."""
-    identities = {root.path: root.identity for root in facts.roots}
-    chosen: dict[object, Target] = {}
-    rows: dict[str, TargetRow] = {}
-    explicit = {(target.path, target.layout) for target in facts.explicit}
-    for target in draft.targets:
-        key = identities.get(target.path) or target.path
-        # The first word on a path stands: a root that is kept up to date is still NotRead or Unknown if it was said so.
-        row = next(r for r in draft.rows if r.path == target.path and r.layout == target.layout.value)
-        known = chosen.get(key)
-        if known is None:
-            chosen[key] = target
-            rows[target.path] = row
-        elif known.layout is not target.layout and {(t.path, t.layout) for t in (known, target)} <= explicit:
-            rows[known.path] = replace(
-                row,
-                path=known.path,
-                layout=known.layout.value,
-                state=TargetState.FAILED,
-                reason=Reason.CONTESTED_ROOT,
-                message=f"{known.path} and {target.path} are one directory, and are to have the layouts {known.layout} "
-                f"and {target.layout}; name it once. It is written as {known.layout}",
-            )
-        elif known.standby and not target.standby:
-            chosen[key] = target
-            rows = {path: r for path, r in rows.items() if path != known.path} | {target.path: row}
-        elif not known.chain and target.chain and not target.standby:
-            # Named explicitly, and read by the runtime as well: then its other roots and its own names count, too.
-            chain = tuple(known.path if path == target.path else path for path in target.chain)
-            chosen[key] = replace(known, chain=chain, readers=target.readers)
-    written = {target.path for target in draft.targets}
-    others = [row for row in draft.rows if row.path not in written]
-    return Choice(tuple(chosen.values()), (*rows.values(), *others))
+    identities = {root.path: root.identity for root in node.roots}
+    chosen: dict[object, Candidate] = {}
+    for candidate in found:
+        if candidate.target is not None:
+            key = identities.get(candidate.path) or candidate.path
+            chosen[key] = _united(node, chosen[key], candidate) if key in chosen else candidate
+    written = {candidate.path for candidate in found if candidate.target is not None}
+    others = (candidate for candidate in found if candidate.path not in written)
+    return (*chosen.values(), *others)
 
 
-def _refuse_contested(facts: Facts, choice: Choice) -> Choice:
-    if not facts.openshift:
-        return choice
-    rows = tuple(
-        replace(
-            row,
+def _united(node: Node, known: Candidate, other: Candidate) -> Candidate:
+    """Return the first one of two targets in one directory, with what the second one adds."""
+    first, second = known.target, other.target
+    if first is None or second is None:
+        return known
+    explicit = {(target.path, target.layout) for target in node.explicit}
+    if first.layout is not second.layout and {(target.path, target.layout) for target in (first, second)} <= explicit:
+        row = replace(
+            known.row,
             state=TargetState.FAILED,
             reason=Reason.CONTESTED_ROOT,
-            message=f"OpenShift's node-ca deletes what it does not know in {DOCKER_ROOT}; name "
-            f"{CONTAINERS_ROOT} (layout containers) instead. Nothing is written here",
+            message=f"{first.path} and {second.path} are one directory, and are to have the layouts {first.layout} "
+            f"and {second.layout}; name it once. It is written as {first.layout}",
         )
-        if row.path == DOCKER_ROOT
-        else row
-        for row in choice.rows
+        return replace(known, row=row)
+    if not first.chain and second.chain and not second.standby:
+        # Named explicitly, and read by the runtime as well: then its other roots and its own names count, too.
+        chain = tuple(first.path if path == second.path else path for path in second.chain)
+        return replace(known, target=replace(first, chain=chain, readers=second.readers))
+    return known
+
+
+def _refuse_contested(node: Node, found: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    if not node.openshift:
+        return found
+    message = (
+        f"OpenShift's node-ca deletes what it does not know in {DOCKER_ROOT}; name {ROOT} (layout containers) instead. "
+        "Nothing is written here"
     )
-    return Choice(tuple(target for target in choice.targets if target.path != DOCKER_ROOT), rows)
+    return tuple(
+        Candidate(replace(each.row, state=TargetState.FAILED, reason=Reason.CONTESTED_ROOT, message=message))
+        if each.path == DOCKER_ROOT
+        else each
+        for each in found
+    )

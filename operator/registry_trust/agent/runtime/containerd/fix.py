@@ -1,4 +1,7 @@
-"""The fix: what to write into which of containerd's files so that it reads a root, tried here before it is printed."""
+"""The fix: what to write into which of containerd's files so that it reads a root, tried here before it is printed.
+
+The tests carry each one out on a started containerd 1.6.36, 1.7.35, 2.0.14, 2.1.9, 2.2.9, 2.3.4 or 2.4.2.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-from registry_trust.agent.runtime.containerd_config import (
+from registry_trust.agent.runtime.containerd.configuration import (
     NEW_PLUGIN,
     OLD_PLUGIN,
     SHORT_PLUGIN,
     ContainerdConfiguration,
-    Version,
     effective_path,
     interpret,
 )
-from registry_trust.agent.runtime.containerd_files import ConfigurationFile, parse
+from registry_trust.agent.runtime.containerd.files import ConfigurationFile, parse
+from registry_trust.agent.runtime.node import Version
 
 RESTART = "systemctl restart containerd"
 

@@ -1,16 +1,17 @@
-"""containerd's configuration: which certificate directories its CRI plugin reads, by the rules of each version."""
+"""containerd's configuration: which certificate directories its CRI plugin reads, by the rules of each version.
+
+The tests ask containerd 1.6.36, 1.7.35, 2.0.14, 2.1.9, 2.2.9, 2.3.4 and 2.4.2.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-from registry_trust.agent.runtime.containerd_files import ConfigurationFile, Glob, Read, load, refuse_other_letters
-
-Version = tuple[int, int, int]
+from registry_trust.agent.runtime.configuration_files import Glob, Read, UnreadableConfiguration
+from registry_trust.agent.runtime.containerd.files import ConfigurationFile, load, refuse_other_letters
+from registry_trust.agent.runtime.node import Version
 
 SHORT_PLUGIN = "cri"
 """The CRI plugin's section in files of format 1, or without a version."""
@@ -77,12 +78,6 @@ class ContainerdConfiguration:
         return "registry.configs.*.tls" if self.tls_hosts else ""
 
 
-def parse_version(runtime: str) -> Version | None:
-    """Return the version in `containerd://2.4.2` or `containerd://v1.7.27-k3s1`; None if there is none."""
-    match = re.match(r"[a-z-]+://v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?", runtime)
-    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
-
-
 def read_configuration(path: str, version: Version, read: Read, glob: Glob) -> ContainerdConfiguration:
     """Read the main file and everything that it imports, as containerd of this version does.
 
@@ -129,6 +124,13 @@ def effective_path(configuration: ContainerdConfiguration, version: Version) -> 
     if configuration.config_path:
         return configuration.config_path
     return DEFAULT_PATH if version >= (2, 2, 0) and not configuration.mirrors else ""
+
+
+def effective(configuration: ContainerdConfiguration | str | None, version: Version | None) -> object:
+    """Return what containerd makes of its files, so that a change of anything else in them is none."""
+    if not isinstance(configuration, ContainerdConfiguration) or version is None:
+        return configuration
+    return effective_path(configuration, version), splits_list(configuration, version), configuration.mirrors
 
 
 def _replaced(files: Iterable[ConfigurationFile], version: Version) -> Mapping[str, Any]:

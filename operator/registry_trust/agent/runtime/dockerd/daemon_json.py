@@ -1,20 +1,22 @@
-"""dockerd's configuration: the registries for which it ignores what is written, or does not ask for it."""
+"""daemon.json: by whose names dockerd looks up a registry, and for which registries it ignores what is written.
+
+As moby's source has it at 27.5, 28.5 and 29.7 (daemon/pkg/registry, daemon/image_store_choice.go).
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-from registry_trust.agent.runtime.containerd_config import Version
-from registry_trust.agent.runtime.containerd_files import Read
+from registry_trust.agent.options import Mount
+from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, Read, UnreadableConfiguration
+from registry_trust.agent.runtime.node import Version
 from registry_trust.core import registry as registry_names
 from registry_trust.core.layout import Layout, Reader, possible_readers
 
-ROOT = "/etc/docker/certs.d"
-"""Where dockerd looks; no option moves it (moby daemon/pkg/registry/config.go), rootless mode apart."""
+FOLDER = "/etc/docker"
 
 _CLASSIC_DRIVERS = frozenset({"aufs", "btrfs", "devicemapper", "fuse-overlayfs", "overlay", "overlay2", "vfs", "zfs"})
 """Storage drivers of the classic store; one that is named decides for it (moby daemon/image_store_choice.go)."""
@@ -40,6 +42,17 @@ class DockerConfiguration:
     def networks(self) -> tuple[str, ...]:
         """Return the networks among the insecure registries."""
         return tuple(name for name in self.insecure_registries if _network(name) is not None)
+
+
+def read(files: ConfigurationFiles, mounts: Sequence[Mount]) -> DockerConfiguration | None:
+    """Read this node's daemon.json; None where its folder is not mounted.
+
+    Raises:
+        UnreadableConfiguration: as `read_configuration`.
+    """
+    if not any(mount.host == FOLDER for mount in mounts):
+        return None
+    return read_configuration(f"{FOLDER}/daemon.json", files.read)
 
 
 def read_configuration(path: str, read: Read) -> DockerConfiguration:

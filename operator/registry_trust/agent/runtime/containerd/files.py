@@ -1,17 +1,17 @@
-"""containerd's files: the main one and all that it imports, in the order in which containerd reads them."""
+"""containerd's files: the main one and all that it imports, in the order in which containerd reads them.
+
+The tests ask containerd 1.6.36, 1.7.35, 2.0.14, 2.1.9, 2.2.9, 2.3.4 and 2.4.2.
+"""
 
 from __future__ import annotations
 
 import posixpath
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-
-Read = Callable[[str], bytes | None]
-Glob = Callable[[str], list[str]]
+from registry_trust.agent.runtime.configuration_files import Glob, Read, UnreadableConfiguration
 
 _MAXIMUM_FILES = 200
 _NAMES = ("version", "imports", "plugins", "disabled_plugins", "required_plugins")

@@ -1,4 +1,7 @@
-"""registries.conf: where containers-image (CRI-O, Podman) goes for a registry, and whether it verifies it there."""
+"""registries.conf: where containers-image (CRI-O, Podman) goes for a registry, and whether it verifies it there.
+
+Read in go.podman.io/image v5.42 and storage v1.65; the tests ask that library.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-from registry_trust.agent.runtime.containerd_files import Glob, Read
+from registry_trust.agent.runtime.configuration_files import Glob, Read, UnreadableConfiguration
 
 FOLDERS = ("/root/.config/containers", "/etc/containers", "/usr/share/containers")
 """Where root's configuration is looked for, the first wins (go.podman.io/storage v1.65 pkg/configfile)."""

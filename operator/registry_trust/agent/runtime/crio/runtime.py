@@ -1,23 +1,63 @@
-"""CRI-O's and Podman's exceptions: what registries.conf makes of a registry whose files are in place."""
+"""CRI-O on this node, and Podman, which reads alike: its roots, and what registries.conf makes of a registry.
+
+By go.podman.io/image v5.42, which both of them ask.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from registry_trust.agent.runtime.registries_conf import Entry, RegistriesConf
+from registry_trust.agent.runtime.candidates import DOCKER_ROOT, Candidate, first_mounted
+from registry_trust.agent.runtime.crio.registries_conf import Entry, RegistriesConf
+from registry_trust.agent.runtime.node import HOME_ROOT, Node
+from registry_trust.core.layout import Layout, Reader
+from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 from registry_trust.core.text import escape, listing
 
+ROOT = "/etc/containers/certs.d"
 
-def with_exceptions(rows: Sequence[RegistryRow], configuration: RegistriesConf) -> tuple[RegistryRow, ...]:
-    """Say it on the row of a registry whose files are in place, and that is not verified or is asked elsewhere."""
-    return tuple(_with_exception(row, configuration) if row.state is RowState.CURRENT else row for row in rows)
+CHAIN = (
+    HOME_ROOT,
+    "/etc/containers/certs.rootful.d",
+    ROOT,
+    "/usr/share/containers/certs.rootful.d",
+    "/usr/share/containers/certs.d",
+    DOCKER_ROOT,
+)
+"""Where the library looks as root, in its order (v5.42; earlier ones lack three of them)."""
 
 
-def notices(rows: Sequence[RegistryRow], configuration: RegistriesConf) -> tuple[str, ...]:
-    """Return what is so of some images of a registry, or of some ways to it."""
+@dataclass(frozen=True, slots=True)
+class Crio:
+    """What is known of this node's CRI-O and Podman: registries.conf, or why it can't be read; None: not looked at."""
+
+    configuration: RegistriesConf | str | None = None
+
+    def candidates(self, node: Node) -> tuple[Candidate, ...]:
+        """Return the root that is written for it: its own, or dockerd's, which comes last."""
+        return (first_mounted(node, "CRI-O", (ROOT, DOCKER_ROOT), Target(ROOT, Layout.CONTAINERS, CHAIN)),)
+
+    def with_exceptions(self, rows: Sequence[RegistryRow], readers: frozenset[Reader]) -> tuple[RegistryRow, ...]:
+        """Say it on the row of a registry whose files are in place, and that is not verified or is asked elsewhere."""
+        configuration = self.configuration
+        if Reader.CONTAINERS not in readers or not isinstance(configuration, RegistriesConf):
+            return tuple(rows)
+        return tuple(_with_exception(row, configuration) if row.state is RowState.CURRENT else row for row in rows)
+
+    def notices(self, rows: Sequence[RegistryRow], readers: frozenset[Reader]) -> tuple[str, ...]:
+        """Return what is so of some images of a registry, or of some ways to it."""
+        if Reader.CONTAINERS not in readers or self.configuration is None:
+            return ()
+        if isinstance(self.configuration, str):
+            problem = f"{self.configuration}; so it is not known for which registries CRI-O and Podman verify nothing"
+            return (f"{Reason.RUNTIME_UNKNOWN}: {problem}",)
+        return _notices(rows, self.configuration)
+
+
+def _notices(rows: Sequence[RegistryRow], configuration: RegistriesConf) -> tuple[str, ...]:
     registries = list(dict.fromkeys(row.registry for row in rows))
     found = [_unverified(entry, registries) for entry in configuration.entries]
     for entry in configuration.entries:
