@@ -31,7 +31,7 @@ from registry_trust.process.secrecy import keep_memory_private
 EXIT_UNUSABLE = 2
 """Exit code where the options can't be used, as argparse's own."""
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("registry_trust.agent")  # Not by its own name, which is "__main__" where it is run.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
