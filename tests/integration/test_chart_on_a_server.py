@@ -27,7 +27,32 @@ NODE_REPORT = NodeReport("1", "containerd://2.4.2", "", 0, "", (), (), 0, 0)
 def plane() -> Iterator[ControlPlane]:
     with ControlPlane() as plane:
         plane.kubectl("create", "namespace", NAMESPACE)
+        for node in ("n1", "n2"):
+            plane.kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
+        helm(plane, "install", "registry-trust", str(CHART))
+        wait_for_policies(plane)
+        write_bundle(plane, {"index.json": "e30="})
         yield plane
+
+
+def wait_for_policies(plane):
+    """Wait until the API server has begun to ask the policies that were written."""
+    agent = str(plane.service_account_kubeconfig(NAMESPACE, "registry-trust-agent", node="n1"))
+
+    def in_force():
+        try:
+            apply_report(plane, agent, "n2")
+        except KubectlError as error:
+            return "own node, n1" in str(error)
+        return False
+
+    wait_until(in_force, "the policy is in force", within=20)
+
+
+def apply_report(plane, kubeconfig, node):
+    kind = {"apiVersion": "registrytrust.io/v1alpha1", "kind": "NodeTrust"}
+    body = json.dumps({**kind, "metadata": {"name": node}, "status": {"agentVersion": "1"}})
+    return plane.kubectl("apply", "--server-side", f"--kubeconfig={kubeconfig}", "-f", "-", input=body)
 
 
 def helm(plane, *arguments):
@@ -72,10 +97,8 @@ def write_bundle(plane, data):
     )
 
 
-def test_helm_keeps_the_bundle_through_upgrade_uninstallation_and_another_installation(plane):
-    notes = helm(plane, "install", "registry-trust", str(CHART))
-    assert "kubectl apply -f -" in notes
-    write_bundle(plane, {"index.json": "e30="})
+def test_the_bundle_outlives_every_installation_by_helm_and_then_by_kubectl(plane):
+    assert "kubectl apply -f -" in helm(plane, "get", "notes", "registry-trust")
     uid = bundle(plane)["metadata"]["uid"]
 
     helm(plane, "upgrade", "registry-trust", str(CHART), "--set=operator.replicas=3")
@@ -86,14 +109,13 @@ def test_helm_keeps_the_bundle_through_upgrade_uninstallation_and_another_instal
     assert plane.kubectl("get", "crd", "registrytrusts.registrytrust.io", "-o", "name")
 
     helm(plane, "install", "registry-trust", str(CHART))
+    wait_for_policies(plane)
     assert bundle(plane)["data"] == {"index.json": "e30="}
     assert bundle(plane)["metadata"]["uid"] == uid
 
     helm(plane, "upgrade", "registry-trust", str(CHART), "--server-side=false", "--set=operator.replicas=1")
     assert bundle(plane)["data"] == {"index.json": "e30="}
 
-
-def test_kubectl_apply_keeps_the_bundle_both_ways(plane):
     for options in (["--server-side", "--force-conflicts"], []):
         plane.kubectl("apply", *options, "-f", str(MANIFEST))
         plane.kubectl("apply", *options, "-f", str(MANIFEST))
@@ -101,27 +123,12 @@ def test_kubectl_apply_keeps_the_bundle_both_ways(plane):
 
 
 def test_an_agent_writes_only_the_report_of_its_own_node(plane):
-    for node in ("n1", "n2"):
-        plane.kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
     agent = str(plane.service_account_kubeconfig(NAMESPACE, "registry-trust-agent", node="n1"))
     unbound = str(plane.service_account_kubeconfig(NAMESPACE, "registry-trust-agent"))
 
-    def apply(kubeconfig, node):
-        kind = {"apiVersion": "registrytrust.io/v1alpha1", "kind": "NodeTrust"}
-        body = json.dumps({**kind, "metadata": {"name": node}, "status": {"agentVersion": "1"}})
-        return plane.kubectl(
-            "apply",
-            "--server-side",
-            f"--kubeconfig={kubeconfig}",
-            "-f",
-            "-",
-            input=body,
-        )
-
-    wait_until(lambda: _refused(lambda: apply(agent, "n2"), "own node, n1"), "the policy is in force", within=20)
-    assert "serverside-applied" in apply(agent, "n1")
-    assert _refused(lambda: apply(agent, "n2"), "an agent may only write the report of its own node, n1")
-    assert _refused(lambda: apply(unbound, "n1"), "the agent's token names no node")
+    assert "serverside-applied" in apply_report(plane, agent, "n1")
+    assert _refused(lambda: apply_report(plane, agent, "n2"), "an agent may only write the report of its own node, n1")
+    assert _refused(lambda: apply_report(plane, unbound, "n1"), "the agent's token names no node")
     assert _refused(lambda: plane.kubectl("delete", "nodetrust", "n1", f"--kubeconfig={agent}"), "forbidden")
     plane.kubectl.apply(
         {
@@ -198,7 +205,6 @@ class ReportOfN1:
 
     def __init__(self, plane):
         self.plane = plane
-        plane.kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}})
         plane.kubectl("delete", "nodetrust", "n1", "--ignore-not-found")
         self.kubeconfig = str(plane.service_account_kubeconfig(NAMESPACE, "registry-trust-agent", node="n1"))
 
