@@ -19,31 +19,36 @@ def holder(installation: Installation) -> str:
     return str((lease.get("spec") or {}).get("holderIdentity", ""))
 
 
-def test_a_standby_takes_over_when_the_leader_is_killed_and_goes_on_from_its_bundle(installation: Installation) -> None:
-    installation.secret("ca", {"ca.crt": Authority.create("CA").pem})
-    installation.trust(
-        "led", registries=["led.example"], caCertificates=[{"secretKeyRef": {"name": "ca", "key": "ca.crt"}}]
-    )
-    installation.wait_for("led", "Accepted")
-    leader, first = installation.operator, holder(installation)
+@pytest.fixture
+def led(installation: Installation) -> Installation:
+    """Give an installation whose operator runs, whatever became of the last one, and leads."""
+    if installation.operator is None or installation.operator.child.poll() is not None:
+        installation.start_operator()
+    wait_until(lambda: holder(installation), "somebody leads", within=40)
+    return installation
+
+
+def test_a_standby_takes_over_when_the_leader_is_killed_and_goes_on_from_its_bundle(led: Installation) -> None:
+    led.secret("ca", {"ca.crt": Authority.create("CA").pem})
+    led.trust("led", registries=["led.example"], caCertificates=[{"secretKeyRef": {"name": "ca", "key": "ca.crt"}}])
+    led.wait_for("led", "Accepted")
+    leader, first = led.operator, holder(led)
     assert leader is not None
-    installation.start_operator()
+    led.start_operator()
 
     leader.kill()
 
-    wait_until(lambda: holder(installation) not in ("", first), "the standby holds the Lease", within=40)
-    installation.secret("ca", {"ca.crt": b"junk"})
-    refused = installation.wait_for("led", "Accepted", "False")
+    wait_until(lambda: holder(led) not in ("", first), "the standby holds the Lease", within=40)
+    led.secret("ca", {"ca.crt": b"junk"})
+    refused = led.wait_for("led", "Accepted", "False")
     assert "still serving revision" in refused["message"]
 
 
-def test_a_leader_that_is_asked_to_end_gives_the_lease_back(installation: Installation) -> None:
-    assert installation.operator is not None
-    wait_until(lambda: holder(installation), "somebody leads", within=40)
+def test_a_leader_that_is_asked_to_end_gives_the_lease_back(led: Installation) -> None:
+    assert led.operator is not None
+    led.operator.stop()
 
-    installation.operator.stop()
-
-    assert holder(installation) == ""
+    assert holder(led) == ""
 
 
 @pytest.mark.parametrize("interruption", Interruption, ids=lambda each: each.name)
@@ -69,32 +74,29 @@ def test_a_server_that_dribbles_does_not_hold_a_call_beyond_its_deadline(tmp_pat
         ApiServer(Connector(str(kubeconfig)), longest=1).get("/api/v1/nodes/x")
 
 
-def test_an_operator_creates_its_lease_also_when_somebody_deletes_it(installation: Installation) -> None:
-    if installation.operator is None or installation.operator.child.poll() is not None:
-        installation.start_operator()
-    wait_until(lambda: holder(installation), "somebody leads", within=40)
-    leading = holder(installation)
+def test_an_operator_creates_its_lease_also_when_somebody_deletes_it(led: Installation) -> None:
+    leading = holder(led)
 
-    installation.plane.kubectl("delete", "lease", "registry-trust-operator", "-n", NAMESPACE)
+    led.plane.kubectl("delete", "lease", "registry-trust-operator", "-n", NAMESPACE)
 
     created = ("wait", "--for=create", "lease/registry-trust-operator", "-n", NAMESPACE, "--timeout=30s")
-    installation.plane.kubectl(*created, timeout=40)
-    assert holder(installation) == leading
-    assert installation.operator is not None
-    installation.operator.check()
+    led.plane.kubectl(*created, timeout=40)
+    assert holder(led) == leading
+    assert led.operator is not None
+    led.operator.check()
 
 
-def test_an_operator_that_may_not_have_its_lease_is_not_ready_and_says_once_what_to_do(installation: Installation):
-    assert installation.operator is not None
-    installation.operator.stop()
+def test_an_operator_that_may_not_have_its_lease_is_not_ready_and_says_once_what_to_do(led: Installation):
+    assert led.operator is not None
+    led.operator.stop()
     role = ("role", "registry-trust-operator", "-n", NAMESPACE)
-    kept = installation.plane.kubectl.get(*role)
-    installation.plane.kubectl("delete", *role)
-    process = installation.start_operator()
+    kept = led.plane.kubectl.get(*role)
+    led.plane.kubectl("delete", *role)
+    process = led.start_operator()
 
-    wait_until(lambda: "Role" in installation.readiness(), "the page names what is missing", within=40)
+    wait_until(lambda: "Role" in led.readiness(), "the page names what is missing", within=40)
     before = process.log.read_text().count("cannot lead")
     kept["metadata"] = {"name": kept["metadata"]["name"], "namespace": NAMESPACE}
-    installation.plane.kubectl.apply(kept)
-    wait_until(lambda: holder(installation), "it leads when its Role is back", within=40, meanwhile=process.check)
+    led.plane.kubectl.apply(kept)
+    wait_until(lambda: holder(led), "it leads when its Role is back", within=40, meanwhile=process.check)
     assert before == process.log.read_text().count("cannot lead") == 1
