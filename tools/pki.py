@@ -152,3 +152,16 @@ def root(number: int = 0) -> Issued:
 def client(number: int = 0) -> Issued:
     """The client certificate `CN=node <number>`, issued by `root(0)`."""
     return issue(f"node {number}", curve_key(100 + number), issuer=root(), ca=False, usages=(CLIENT_AUTH,))
+
+
+def request(subject: str, key: Any) -> bytes:
+    """The DER of a certificate request."""
+    return (
+        x509.CertificateSigningRequestBuilder().subject_name(name(subject)).sign(key, hashes.SHA256()).public_bytes(DER)
+    )
+
+
+def revocations(issuer: Issued) -> bytes:
+    """The DER of an empty revocation list."""
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
+    return builder.last_update(NOW - YEAR).next_update(NOW + YEAR).sign(issuer.key, hashes.SHA256()).public_bytes(DER)

@@ -94,13 +94,11 @@ PLAIN, LOCKED = serialization.NoEncryption(), serialization.BestAvailableEncrypt
 CASES = [
     ca(Reason.EMPTY_DATA, "is empty; put the CA certificate", b" \n"),
     ca(Reason.INVALID_PEM, "byte order mark", b"\xef\xbb\xbf" + AUTHORITY.pem),
-    ca(
-        Reason.CERTIFICATE_PARSE, "certificate 2 of 2", AUTHORITY.pem + armour(b"\x30\x03\x02\x01\x05"), config_map=True
-    ),
+    ca(Reason.CERTIFICATE_PARSE, "certificate 1 of 1", armour(b"\x30\x03\x02\x01\x05"), config_map=True),
     ca(Reason.PRIVATE_KEY_IN_CA, "block 2 of 2", AUTHORITY.pem + AUTHORITY.pair.key),
     ca(Reason.UNSUPPORTED_ALGORITHM, "secp256k1", BITCOIN.pem),
     ca(Reason.UNSUPPORTED_EXTENSION, "1.3.6.1.4.1.99999.1", critical()),
-    ca(Reason.NOT_CA, "put that CA's certificate here", AUTHORITY.server(["harbor.example"]).certificate),
+    ca(Reason.NOT_CA, "put that CA's certificate here", PAIR.certificate),
     ca(Reason.EXPIRED, "expired on", OLD.pem),
     ca(Reason.TOO_LARGE, "330,001 bytes", b"#" * 330_001),
     Case(Reason.SECRET_KEY_NOT_FOUND, 'it has "root.pem"', {"root.pem": AUTHORITY.pem}),

@@ -37,8 +37,8 @@ def numbered(number: int) -> Issued:
             "row 48: a UTF-8 byte order mark is refused",
             lambda: b"\xef\xbb\xbf" + root().pem,
             Reason.INVALID_PEM,
-            "starts with a UTF-8 byte order mark, for which runtimes drop the first certificate "
-            "without a word; remove it: sed -i '1s/^\\xEF\\xBB\\xBF//' ca.crt",
+            "starts with U+FEFF (zero width no-break space), a byte order mark, for which runtimes don't "
+            "see a first block; take it out: LC_ALL=C tr -cd '\\11\\12\\15\\40-\\176' < old.pem > ca.crt",
         ),
         refused(
             "row 49: UTF-16 with a byte order mark is refused",
@@ -56,15 +56,15 @@ def numbered(number: int) -> Issued:
             "row 50: line ends of CR alone are refused",
             lambda: root().pem.replace(b"\n", b"\r"),
             Reason.INVALID_PEM,
-            "line 1: a line ends in CR alone, which runtimes don't take for the end of a line; write "
-            "LF line ends: tr '\\r' '\\n' < old.crt > ca.crt",
+            "line 1: a line ends in CR alone, which runtimes don't take for the end of a line; write LF "
+            "line ends: tr '\\r' '\\n' < old.pem > ca.crt",
         ),
         refused(
             "row 50: one CR alone among LF is refused",
             lambda: b"# a\n# b\rc\n" + root().pem,
             Reason.INVALID_PEM,
-            "line 2: a line ends in CR alone, which runtimes don't take for the end of a line; write "
-            "LF line ends: tr '\\r' '\\n' < old.crt > ca.crt",
+            "line 2: a line ends in CR alone, which runtimes don't take for the end of a line; write LF "
+            "line ends: tr '\\r' '\\n' < old.pem > ca.crt",
         ),
         refused(
             "row 51: text before BEGIN on its line is refused",
@@ -101,29 +101,31 @@ def numbered(number: int) -> Issued:
             "row 53: END glued to the next BEGIN is refused",
             lambda: root().pem.rstrip() + root(1).pem,
             Reason.INVALID_PEM,
-            "certificate 1 of 2, line 1, to line 9: END of one block and BEGIN of the next stand on "
-            "one line, so runtimes drop both; put a line break there",
+            "certificate 1 of 1, line 1, to line 9: END of one block and BEGIN of the next stand on one "
+            "line, so runtimes drop both; put a line break there",
         ),
         refused(
             "row 54: header lines in a certificate are refused",
             lambda: root().pem.replace(b"CERTIFICATE-----\n", b"CERTIFICATE-----\nComment: the CA\n\n", 1),
             Reason.INVALID_PEM,
-            "certificate 1 of 1, line 1: has header lines, for which runtimes drop the block without a "
-            "word; write it anew without them: openssl x509 -in old.crt -out ca.crt",
+            "certificate 1 of 1, line 1: has header lines, for which runtimes drop the block; take them "
+            "out: grep -v : old.pem > ca.crt",
         ),
         refused(
             "row 55: the label X509 CERTIFICATE is refused",
             lambda: armour(root().der, "X509 CERTIFICATE"),
             Reason.INVALID_PEM,
             'block 1 of 1, line 1: has the label "X509 CERTIFICATE", not "CERTIFICATE"; runtimes drop '
-            "it; rename it: openssl x509 -in old.crt -out ca.crt",
+            "it; convert it: openssl crl2pkcs7 -nocrl -certfile old.pem | openssl pkcs7 -print_certs "
+            "-out ca.crt",
         ),
         refused(
             "row 56: the label TRUSTED CERTIFICATE is refused",
             lambda: root().pem + armour(root(1).der, "TRUSTED CERTIFICATE"),
             Reason.INVALID_PEM,
             'block 2 of 2, line 10: has the label "TRUSTED CERTIFICATE", not "CERTIFICATE"; runtimes '
-            "drop it; convert it: openssl x509 -in trusted.crt -out ca.crt",
+            "drop it; convert it: openssl crl2pkcs7 -nocrl -certfile old.pem | openssl pkcs7 "
+            "-print_certs -out ca.crt",
         ),
         refused(
             "row 57: an END with six dashes is refused",
@@ -175,8 +177,8 @@ def numbered(number: int) -> Issued:
             "row 58: a no-break space in the body is refused",
             lambda: with_body_line(lambda line: line[:8] + b"\xc2\xa0" + line[8:]),
             Reason.INVALID_PEM,
-            "certificate 1 of 1, line 1, in line 3: has a byte that is not base64 (0xC2); copy the "
-            "block again, as text",
+            "certificate 1 of 1, line 1, in line 3: has the invisible character U+00A0 (no-break space) "
+            "in column 9; take it out: LC_ALL=C tr -cd '\\11\\12\\15\\40-\\176' < old.pem > ca.crt",
         ),
         refused(
             "row 59: a second block without END is refused",

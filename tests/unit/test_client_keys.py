@@ -86,32 +86,32 @@ def broken_rsa() -> bytes:
             lambda: with_key(pki.pkcs8(x25519.X25519PrivateKey.from_private_bytes(bytes(32)))),
             KEY,
             Reason.KEY_UNSUPPORTED,
-            "block 1 of 1, line 1: is a private key of X25519; runtimes use RSA of 1024 to 8192 bits, "
-            "P-256, P-384, P-521 and Ed25519. Make a new key and have a certificate issued for it",
+            "block 1 of 1, line 1: is a private key of X25519; RSA of 1024 to 8192 bits, P-256, P-384, "
+            "P-521 and Ed25519 are read. Make a new key and have a certificate issued for it",
         ),
         refused(
             "row 92: an Ed448 key is refused",
             lambda: with_key(pki.pkcs8(ed448.Ed448PrivateKey.from_private_bytes(bytes(57)))),
             KEY,
             Reason.KEY_UNSUPPORTED,
-            "block 1 of 1, line 1: is a private key of Ed448; runtimes use RSA of 1024 to 8192 bits, "
-            "P-256, P-384, P-521 and Ed25519. Make a new key and have a certificate issued for it",
+            "block 1 of 1, line 1: is a private key of Ed448; RSA of 1024 to 8192 bits, P-256, P-384, "
+            "P-521 and Ed25519 are read. Make a new key and have a certificate issued for it",
         ),
         refused(
             "row 92: a DSA key is refused",
             lambda: with_key(pki.pkcs8(dsa.generate_private_key(2048))),
             KEY,
             Reason.KEY_UNSUPPORTED,
-            "block 1 of 1, line 1: is a private key of DSA; runtimes use RSA of 1024 to 8192 bits, "
-            "P-256, P-384, P-521 and Ed25519. Make a new key and have a certificate issued for it",
+            "block 1 of 1, line 1: is a private key of DSA; RSA of 1024 to 8192 bits, P-256, P-384, "
+            "P-521 and Ed25519 are read. Make a new key and have a certificate issued for it",
         ),
         refused(
             "row 92: a key labelled DSA is refused",
             lambda: with_key(armour(b"\x30\x00", "DSA PRIVATE KEY")),
             KEY,
             Reason.KEY_UNSUPPORTED,
-            "block 1 of 1, line 1: is a private key of DSA; runtimes use RSA of 1024 to 8192 bits, "
-            "P-256, P-384, P-521 and Ed25519. Make a new key and have a certificate issued for it",
+            "block 1 of 1, line 1: is a private key of DSA; RSA of 1024 to 8192 bits, P-256, P-384, "
+            "P-521 and Ed25519 are read. Make a new key and have a certificate issued for it",
         ),
         refused(
             "row 92: a key under an unknown label is refused",
@@ -126,18 +126,17 @@ def broken_rsa() -> bytes:
             lambda: with_key(pki.pkcs8(pki.curve_key(1, ec.SECP256K1()))),
             KEY,
             Reason.KEY_UNSUPPORTED,
-            "block 1 of 1, line 1: is a private key of the curve secp256k1; runtimes use RSA of 1024 "
-            "to 8192 bits, P-256, P-384, P-521 and Ed25519. Make a new key and have a certificate "
-            "issued for it",
+            "block 1 of 1, line 1: is a private key of the curve secp256k1; RSA of 1024 to 8192 bits, "
+            "P-256, P-384, P-521 and Ed25519 are read. Make a new key and have a certificate issued for "
+            "it",
         ),
         refused(
             "row 92: a key on P-224, which TLS 1.3 can't use, is refused",
             lambda: pair_of(pki.curve_key(1, ec.SECP224R1())),
             KEY,
             Reason.KEY_UNSUPPORTED,
-            "block 1 of 1, line 1: is a private key of the curve P-224; runtimes use RSA of 1024 "
-            "to 8192 bits, P-256, P-384, P-521 and Ed25519. Make a new key and have a certificate "
-            "issued for it",
+            "block 1 of 1, line 1: is a private key of the curve P-224; RSA of 1024 to 8192 bits, P-256, "
+            "P-384, P-521 and Ed25519 are read. Make a new key and have a certificate issued for it",
         ),
         refused(
             "row 94: an RSA key whose numbers don't fit is refused",
@@ -162,7 +161,8 @@ def broken_rsa() -> bytes:
             lambda: with_key(own_key().replace(b"M", b"\xa0", 1)),
             KEY,
             Reason.INVALID_PEM,
-            "block 1 of 1, line 1, in line 2: has a byte that is not base64 (0xA0); copy the block again, as text",
+            "block 1 of 1, line 1, in line 2: has the invisible character U+00A0 (no-break space) in "
+            "column 1; take it out: LC_ALL=C tr -cd '\\11\\12\\15\\40-\\176' < old.pem > client.key",
         ),
         refused(
             "row 94: a key without END is refused",
@@ -216,7 +216,7 @@ def broken_rsa() -> bytes:
             KEY,
             Reason.INVALID_PEM,
             "holds no PEM block: looks like a private key in DER; convert it: openssl pkey -inform der "
-            "-in key.der -out client.key",
+            "-in client.der -out client.key",
         ),
         refused(
             "row 123: a key of 13,001 bytes is refused unread",

@@ -111,7 +111,8 @@ def server_leaf() -> tuple[bytes, bytes]:
             CERTIFICATE,
             Reason.KEY_AMBIGUOUS,
             "block 2 of 2, line 10: is a private key among the certificates; leave the certificates "
-            "alone there: openssl x509 -in client.pem -out client.crt",
+            "alone there: openssl crl2pkcs7 -nocrl -certfile client.pem | openssl pkcs7 -print_certs "
+            "-out client.crt",
         ),
         refused(
             "row 100: a CA certificate without a key is refused",
@@ -148,17 +149,16 @@ def server_leaf() -> tuple[bytes, bytes]:
             lambda: (armour(b"\x30\x00", "CERTIFICATE REQUEST"), own_key()),
             CERTIFICATE,
             Reason.INVALID_PEM,
-            'block 1 of 1, line 1: has the label "CERTIFICATE REQUEST", not "CERTIFICATE"; a request '
-            "is no certificate yet; have the CA sign it and use what it returns",
+            'block 1 of 1, line 1: has the label "CERTIFICATE REQUEST", not "CERTIFICATE"; a request is '
+            "not a certificate yet; have the CA sign it and use what it returns",
         ),
         refused(
             "row 67: bytes after the certificate are refused",
             lambda: (armour(client().der + b"\0"), own_key()),
             CERTIFICATE,
             Reason.CERTIFICATE_PARSE,
-            "certificate 1 of 1, line 1: is no certificate that runtimes can read: the certificate is "
-            "followed by other bytes (1); copy it again, or have it issued anew (openssl x509 -in "
-            "ca.crt -noout -text shows it)",
+            'certificate 1 of 1, line 1: "CN=node 0" can\'t be read as a certificate: the certificate is '
+            "followed by other bytes (1); copy it again, or have it reissued",
         ),
         refused(
             "row 75: a certificate with RSA of 16384 bits is refused",

@@ -1,4 +1,4 @@
-"""CA certificates: one source's value is read whole, and refused whole if any part of it would not work on a node."""
+"""CA certificates: one source's value is read; a certificate that can't be used is left out if others can."""
 
 from __future__ import annotations
 
@@ -7,34 +7,45 @@ from datetime import datetime
 
 from registry_trust.certificates.certificate import (
     RSA_MAXIMUM_BITS,
+    SUBJECT,
     Certificate,
     common_warnings,
     read_certificate,
 )
-from registry_trust.certificates.extensions import ANY_USAGE, SERVER_AUTH
+from registry_trust.certificates.extensions import serves
 from registry_trust.certificates.facts import CertificateFacts, CertificateKind, facts_of
-from registry_trust.certificates.hosts import forbidden_by, is_named
-from registry_trust.certificates.labels import unexpected_label
-from registry_trust.certificates.limits import SELF_SIGNED_SERVERS, SOURCE_BYTES, check_count, check_size, is_empty
-from registry_trust.certificates.origin import Origin
-from registry_trust.certificates.pem import CERTIFICATE, Block, split
+from registry_trust.certificates.hosts import alternative_name, forbidden_by, is_common_name, is_named
+from registry_trust.certificates.labels import read_blocks, unexpected_label
+from registry_trust.certificates.limits import SOURCE_BYTES, check_count, check_size, is_empty
+from registry_trust.certificates.names import common_name
+from registry_trust.certificates.origin import Origin, UnusableCertificate
+from registry_trust.certificates.outside import KEY_AMONG_CAS
+from registry_trust.certificates.pem import CERTIFICATE, Block
 from registry_trust.certificates.structure import Structure
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
 from registry_trust.core.times import rfc3339
 
+LEGACY_COMMON_NAME = "x509: certificate relies on legacy Common Name field, use SANs instead"
+"""What Go says (1.22 to 1.26) of a server certificate that names its host in its Common Name alone."""
+
+_NAMED = 3
+"""Certificates of a source that its warning names of those that it leaves out."""
+
 
 @dataclass(frozen=True, slots=True)
 class CACertificates:
     """The CA certificates of one source: canonical PEM of one each, without duplicates, ordered by SHA-256 of the DER.
 
-    `facts` is in the order of `pems`; `warnings` in the order of the source.
+    `facts` is in the order of `pems`; `warnings` in the order of the source; `left_out` counts the certificates of the
+    source that can't be used.
     """
 
     pems: tuple[bytes, ...]
     facts: tuple[CertificateFacts, ...]
     warnings: tuple[Finding, ...]
+    left_out: int = 0
 
 
 def read_ca_certificates(
@@ -50,33 +61,32 @@ def read_ca_certificates(
         registries: the checked registries that it is for; warnings name those that it can't vouch for.
 
     Raises:
-        UnusableMaterial: EmptyData, TooLarge, InvalidPEM, PrivateKeyInCA, CertificateParse, UnsupportedAlgorithm,
-            UnsupportedExtension, NotCA; Expired where every certificate of the source has expired.
+        UnusableMaterial: EmptyData, TooLarge, InvalidPEM, PrivateKeyInCA; Expired if all that can be used have expired.
+        UnusableCertificate: CertificateParse, UnsupportedAlgorithm, UnsupportedExtension or NotCA if none can be used.
     """
     origin = Origin(field, place)
     check_size(data, SOURCE_BYTES, origin)
     check_count(data, origin)
     if is_empty(data):
         raise origin.refuse(Reason.EMPTY_DATA, "is empty; put the CA certificate of the registry there, as PEM")
-    blocks = split(data, origin)
+    blocks = read_blocks(data, origin)
     _check_labels(blocks, origin)
-    unique: dict[str, Certificate] = {}
-    for block in blocks:
-        certificate = read_certificate(block, origin)
-        unique.setdefault(certificate.sha256, certificate)
-    certificates = tuple(unique.values())
-    subjects = {certificate.structure.subject_der for certificate in certificates}
-    _check_servers(certificates, origin)
-    warnings: list[Finding] = []
-    for certificate in certificates:
-        warnings.extend(_check_role(certificate, subjects, registries, origin))
-        warnings.extend(common_warnings(certificate, now, origin))
+    unusable: list[UnusableCertificate] = []
+    certificates = _usable(blocks, registries, unusable, origin)
+    if not certificates:
+        raise unusable[0]
     _check_not_all_expired(certificates, now, origin)
+    subjects = {certificate.structure.subject_der for certificate in certificates}
+    warnings = _left_out(unusable, origin)
+    for certificate in certificates:
+        warnings.extend(_role_warnings(certificate, subjects, registries, origin))
+        warnings.extend(common_warnings(certificate, now, origin))
     ordered = sorted(certificates, key=lambda certificate: certificate.sha256)
     return CACertificates(
         pems=tuple(certificate.pem for certificate in ordered),
         facts=tuple(facts_of(certificate, CertificateKind.CA) for certificate in ordered),
         warnings=tuple(warnings),
+        left_out=len(unusable),
     )
 
 
@@ -85,8 +95,7 @@ def _check_labels(blocks: tuple[Block, ...], origin: Origin) -> None:
         if block.is_private_key:
             raise origin.refuse(
                 Reason.PRIVATE_KEY_IN_CA,
-                "is a private key among the CA certificates; remove it, and replace that key if others can read this "
-                "place. A client's key belongs in clientCertificates, a CA's key nowhere near a node",
+                f"is a private key among the CA certificates; {KEY_AMONG_CAS}",
                 block.where,
             )
     for block in blocks:
@@ -98,32 +107,69 @@ def _is_authority(found: Structure) -> bool:
     return found.can_sign and (found.version >= 3 or found.is_self_issued)
 
 
-def _check_servers(certificates: tuple[Certificate, ...], origin: Origin) -> None:
-    """Refuse more self-signed server certificates than can have their signatures checked in a moment."""
-    servers = [one for one in certificates if one.structure.is_self_issued and not _is_authority(one.structure)]
-    if len(servers) > SELF_SIGNED_SERVERS:
-        raise origin.refuse(
-            Reason.TOO_LARGE,
-            f"{len(servers)} self-signed server certificates, at most {SELF_SIGNED_SERVERS} are read; have the "
-            "registries' certificates issued by one CA and give that, or split them among several sources",
-            servers[SELF_SIGNED_SERVERS].where,
-        )
+def _usable(
+    blocks: tuple[Block, ...], registries: tuple[str, ...], unusable: list[UnusableCertificate], origin: Origin
+) -> tuple[Certificate, ...]:
+    """Return every certificate once; what can't be used goes to `unusable`."""
+    unique: dict[str, Certificate] = {}
+    for block in blocks:
+        try:
+            certificate = read_certificate(block, origin)
+            _check_usable(certificate, registries, origin)
+        except UnusableCertificate as error:
+            unusable.append(error)
+        else:
+            unique.setdefault(certificate.sha256, certificate)
+    return tuple(unique.values())
 
 
-def _check_role(
-    certificate: Certificate, subjects: set[bytes], registries: tuple[str, ...], origin: Origin
-) -> list[Finding]:
-    """Refuse what could vouch for nothing; return warnings for what works within limits only."""
+def _left_out(unusable: list[UnusableCertificate], origin: Origin) -> list[Finding]:
+    """Return one warning for all certificates of a source that can't be used, with the first of them in full."""
+    if not unusable:
+        return []
+    which = listing([f"{error.where}: {error.gist}" for error in unusable], _NAMED)
+    left = "It is left out, and the others are used; remove it from the source"
+    if len(unusable) > 1:
+        left = f"These {len(unusable)} are left out, and the others are used; remove them from the source"
+    return [origin.warn(unusable[0].reason, f"{which}. {left}")]
+
+
+def _check_usable(certificate: Certificate, registries: tuple[str, ...], origin: Origin) -> None:
+    """Refuse what could vouch for nothing, not even for itself."""
     found = certificate.structure
-    subject = quote(found.subject)
+    subject = quote(found.subject, SUBJECT)
     if found.extensions.unhandled:
-        raise origin.refuse(
+        raise origin.unusable(
             Reason.UNSUPPORTED_EXTENSION,
             f"{subject} has a critical extension that runtimes don't know or don't all honour "
-            f"({listing(found.extensions.unhandled)}), so they refuse every chain through it; "
-            "have it issued anew without",
+            f"({listing(found.extensions.unhandled)}), so they refuse every chain through it",
+            "have it reissued without that extension",
             certificate.where,
         )
+    if _is_authority(found):
+        return
+    by = "itself" if found.is_self_issued else quote(found.issuer, SUBJECT)
+    lacks = "keyCertSign in its keyUsage" if found.extensions.is_ca else "the mark CA:TRUE"
+    gist = f"{subject} is not a CA certificate (issued by {by}, it lacks {lacks})"
+    if found.extensions.has_alternative_names and serves(found.extensions):
+        return
+    misses = "is for other uses than serverAuth" if found.extensions.has_alternative_names else "has no subjectAltName"
+    advice = (
+        f"make it again: {self_signed(registries)}"
+        if found.is_self_issued
+        else "put that CA's certificate here. To see which it is: openssl x509 -in ca.crt -noout -subject -issuer "
+        "-ext basicConstraints,keyUsage"
+    )
+    gist = f"{gist}, and as the registry's own certificate runtimes refuse it, since it {misses}"
+    raise origin.unusable(Reason.NOT_CA, gist, advice, certificate.where)
+
+
+def _role_warnings(
+    certificate: Certificate, subjects: set[bytes], registries: tuple[str, ...], origin: Origin
+) -> list[Finding]:
+    """Return the warnings for what works within limits only."""
+    found = certificate.structure
+    subject = quote(found.subject)
     if not _is_authority(found):
         return [_own_certificate(certificate, subjects, registries, origin)]
     warnings: list[Finding] = []
@@ -139,54 +185,59 @@ def _check_role(
     if found.key.name == "RSA" and found.key.bits > RSA_MAXIMUM_BITS:
         gist = f"{subject} has an RSA key of {found.key.bits} bits; runtimes refuse it if the registry sends it along"
         warnings.append(origin.warn(Reason.UNSUPPORTED_ALGORITHM, gist, certificate.where))
-    usages = found.extensions.extended_usages
-    if usages and not {SERVER_AUTH, ANY_USAGE} & set(usages):
+    if not serves(found.extensions):
         gist = f"{subject} is for other uses than serverAuth, so runtimes refuse a registry's certificate from it"
         warnings.append(origin.warn(Reason.KEY_USAGE, gist, certificate.where))
     forbidden = [name for name in registries if forbidden_by(name, found.extensions)]
     if forbidden:
         gist = f"{subject} has name constraints that exclude {listing(forbidden)}; use the CA that may issue for it"
         warnings.append(origin.warn(Reason.NAME_CONSTRAINT, gist, certificate.where))
+    if found.is_self_issued and not found.extensions.has_alternative_names:
+        warnings.extend(_common_name_warnings(certificate, registries, origin))
     return warnings
+
+
+def _common_name_warnings(certificate: Certificate, registries: tuple[str, ...], origin: Origin) -> list[Finding]:
+    """Warn of what `openssl req -x509` makes without `-addext`: a server's certificate that is a CA by its mark."""
+    name = common_name(certificate.structure.subject_der)
+    named = tuple(registry for registry in registries if is_common_name(registry, name))
+    if not named:
+        return []
+    gist = (
+        f"{quote(certificate.structure.subject)} names {listing(named)} in its Common Name alone. If the registry "
+        f'shows this very certificate, every pull fails with "{LEGACY_COMMON_NAME}"; make it again: '
+        + self_signed(named)
+    )
+    return [origin.warn(Reason.COMMON_NAME_ONLY, gist, certificate.where)]
+
+
+def self_signed(registries: tuple[str, ...]) -> str:
+    """Return the command that makes a certificate that one of these registries can show."""
+    name = alternative_name(registries[0] if registries else "registry.example.com")
+    host = name.partition(":")[2]
+    return (
+        "openssl req -x509 -newkey rsa:4096 -noenc -keyout registry.key -out ca.crt -days 365 "
+        f'-subj "/CN={host}" -addext "subjectAltName={name}"'
+    )
 
 
 def _own_certificate(
     certificate: Certificate, subjects: set[bytes], registries: tuple[str, ...], origin: Origin
 ) -> Finding:
-    """Accept a self-signed server certificate as its own CA (Go: `Roots.contains`); refuse everything else."""
+    """Warn of a server certificate, which vouches for itself whoever issued it (Go 1.22 to 1.26: `Roots.contains`)."""
     found = certificate.structure
-    subject = quote(found.subject)
-    if not certificate.is_self_signed:
-        if found.is_self_issued:
-            gist = (
-                f"{subject} is no CA certificate: it names itself as its issuer, and another key signed it; put the "
-                "certificate of the CA that did so here. To see it: openssl x509 -in ca.crt -noout -text"
-            )
-            raise origin.refuse(Reason.NOT_CA, gist, certificate.where)
-        cure = (
-            ", whose certificate is here, too; remove this one (a registry's own chain is no list of CAs)"
-            if found.issuer_der in subjects
-            else "; put that CA's certificate here. To see which it is: openssl x509 -in ca.crt -noout -subject "
-            "-issuer -ext basicConstraints,keyUsage"
-        )
-        gist = f"{subject} is no CA certificate: it was issued by {quote(found.issuer)}{cure}"
-        raise origin.refuse(Reason.NOT_CA, gist, certificate.where)
-    if not found.extensions.has_alternative_names:
-        lacks = "keyCertSign in its keyUsage" if found.extensions.is_ca else "the mark CA:TRUE"
-        raise origin.refuse(
-            Reason.NOT_CA,
-            f"{subject} is self-signed and lacks {lacks}, so it can't vouch for others; and without a "
-            "subjectAltName runtimes don't take it as the registry's own either. Have it made anew: "
-            "openssl req -x509 -newkey rsa:4096 "
-            '-noenc -keyout registry.key -out ca.crt -days 365 -addext "subjectAltName=DNS:registry.example.com"',
-            certificate.where,
-        )
+    if found.is_self_issued:
+        what, better = "a self-signed server certificate", ""
+    else:
+        what = f"a server certificate issued by {quote(found.issuer)}"
+        here = found.issuer_der in subjects
+        better = "; remove it, its issuer is here, too" if here else "; put the certificate of its issuer here instead"
     missing = [name for name in registries if not is_named(name, found.extensions)]
-    names = f"; it does not name {listing(missing)}" if missing else ""
+    names = f". It does not name {listing(missing)}" if missing else ""
     return origin.warn(
         Reason.NOT_CA,
-        f"{subject} is a self-signed server certificate, no CA: it works only for exactly this certificate, so "
-        f"when the registry gets a new one, this must follow at once{names}",
+        f"{quote(found.subject)} is {what}, not a CA: it works only for exactly this certificate, so when the registry "
+        f"gets a new one, this must follow at once{better}{names}",
         certificate.where,
     )
 

@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from registry_trust.certificates.der import DERError
 from registry_trust.certificates.limits import CERTIFICATE_BYTES
-from registry_trust.certificates.origin import Origin
+from registry_trust.certificates.origin import Origin, UnusableCertificate
 from registry_trust.certificates.pem import CERTIFICATE, Block, encode
-from registry_trust.certificates.structure import Structure, read_structure
-from registry_trust.core.errors import UnusableMaterial
+from registry_trust.certificates.structure import Structure, read_structure, subject_of
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
@@ -27,13 +25,15 @@ RSA_MINIMUM_BITS, RSA_STRONG_BITS, RSA_MAXIMUM_BITS, RSA_LARGEST_BITS = 1024, 20
 A root that is not sent may be larger; beyond 16,384 bits it would only cost the runtimes time.
 """
 
+SUBJECT = 96
+"""Characters of a subject in a message about a certificate that can't be used; three of them fit into one warning."""
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """A certificate that every runtime can parse, with the block that it came from."""
 
     structure: Structure
-    parsed: x509.Certificate = field(repr=False)
     der: bytes = field(repr=False)
     sha256: str
     where: str
@@ -43,25 +43,13 @@ class Certificate:
         """The certificate as canonical PEM."""
         return encode(CERTIFICATE, self.der)
 
-    @property
-    def is_self_signed(self) -> bool:
-        """Whether it is signed by its own key (or says so, where its signature is too old to be checked)."""
-        if not self.structure.is_self_issued:
-            return False
-        try:
-            self.parsed.verify_directly_issued_by(self.parsed)
-        except InvalidSignature:
-            return False
-        except Exception:  # noqa: BLE001 - MD5, SHA-1 and the like: each version of the library refuses differently
-            return True
-        return True
-
 
 def read_certificate(block: Block, origin: Origin) -> Certificate:
     """Read a CERTIFICATE block and check what holds for every use: structure, key algorithm and size.
 
     Raises:
-        UnusableMaterial: TooLarge, CertificateParse or UnsupportedAlgorithm.
+        UnusableMaterial: TooLarge.
+        UnusableCertificate: CertificateParse or UnsupportedAlgorithm.
     """
     if len(block.content) > CERTIFICATE_BYTES:
         size = f"{len(block.content):,} bytes in DER, at most {CERTIFICATE_BYTES:,} are read"
@@ -69,11 +57,10 @@ def read_certificate(block: Block, origin: Origin) -> Certificate:
         raise origin.refuse(Reason.TOO_LARGE, gist, block.where)
     structure = _structure(block, origin)
     _check_key(structure, block.where, origin)
-    parsed = _second_opinion(block.content, structure)
-    if parsed is None:
-        raise _unreadable("the certificate can't be parsed", block, origin)
+    if not _has_second_opinion(block.content, structure):
+        raise _unreadable("Python's cryptography library can't parse it", block, origin)
     sha256 = hashlib.sha256(block.content).hexdigest()
-    return Certificate(structure, parsed, block.content, sha256, block.where)
+    return Certificate(structure, block.content, sha256, block.where)
 
 
 def _structure(block: Block, origin: Origin) -> Structure:
@@ -84,51 +71,48 @@ def _structure(block: Block, origin: Origin) -> Structure:
     raise _unreadable(problem, block, origin)
 
 
-def _unreadable(problem: str, block: Block, origin: Origin) -> UnusableMaterial:
-    return origin.refuse(
-        Reason.CERTIFICATE_PARSE,
-        f"is no certificate that runtimes can read: {problem}; "
-        "copy it again, or have it issued anew (openssl x509 -in ca.crt -noout -text shows it)",
-        block.where,
-    )
+def _unreadable(problem: str, block: Block, origin: Origin) -> UnusableCertificate:
+    subject = subject_of(block.content)
+    named = f"{quote(subject, SUBJECT)} " if subject else ""
+    gist = f"{named}can't be read as a certificate: {problem}"
+    return origin.unusable(Reason.CERTIFICATE_PARSE, gist, "copy it again, or have it reissued", block.where)
 
 
-def _second_opinion(der: bytes, structure: Structure) -> x509.Certificate | None:
+def _has_second_opinion(der: bytes, structure: Structure) -> bool:
     """Let cryptography parse it too; extensions and the public key are parsed only when they are asked for."""
     try:
         if structure.serial > 0:
-            return _parse(der)
-        # The library warns of the serial number 0; the filters are the whole process', so only then.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _parse(der)
+            _parse(der)
+        else:
+            # The library warns of the serial number 0; the filters are the whole process', so only then.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                _parse(der)
     except Exception:  # noqa: BLE001 - cryptography's errors are of many kinds, and their text is not for admins
-        return None
+        return False
+    return True
 
 
-def _parse(der: bytes) -> x509.Certificate:
+def _parse(der: bytes) -> None:
     parsed = x509.load_der_x509_certificate(der)
     _ = parsed.extensions
     parsed.public_key()
-    return parsed
 
 
 def _check_key(structure: Structure, where: str, origin: Origin) -> None:
     key = structure.key
     if not key.supported:
-        gist = f"has a key of {key.name}"
+        gist = f"has a key of {key.name}, which Go, and so every runtime, can't verify with"
     elif not key.sound:
-        gist = "has an RSA key with an even modulus or an exponent out of range"
-    elif key.name == "RSA" and not RSA_MINIMUM_BITS <= key.bits <= RSA_LARGEST_BITS:
-        gist = f"has an RSA key of {key.bits} bits"
+        gist = "has an RSA key with an even modulus or an exponent out of range, which newer versions of Go refuse"
+    elif key.name == "RSA" and key.bits < RSA_MINIMUM_BITS:
+        gist = f"has an RSA key of {key.bits} bits, which newer versions of Go refuse"
+    elif key.name == "RSA" and key.bits > RSA_LARGEST_BITS:
+        gist = f"has an RSA key of {key.bits} bits, and at most {RSA_LARGEST_BITS} are read"
     else:
         return
-    raise origin.refuse(
-        Reason.UNSUPPORTED_ALGORITHM,
-        f"{quote(structure.subject)} {gist}, which runtimes refuse; "
-        "have it issued anew with RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519",
-        where,
-    )
+    advice = "have it reissued with RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519"
+    raise origin.unusable(Reason.UNSUPPORTED_ALGORITHM, f"{quote(structure.subject, SUBJECT)} {gist}", advice, where)
 
 
 def common_warnings(certificate: Certificate, now: datetime, origin: Origin) -> list[Finding]:

@@ -44,6 +44,12 @@ class Extensions:
     unhandled: list[str] = field(default_factory=list)
 
 
+def serves(extensions: Extensions) -> bool:
+    """Say whether servers may use a certificate with these (Go: no extendedKeyUsage, or one with serverAuth or any)."""
+    usages = extensions.extended_usages
+    return not usages or bool({SERVER_AUTH, ANY_USAGE} & set(usages))
+
+
 def read_extensions(sequence: Reader) -> Extensions:
     """Read the content of the SEQUENCE of extensions.
 
@@ -153,7 +159,7 @@ def _alternative_names(found: Extensions, outer: Reader) -> bool:
                 dns.append(text.lower())
         elif tag == _URI:
             if not _URI_FORM.fullmatch(_ascii(content, "subjectAltName")):
-                raise DERError("subjectAltName has a URI that Go can't read")
+                raise DERError("subjectAltName has a URI that can't be read")
         elif tag == _IP:
             if len(content) not in (4, 16):
                 raise DERError("subjectAltName has an IP address that is neither 4 nor 16 bytes long")

@@ -32,6 +32,19 @@ def is_named(registry: str, extensions: Extensions) -> bool:
     return host in extensions.dns_names or wildcard in extensions.dns_names
 
 
+def alternative_name(registry: str) -> str:
+    """Return the subjectAltName that a registry's certificate needs, as OpenSSL writes it."""
+    host, address = _host(registry)
+    return f"DNS:{host}" if address is None else f"IP:{address}"
+
+
+def is_common_name(registry: str, name: str) -> bool:
+    """Say whether a Common Name is the registry's host, by the rules that Go had for it (x509.HostnameError)."""
+    host, address = _host(registry)
+    wildcard = "*." + host.partition(".")[2]
+    return name.lower() in ((host, wildcard) if address is None else (str(address),))
+
+
 def forbidden_by(registry: str, extensions: Extensions) -> bool:
     """Say whether name constraints keep this CA from issuing for the registry's host."""
     host, address = _host(registry)

@@ -27,7 +27,7 @@ _USABLE_CURVES: dict[str, type[_UsableCurve]] = {
     "P-521": ec.SECP521R1,
 }
 _RSA_BITS = range(1024, 8193)
-_USABLE = "runtimes use RSA of 1024 to 8192 bits, P-256, P-384, P-521 and Ed25519"
+_USABLE = "RSA of 1024 to 8192 bits, P-256, P-384, P-521 and Ed25519 are read"
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 

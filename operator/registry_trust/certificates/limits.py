@@ -17,10 +17,6 @@ SOURCE_BYTES = 330_000
 SOURCE_BLOCKS = 300
 """Blocks of one source: twice the public roots of a Linux distribution; beyond it, checking takes too long."""
 
-SELF_SIGNED_SERVERS = 64
-"""Self-signed server certificates of one source: one for each registry that a trust can name. Each has its signature
-checked (a millisecond on P-521), which a CA needs not."""
-
 CERTIFICATE_BYTES = 27_000
 """One certificate in DER (36,500 bytes of PEM): hundreds of names, which no CA and no client needs."""
 

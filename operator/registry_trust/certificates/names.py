@@ -5,8 +5,9 @@ from __future__ import annotations
 from registry_trust.certificates.der import OID, SEQUENCE, SET, DERError, Reader
 from registry_trust.core.text import escape
 
+_COMMON_NAME = "2.5.4.3"
 SHORT_NAMES = {
-    "2.5.4.3": "CN",
+    _COMMON_NAME: "CN",
     "2.5.4.7": "L",
     "2.5.4.8": "ST",
     "2.5.4.10": "O",
@@ -27,21 +28,35 @@ def read_name(encoded: bytes, what: str) -> str:
     Raises:
         DERError: a structure, a string type or a character that Go's parser refuses.
     """
+    parts = [
+        "+".join(f"{SHORT_NAMES.get(number, number)}={_escape_value(text)}" for number, text in values)
+        for values in _attributes(encoded, what)
+    ]
+    return escape(",".join(reversed(parts)))
+
+
+def common_name(encoded: bytes) -> str:
+    """Return the last Common Name of a DER name that was read, as Go takes it; empty where there is none."""
+    named = [text for values in _attributes(encoded, "the name") for number, text in values if number == _COMMON_NAME]
+    return named[-1] if named else ""
+
+
+def _attributes(encoded: bytes, what: str) -> list[list[tuple[str, str]]]:
     reader = Reader(encoded)
     sequence = reader.inside(what)
-    parts: list[str] = []
+    parts: list[list[tuple[str, str]]] = []
     while sequence:
         attributes = sequence.inside(what, SET)
-        values: list[str] = []
+        values: list[tuple[str, str]] = []
         while attributes:
             attribute = attributes.inside(what, SEQUENCE)
             if not attribute.next_is(OID):
                 raise DERError(f"{what} has an attribute without a type")
             number = attribute.oid(what)
             tag, content, _ = attribute.element(what)
-            values.append(f"{SHORT_NAMES.get(number, number)}={_escape_value(_string(tag, content, what))}")
-        parts.append("+".join(values))
-    return escape(",".join(reversed(parts)))
+            values.append((number, _string(tag, content, what)))
+        parts.append(values)
+    return parts
 
 
 def _string(tag: int, content: bytes, what: str) -> str:

@@ -15,9 +15,9 @@ from registry_trust.certificates.certificate import (
 from registry_trust.certificates.extensions import ANY_USAGE, CLIENT_AUTH, SERVER_AUTH
 from registry_trust.certificates.facts import CertificateFacts, CertificateKind, facts_of
 from registry_trust.certificates.keys import ReadKey, read_private_key
-from registry_trust.certificates.labels import unexpected_label
+from registry_trust.certificates.labels import ALL_CERTIFICATES, read_blocks, unexpected_label
 from registry_trust.certificates.limits import CLIENT_CHAIN_BYTES, PRIVATE_KEY_BYTES, check_size, is_empty
-from registry_trust.certificates.origin import Origin
+from registry_trust.certificates.origin import Door, Origin
 from registry_trust.certificates.pem import CERTIFICATE, Block, split
 from registry_trust.certificates.private import PrivateKey
 from registry_trust.core.errors import UnusableMaterial
@@ -56,11 +56,12 @@ def read_client_pair(
         UnusableMaterial: EmptyData, PairIncomplete, TooLarge, InvalidPEM, Swapped, KeyAmbiguous, KeyEncrypted,
             KeyUnsupported, KeyParse, KeyMismatch, KeyUsage, CertificateParse, UnsupportedAlgorithm.
     """
-    of_certificate, of_key = Origin(field, certificate_place), Origin(field, key_place)
+    of_certificate = Origin(field, certificate_place, Door.CLIENT_CERTIFICATE)
+    of_key = Origin(field, key_place, Door.CLIENT_KEY)
     check_size(certificate, CLIENT_CHAIN_BYTES, of_certificate)
     check_size(key, PRIVATE_KEY_BYTES, of_key)
     _check_both_there(certificate, key, of_certificate, of_key)
-    certificate_blocks, key_blocks = split(certificate, of_certificate), split(key, of_key)
+    certificate_blocks, key_blocks = read_blocks(certificate, of_certificate), read_blocks(key, of_key)
     _check_not_swapped(certificate_blocks, key_blocks, of_certificate, of_key)
     chain = _read_chain(certificate_blocks, of_certificate)
     read = read_private_key(_only_key(key_blocks, of_key), of_key)
@@ -122,7 +123,7 @@ def _check_not_swapped(
         raise of_certificate.refuse(
             Reason.KEY_AMBIGUOUS,
             "is a private key among the certificates; leave the certificates alone there: "
-            "openssl x509 -in client.pem -out client.crt",
+            + ALL_CERTIFICATES.format(old="client.pem", new="client.crt"),
             keys_in_certificate[0].where,
         )
     if certificates_in_key:

@@ -10,7 +10,9 @@ import base64
 import re
 from dataclasses import dataclass, field
 
-from registry_trust.certificates.origin import Origin
+from registry_trust.certificates.invisible import first_invisible, only_ascii
+from registry_trust.certificates.origin import Door, Origin
+from registry_trust.certificates.outside import BEGIN, END, GLUED, check_outside
 from registry_trust.certificates.resemblance import resemblance
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.reasons import Reason
@@ -18,11 +20,7 @@ from registry_trust.core.text import quote
 
 CERTIFICATE = "CERTIFICATE"
 
-_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]{0,63})-----[ \t]*")
-_END = re.compile(rb"-----END ([A-Z0-9][A-Z0-9 ]{0,63})-----[ \t]*")
-_MARKER = re.compile(
-    rb"(?:-|\xe2\x80[\x90-\x95])\s*(?:BEGIN|END)\s+(?:[A-Z0-9]+\s+)*(?:CERTIFICATE|KEY|CRL|REQUEST)\b", re.IGNORECASE
-)
+_COUNTED = re.compile(rb"^-----BEGIN ", re.MULTILINE)
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*[ \t]*:")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
 
@@ -58,21 +56,23 @@ def split(data: bytes, origin: Origin) -> tuple[Block, ...]:
     """
     _check_encoding(data, origin)
     lines = data.split(b"\n")
-    total = data.count(b"-----BEGIN ")
+    total = len(_COUNTED.findall(data))
     blocks: list[Block] = []
-    position = 0
+    position = commented_out = 0
     while position < len(lines):
         line = lines[position].removesuffix(b"\r")
-        found = _BEGIN.fullmatch(line)
+        found = BEGIN.fullmatch(line)
         if found is None:
-            _check_between(line, position + 1, origin)
+            commented_out = check_outside(line, position + 1, commented_out, origin)
             position += 1
             continue
         block, position = _read_block(lines, position, found.group(1), (len(blocks) + 1, total), origin)
         blocks.append(block)
+    if not blocks and commented_out:
+        gist = "holds nothing but blocks that are commented out, which count for nothing; put there what is to be used"
+        raise origin.refuse(Reason.INVALID_PEM, gist)
     if not blocks:
-        gist = resemblance(data)
-        raise origin.refuse(Reason.INVALID_PEM, f"holds no PEM block{gist}")
+        raise origin.refuse(*resemblance(data, origin.door, origin.place))
     return tuple(blocks)
 
 
@@ -87,13 +87,14 @@ def encode(label: str, der: bytes) -> bytes:
 def _check_encoding(data: bytes, origin: Origin) -> None:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"-\0-\0" in data or b"\0-\0-" in data:
         raise origin.refuse(
-            Reason.INVALID_PEM, "is UTF-16 text; save it as ASCII: iconv -f UTF-16 -t US-ASCII ca.txt > ca.crt"
+            Reason.INVALID_PEM,
+            f"is UTF-16 text; save it as ASCII: iconv -f UTF-16 -t US-ASCII {origin.door.stem}.txt > {origin.door}",
         )
     if data.startswith(b"\xef\xbb\xbf"):
         raise origin.refuse(
             Reason.INVALID_PEM,
-            "starts with a UTF-8 byte order mark, for which runtimes drop the first certificate without a word; "
-            "remove it: sed -i '1s/^\\xEF\\xBB\\xBF//' ca.crt",
+            f"starts with {first_invisible(data[:3]).partition(' in ')[0]}, a byte order mark, for which runtimes "
+            f"don't see a first block; take it out: {only_ascii('old.pem', origin.door)}",
         )
     if b"-----BEGIN " in data:
         bare = data.replace(b"\r\n", b"\n").find(b"\r")
@@ -102,37 +103,9 @@ def _check_encoding(data: bytes, origin: Origin) -> None:
             raise origin.refuse(
                 Reason.INVALID_PEM,
                 "a line ends in CR alone, which runtimes don't take for the end of a line; "
-                "write LF line ends: tr '\\r' '\\n' < old.crt > ca.crt",
+                f"write LF line ends: tr '\\r' '\\n' < old.pem > {origin.door}",
                 f"line {line}",
             )
-
-
-def _check_between(line: bytes, number: int, origin: Origin) -> None:
-    """Refuse a line outside of every block that somebody may take for a marker."""
-    if not _MARKER.search(line):
-        return
-    where = f"line {number}"
-    if b"\\n" in line:
-        gist = "holds the two characters \\n instead of line breaks; write real ones: printf '%b' \"$PEM\" > ca.crt"
-    elif 0 <= line.find(b"-----END ") < line.find(b"-----BEGIN "):
-        gist = _GLUED
-    elif _BEGIN.fullmatch(line.lstrip()) is not None:
-        gist = "the BEGIN line is indented, so runtimes don't see the block; start every line in the first column"
-    elif _BEGIN.match(line):
-        gist = "there is more on the BEGIN line than the marker; start the base64 text on a line of its own"
-    elif _BEGIN.search(line):
-        gist = "there is text before -----BEGIN on its line, so runtimes don't see the block; put a line break there"
-    elif _END.fullmatch(line.strip()) is not None:
-        gist = "an END line without a BEGIN line before it; copy the block again, whole"
-    else:
-        gist = "a damaged BEGIN or END line; it has exactly five dashes on both sides and upper case, as in " + quote(
-            "-----BEGIN CERTIFICATE-----"
-        )
-    raise origin.refuse(Reason.INVALID_PEM, gist, where)
-
-
-_ANEW = "openssl x509 -in old.crt -out ca.crt"
-_GLUED = "END of one block and BEGIN of the next stand on one line, so runtimes drop both; put a line break there"
 
 
 def _read_block(
@@ -147,7 +120,7 @@ def _read_block(
     for index in range(start + 1, len(lines)):
         line = lines[index].removesuffix(b"\r").rstrip(b" \t")
         if b"-----" in line:
-            end = _END.fullmatch(line)
+            end = END.fullmatch(line)
             if end is not None and end.group(1) == name:
                 content = _decode(body, start + 2, where, origin)
                 return Block(label, content, number, total, start + 1, encrypted), index + 1
@@ -155,30 +128,36 @@ def _read_block(
         if _HEADER.match(line):
             encrypted = encrypted or (label.endswith("PRIVATE KEY") and line.endswith(b"ENCRYPTED"))
             if not encrypted:
-                raise origin.refuse(
-                    Reason.INVALID_PEM,
-                    "has header lines, for which runtimes drop the block without a word; "
-                    "write it anew without them: "
-                    + ("openssl pkey -in old.key -out client.key" if label.endswith("PRIVATE KEY") else _ANEW),
-                    where,
-                )
+                which = "for which runtimes drop the block" if origin.door is Door.CA else "which are not read here"
+                gist = f"has header lines, {which}; take them out: grep -v : old.pem > {origin.door}"
+                raise origin.refuse(Reason.INVALID_PEM, gist, where)
         # An encrypted key of the old kind says so in its headers; its body is no DER, and nobody reads it here.
         body.append(b"" if encrypted else line)
+    for index, line in enumerate(body, start + 2):
+        if first_invisible(line):
+            raise _hidden(line, f"{where}, in line {index}", origin)
     raise origin.refuse(Reason.INVALID_PEM, "has no END line; copy the block again, whole", where)
+
+
+def _hidden(line: bytes, where: str, origin: Origin) -> UnusableMaterial:
+    gist = f"has the invisible character {first_invisible(line)}; take it out: {only_ascii('old.pem', origin.door)}"
+    return origin.refuse(Reason.INVALID_PEM, gist, where)
 
 
 def _bad_end(line: bytes, number: int, where: str, origin: Origin) -> UnusableMaterial:
     place = f"{where}, to line {number}"
-    if line.startswith(b"-----BEGIN "):
-        return origin.refuse(Reason.INVALID_PEM, "has no END line before the next BEGIN; copy it again, whole", place)
+    if first_invisible(line):
+        return _hidden(line, f"{where}, in line {number}", origin)
     if b"-----BEGIN " in line:
-        return origin.refuse(Reason.INVALID_PEM, _GLUED, place)
-    other = _END.fullmatch(line)
+        glued = b"-----END " in line
+        gist = GLUED if glued else "has no END line before the next BEGIN; copy it again, whole"
+        return origin.refuse(Reason.INVALID_PEM, gist, place)
+    other = END.fullmatch(line)
     if other is not None:
         return origin.refuse(
             Reason.INVALID_PEM, f"ends with the label {quote(other.group(1).decode('ascii'), 64)}; copy it again", place
         )
-    if _END.fullmatch(line.lstrip()):
+    if END.fullmatch(line.lstrip()):
         return origin.refuse(
             Reason.INVALID_PEM, "has an indented END line; start every line in the first column", place
         )
@@ -194,6 +173,8 @@ def _decode(body: list[bytes], first: int, where: str, origin: Origin) -> bytes:
         for index, line in enumerate(body):
             found = _NOT_BASE64.search(line)
             if found is not None:
+                if first_invisible(line):
+                    raise _hidden(line, f"{where}, in line {first + index}", origin)
                 if line[:1] in (b" ", b"\t"):
                     gist = "is indented; start every line in the first column"
                 else:

@@ -80,7 +80,7 @@ def read_structure(der: bytes) -> Structure:
     """Read the DER of exactly one certificate.
 
     Raises:
-        DERError: anything that a parser of the runtimes would refuse.
+        DERError: anything that the parser of a supported Go version would refuse, and a little more.
     """
     outer = Reader(der)
     certificate = outer.inside("the certificate")
@@ -128,6 +128,18 @@ def read_structure(der: bytes) -> Structure:
         key=_key_kind(Reader(public_key_der).inside("the public key")),
         extensions=extensions,
     )
+
+
+def subject_of(der: bytes) -> str:
+    """Return the subject of a certificate that can't be read as a whole; empty where that can't be read either."""
+    try:
+        body = Reader(der).inside("the certificate").inside("the certificate's body")
+        body.optional("the version", 0xA0)
+        for what in ("the serial number", "the signature algorithm", "the issuer", "the validity"):
+            body.element(what)
+        return read_name(body.element("the subject", SEQUENCE)[2], "the subject")
+    except DERError:
+        return ""
 
 
 def _algorithm(reader: Reader, what: str) -> tuple[str, Reader, bytes]:

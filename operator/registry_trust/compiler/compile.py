@@ -199,7 +199,7 @@ def _serve(item: TrustInput, checked: Checked, last: Bundle, now: float) -> Serv
     before = last.trust(item.name)
     if item.trust is None or item.trust.suspend or checked.content is None:
         return last_good(before)
-    return retain(checked.content, checked.origins, before, item.trust, now)
+    return retain(checked.content, checked.origins, before, item.trust, now, left_out=checked.left_out)
 
 
 def _assemble(

@@ -16,7 +16,7 @@ from registry_trust.core.errors import RegistryTrustError
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
-from registry_trust.core.trust import Trust
+from registry_trust.core.trust import SourceRef, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Checked:
     errors: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
     origins: tuple[CAOrigin, ...] = ()
+    left_out: frozenset[SourceRef] = frozenset()
+    """Sources of which a certificate can't be used and the others are."""
 
 
 class Checker:
@@ -80,6 +82,7 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
     certificates: list[SourcedCertificate] = []
     authorities: list[str] = []
     origins: set[CAOrigin] = set()
+    left_out: set[SourceRef] = set()
     pairs: list[ClientPairRef] = []
     read_pairs: list[tuple[str, ClientPair]] = []
     for index, source in enumerate(trust.ca_sources):
@@ -98,6 +101,8 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
                 blobs[reference] = pem
                 certificates.append(SourcedCertificate(facts, place))
         warnings.extend(roots.warnings)
+        if roots.left_out:
+            left_out.add(source.ref)
     for index, client in enumerate(trust.client_sources):
         try:
             certificate, key, field_path = read_pair(sources, client, index)
@@ -126,7 +131,7 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
         selector=trust.selector,
         existing_files=trust.existing_files,
     )
-    return Checked(content, blobs, tuple(certificates), (), tuple(warnings), in_order(origins))
+    return Checked(content, blobs, tuple(certificates), (), tuple(warnings), in_order(origins), frozenset(left_out))
 
 
 def _unreachable(

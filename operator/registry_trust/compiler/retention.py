@@ -37,7 +37,13 @@ def last_good(before: IndexedTrust | None) -> Serving:
 
 
 def retain(
-    content: TrustContent, origins: tuple[CAOrigin, ...], before: IndexedTrust | None, trust: Trust, now: float
+    content: TrustContent,
+    origins: tuple[CAOrigin, ...],
+    before: IndexedTrust | None,
+    trust: Trust,
+    now: float,
+    *,
+    left_out: frozenset[SourceRef] = frozenset(),
 ) -> Serving:
     """Return new content together with the CA certificates that a rotation leaves in place for a while.
 
@@ -46,22 +52,28 @@ def retain(
     away is a revocation, and acts at once. `replaced_at` is kept from one bundle to the next, so that a restart, or
     another `caRetention`, changes nothing of when a certificate was replaced.
 
+    A certificate that a source has and that can't be used may be a served one that was damaged. It counts as brought:
+    what such a source no longer has is never revoked, nor is anything where it is new to the trust.
+
     Args:
         content: what the sources say now.
         origins: where its CA certificates come from.
         before: the trust as it stands in the last bundle.
         trust: the trust as it is now.
         now: Unix time by a clock that does not jump.
+        left_out: the sources that have a certificate that can't be used.
     """
     known = before.origins if before is not None else ()
     had = {origin.reference for origin in known if origin.replaced_at is None}
     has = set(content.ca_certificates)
-    rotation = bool(had - has and has - had)
+    brought = has - had or left_out - _by_source(known).keys()
+    rotation = bool(had - has and brought)
     # A source that the trust named until now takes what is retained of it along, unless others come in its place.
-    dropped = set() if has - had else _by_source(known).keys() - {source.ref for source in trust.ca_sources}
+    dropped = set() if brought else _by_source(known).keys() - {source.ref for source in trust.ca_sources}
     retained: list[CAOrigin] = []
     for origin in known:
-        replaced_at = now if origin.replaced_at is None and rotation else origin.replaced_at
+        replaced = rotation or origin.source in left_out
+        replaced_at = now if origin.replaced_at is None and replaced else origin.replaced_at
         if replaced_at is None or origin.reference in has or origin.source in dropped:
             continue
         if now < replaced_at + trust.ca_retention:
@@ -71,16 +83,21 @@ def retain(
     return Serving(
         replace(content, ca_certificates=tuple(sorted(references))),
         in_order((*origins, *retained)),
-        _roots_replaced(origins, references, before, now),
+        _roots_replaced(origins, references, before, now, left_out),
         min(ends, default=None),
     )
 
 
 def _roots_replaced(
-    origins: tuple[CAOrigin, ...], served: set[str], before: IndexedTrust | None, now: float
+    origins: tuple[CAOrigin, ...],
+    served: set[str],
+    before: IndexedTrust | None,
+    now: float,
+    left_out: frozenset[SourceRef],
 ) -> tuple[tuple[SourceRef, float], ...]:
     """Return the sources whose CA certificates were all replaced, now or a while ago, while nothing old stayed served.
 
+    Of a source with a certificate that can't be used, one that is gone is enough: it may be that one.
     What sources had that are gone counts as replaced by one that came in the same change, or that brought something.
     Whatever changes such a source again ends it: somebody has looked, and an overlap is judged like any other change.
     """
@@ -90,15 +107,18 @@ def _roots_replaced(
     told = {source: moment for source, moment in before.roots_replaced if now < moment + REPLACEMENT_TOLD}
     vanished = {reference for source in old.keys() - new.keys() for reference in old[source]}
     known = {reference for references in old.values() for reference in references}
-    brought = {source for source, references in new.items() if references - known}
-    moved = bool(vanished) and vanished.isdisjoint(served)
-    heir = min((new.keys() - old.keys()) or brought, key=str, default=None) if moved else None
+    damaged = left_out - old.keys()
+    brought = damaged | {source for source, references in new.items() if references - known}
+    lost = vanished - served if damaged else vanished if vanished.isdisjoint(served) else set()
+    heir = min(damaged or (new.keys() - old.keys()) or brought, key=str, default=None) if lost else None
     found: dict[SourceRef, float] = {}
     for source, references in new.items():
         had = old.get(source, set())
         if had == references and source in told:
             found[source] = told[source]
-        elif brought and (source == heir or (had and had.isdisjoint(served))):
+        elif (brought and (source == heir or (had and had.isdisjoint(served)))) or (
+            source in left_out and not had <= served
+        ):
             found[source] = now
     return tuple((source, found[source]) for source in sorted(found, key=str))
 
@@ -121,7 +141,7 @@ def replacement_warnings(
     return tuple(
         Finding(
             Reason.ROOT_REPLACED,
-            f"{sources.place(source)}: every CA certificate was replaced at once, at "
+            f"{sources.place(source)}: CA certificates were replaced at once, at "
             f"{rfc3339(moment)}, with no time in which old and new "
             "are both trusted; a registry whose certificate comes from an old one can't be reached until it has a new "
             "one. Put the old one beside the new one where that is so",

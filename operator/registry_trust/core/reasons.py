@@ -35,6 +35,7 @@ class Reason(StrEnum):
     WEAK_KEY = "WeakKey"
     NAME_CONSTRAINT = "NameConstraint"
     NOT_CA = "NotCA"
+    COMMON_NAME_ONLY = "CommonNameOnly"
     INTERMEDIATE_AS_ROOT = "IntermediateAsRoot"
     EXPIRED = "Expired"
     NOT_YET_VALID = "NotYetValid"

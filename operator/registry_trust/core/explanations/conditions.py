@@ -183,8 +183,9 @@ EVENTS: Mapping[Reason, Explanation] = {
     Reason.ROOT_REPLACED: Explanation(
         "Every CA certificate of a source was replaced by others, and nothing of the old stays on the nodes: a "
         "registry that still has a certificate of the old CA can't be pulled from. An Event tells it at once, and the "
-        "message of `Accepted` for a day, or until the source changes again.",
-        "RootReplaced: spec.caCertificates[0]: Secret registry-trust/harbor-ca key ca.crt: every CA certificate was "
+        "message of `Accepted` for a day, or until the source changes again. It also warns if `caRetention` is 0s and "
+        "a CA has gone from a source with a certificate that can't be used: it may be that one, damaged.",
+        "RootReplaced: spec.caCertificates[0]: Secret registry-trust/harbor-ca key ca.crt: CA certificates were "
         "replaced at once, at 2027-02-19T09:12:44Z, with no time in which old and new are both trusted; …",
         "Put old and new into the source until every registry has its new certificate, or let `spec.caRetention` "
         "do it (docs/rotation.md).",

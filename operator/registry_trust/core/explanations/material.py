@@ -18,33 +18,37 @@ TEXT: Mapping[Reason, Explanation] = {
     Reason.INVALID_PEM: Explanation(
         "The text is not PEM that every runtime reads. Much that looks fine is dropped by Go without a word (a byte "
         "order mark, headers, two markers on one line): that is refused here, before a node gets it.",
-        f"{_CA}starts with a UTF-8 byte order mark, for which runtimes drop the first certificate without a word; "
-        "remove it: sed -i '1s/^\\xEF\\xBB\\xBF//' ca.crt",
+        f"{_CA}line 1: has the invisible character U+200B (zero width space) in column 6; take it out: LC_ALL=C tr -cd "
+        "'\\11\\12\\15\\40-\\176' < old.pem > ca.crt",
         "The message names block and line, and the command that repairs it where there is one.",
         REFUSED,
     ),
     Reason.CERTIFICATE_PARSE: Explanation(
-        "A block is labelled as a certificate, and its content is none that runtimes can read. As a warning: its "
-        "serial number is 0, which some programs refuse.",
-        f"{_CA}is no certificate that runtimes can read: …; copy it again, or have it issued anew "
-        "(openssl x509 -in ca.crt -noout -text shows it)",
-        "Copy it again from where it came from; if OpenSSL can't show it either, have it issued anew.",
+        "A block is labelled as a certificate and can't be read as one: this operator is as strict as the strictest Go "
+        "version, and Python's cryptography library must be able to read it, too. As a warning: other certificates of "
+        "the source can be used, and this one is left out; or its serial number is 0, which some programs refuse.",
+        f'{_CA}certificate 17 of 140, line 391: "CN=Old Root" can\'t be read as a certificate: the serial number is '
+        "negative. It is left out, and the others are used; remove it from the source",
+        "Copy it again from where it came from, or have it reissued. Nothing has to be done about one that is left "
+        "out, unless a registry uses it. A CA that was served and can no longer be read stays for `caRetention`.",
         _EITHER,
     ),
     Reason.UNSUPPORTED_ALGORITHM: Explanation(
-        "The certificate's key is of a kind or size that runtimes (Go's TLS) do not take. As a warning: a CA's RSA key "
-        "is so large that it fails where the registry sends that certificate along.",
-        f'{_CA}"CN=Old CA" has a key of DSA, which runtimes refuse; have it issued anew with RSA of 2048 bits or more, '
-        "P-256, P-384, P-521 or Ed25519",
-        "Have it issued anew with a usual key.",
+        "The certificate's key is of a kind or size that Go, and so every runtime, can't verify with. As a warning: it "
+        "is left out and the others of its source are used; or a CA's RSA key is so large that a pull fails if the "
+        "registry sends that certificate along.",
+        f'{_CA}"CN=Old CA" has a key of DSA, which Go, and so every runtime, can\'t verify with; have it reissued '
+        "with RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519",
+        "Have it reissued with a usual key.",
         _EITHER,
     ),
     Reason.UNSUPPORTED_EXTENSION: Explanation(
-        "The certificate has a critical extension that runtimes don't know. A CA certificate is refused, since every "
-        "chain through it would be; for a client certificate it is a warning, since the registry decides.",
+        "The certificate has a critical extension that runtimes don't know. A CA certificate is refused, or left out "
+        "if the source has others, since every chain through it would be refused. For a client certificate it is a "
+        "warning, since the registry decides.",
         f"{_CA}\"CN=Corp CA\" has a critical extension that runtimes don't know or don't all honour (1.2.3.4), so they "
-        "refuse every chain through it; have it issued anew without",
-        "Have it issued anew without the extension, or with the extension not marked as critical.",
+        "refuse every chain through it; have it reissued without that extension",
+        "Have it reissued without the extension, or with the extension not marked as critical.",
         _EITHER,
     ),
     Reason.WEAK_KEY: Explanation(
@@ -70,12 +74,26 @@ AUTHORITIES: Mapping[Reason, Explanation] = {
         REFUSED,
     ),
     Reason.NOT_CA: Explanation(
-        "The certificate is no CA, so it can't vouch for a registry. One that signed itself and names the registry is "
-        "accepted with a warning: it works for exactly this server certificate, and must be replaced together with it.",
-        f'{_CA}"CN=harbor.corp.example" is no CA certificate: it was issued by "CN=Corp CA"; put that CA\'s '
-        "certificate here",
+        "The certificate is not a CA, so it can't vouch for others. A server's certificate is accepted with a "
+        "warning, whoever issued it: it works for exactly this certificate, and must be replaced together with it. One "
+        "that can't even do that (it has no subjectAltName, or is not for servers) is refused, or left out if the "
+        "source has others.",
+        f'{_CA}"CN=harbor.corp.example" is a server certificate issued by "CN=Corp CA", not a CA: it works only for '
+        "exactly this certificate, so when the registry gets a new one, this must follow at once; put the certificate "
+        "of its issuer here instead",
         "Put the certificate of the CA that issued the registry's there; the message has the command that shows it.",
         _EITHER,
+    ),
+    Reason.COMMON_NAME_ONLY: Explanation(
+        "A self-signed CA certificate without a subjectAltName has one of the trust's registries as its Common Name, "
+        "as `openssl req -x509` makes it. If the registry shows that very certificate, Go refuses it: a name in the "
+        "Common Name alone counts for nothing.",
+        f'{_CA}"CN=harbor.corp.example" names harbor.corp.example:5000 in its Common Name alone. If the registry shows '
+        'this very certificate, every pull fails with "x509: certificate relies on legacy Common Name field, use SANs '
+        'instead"; make it again: openssl req -x509 …',
+        "Make the registry's certificate again with a subjectAltName, by the command of the message. If it is a CA "
+        "that issued another certificate for the registry, there is nothing to do.",
+        _WARNED,
     ),
     Reason.INTERMEDIATE_AS_ROOT: Explanation(
         "The certificate is an intermediate CA, and its own issuer is not in the same source. Runtimes take it for a "
