@@ -79,7 +79,7 @@ def broken_rsa() -> bytes:
             KEY,
             Reason.KEY_UNSUPPORTED,
             "block 1 of 1, line 1: is a key in OpenSSH's own format, which runtimes can't read; "
-            "convert a copy: cp client.key plain.key && ssh-keygen -p -N '' -m PEM -f plain.key",
+            "convert a copy: install -m 600 client.key plain.key && ssh-keygen -p -N '' -m PEM -f plain.key",
         ),
         refused(
             "row 92: an X25519 key is refused",

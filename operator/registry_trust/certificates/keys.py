@@ -87,7 +87,7 @@ def _unreadable(block: Block, origin: Origin) -> UnusableMaterial:
     if block.label == "OPENSSH PRIVATE KEY":
         gist = (
             "is a key in OpenSSH's own format, which runtimes can't read; "
-            "convert a copy: cp client.key plain.key && ssh-keygen -p -N '' -m PEM -f plain.key"
+            "convert a copy: install -m 600 client.key plain.key && ssh-keygen -p -N '' -m PEM -f plain.key"
         )
     elif block.label == "DSA PRIVATE KEY":
         gist = f"is a private key of DSA; {_USABLE}. Make a new key and have a certificate issued for it"

@@ -26,7 +26,7 @@ _ADVICE = {
     "PUBLIC KEY": "a public key alone is not a certificate; use the certificate that holds it",
     "RSA PUBLIC KEY": "a public key alone is not a certificate; use the certificate that holds it",
     "PKCS7": _PKCS7,
-    "CMS": _PKCS7,
+    "CMS": "convert it: sed 's/ CMS-----/ PKCS7-----/' {old} | openssl pkcs7 -print_certs -out {new}",
     "EC PARAMETERS": "remove it; it belongs before a private key, if anywhere",
     "DH PARAMETERS": "remove it",
 }

@@ -175,8 +175,8 @@ PAIRS: Mapping[Reason, Explanation] = {
     ),
     Reason.KEY_UNSUPPORTED: Explanation(
         "The private key is of a kind or in a format that runtimes can't use (DSA, Ed448, OpenSSH's own format).",
-        f"{_KEY}is a key in OpenSSH's own format, which runtimes can't read; convert a copy: cp client.key plain.key "
-        "&& ssh-keygen -p -N '' -m PEM -f plain.key",
+        f"{_KEY}is a key in OpenSSH's own format, which runtimes can't read; convert a copy: install -m 600 "
+        "client.key plain.key && ssh-keygen -p -N '' -m PEM -f plain.key",
         "Convert it, or make a new key and have a certificate issued for it.",
         REFUSED,
     ),
