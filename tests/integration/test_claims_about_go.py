@@ -100,6 +100,14 @@ def test_of_a_certificate_that_the_registry_shows_go_says_what_the_message_says(
         assert [verdict.verify for verdict in judge(tool, [itself(one)])] == [go]
 
 
+def test_a_server_certificate_that_is_trusted_vouches_for_nothing_but_itself() -> None:
+    trusted = server(issuer=root())
+    other = issue(HOST, pki.curve_key(41), issuer=trusted, names=(HOST,))
+
+    for verdict in asked(ca=trusted.pem, leaf=other.der, host=HOST, at=pki.NOW):
+        assert "unknown authority" in verdict.verify
+
+
 SIGNER = issue("Hand Made", pki.curve_key(7), ca=True)
 """Has the name and the key of what is made by hand."""
 CLIENTS_ONLY = issue("Hand Made", pki.curve_key(7), ca=True, usages=(pki.CLIENT_AUTH,))

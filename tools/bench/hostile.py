@@ -6,6 +6,7 @@ its standard input, so that only the check counts; LENGTH is that of the certifi
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -22,7 +23,7 @@ from registry_trust.certificates.authorities import read_ca_certificates
 from registry_trust.certificates.pairs import read_client_pair
 from registry_trust.core.errors import UnusableMaterial
 from tools import der, pki
-from tools.der import armour, extension, handmade, sequence, tlv
+from tools.der import armour, distinguished, extension, handmade, sequence, tlv
 from tools.pki import issue
 
 MEBIBYTE = 1 << 20
@@ -60,9 +61,14 @@ def _many_names(count: int) -> bytes:
 
 
 def _self_signed_servers(count: int) -> bytes:
-    """Each needs its own signature verified, on the slowest curve."""
+    """Each has a warning of its own."""
     keys = (pki.curve_key(number, ec.SECP521R1()) for number in range(count))
     return b"".join(issue(f"s{n}", key, ca=False, names=("a.example",)).pem for n, key in enumerate(keys))
+
+
+def _unusable() -> bytes:
+    """A subject that is three times as long when it is shown."""
+    return armour(handmade(serial=b"\xff", subject=distinguished("\u202e".encode() * 60)))
 
 
 def _constrained(count: int) -> bytes:
@@ -103,7 +109,16 @@ SHAPES: dict[str, Callable[[], bytes | Pair]] = {
     "limit: carriage returns": lambda: b"-----BEGIN X\r\n" + _filled(b"\r\n", SOURCE - 20),
     "limit: 300 certificates": lambda: b"".join(issue(f"R{n}", pki.curve_key(n), ca=True).pem for n in range(300)),
     "limit: 300 self-signed servers on P-521": lambda: _self_signed_servers(300),
-    "limit: 64 self-signed servers on P-521": lambda: _self_signed_servers(64),
+    "limit: 299 certificates that can't be used beside one": lambda: pki.root().pem + _unusable() * 299,
+    "limit: lines of an invisible character": lambda: _filled("\u200b\n".encode(), SOURCE),
+    "limit: a line of invisible characters and a marker": lambda: (
+        "\u200b".encode() * 109_000 + b"-----BEGIN CERTIFICATE-----"
+    ),
+    "limit: comments": lambda: _filled(b"#\n", SOURCE),
+    "limit: a marker of many words": lambda: b"-begin " + _filled(b"a ", SOURCE - 7),
+    "limit: base64 in base64 in base64": lambda: base64.b64encode(
+        base64.b64encode(base64.b64encode(b"\x30" * 130_000))
+    ),
     "limit: 80 RSA keys of 16,384 bits": lambda: _filled(
         armour(handmade(key=der.rsa_spki(16_384, exponent=(1 << 31) - 1))), SOURCE
     ),

@@ -18,7 +18,7 @@ KEY_AMONG_CAS = (
 )
 
 _DASH = rb"(?:-|\xe2\x80[\x90-\x95])"
-_WORDS = rb"(?:BEGIN|END)[\s_]*(?:[A-Z0-9]+\s+)*(?:CERTIFICATE|KEY|CRL|REQUEST)\b"
+_WORDS = rb"(?:BEGIN|END)[\s_]*(?:[A-Z0-9]+\s+){0,6}(?:CERTIFICATE|KEY|CRL|REQUEST)\b"
 _MARKER = re.compile(_DASH + rb"\s*" + _WORDS, re.IGNORECASE)
 _ALONE = re.compile(
     _DASH + rb"{2,}\s*" + _WORDS + rb"\s*" + _DASH + rb"*|" + _DASH + rb"\s*" + _WORDS + rb"\s*" + _DASH + rb"+",
