@@ -333,6 +333,7 @@ def test_foreign_entries_are_described_by_what_a_runtime_would_find_in_them(dock
     (docker.path / "notes" / "a\x1b[31m.txt").write_text("")
     (docker.path / "empty-toml").mkdir()
     (docker.path / "empty-toml" / "hosts.toml").write_text("")
+    (docker.path / "notes" / "z.crt").write_text("")
     (docker.path / "nowhere").symlink_to("nothing-here")
     with socket.socket(socket.AF_UNIX) as unix:
         monkeypatch.chdir(docker.path)  # a socket's path is short
@@ -343,6 +344,6 @@ def test_foreign_entries_are_described_by_what_a_runtime_would_find_in_them(dock
     assert described(docker, "README") == ("a file", False, True)
     assert described(docker, "elsewhere.example") == ('a symbolic link to "/nowhere/at/all"', True, True)
     assert described(docker, "nowhere") == ('a symbolic link to "nothing-here", which is not there,', False, False)
-    assert described(docker, "notes") == ("a directory (with a\\x1b[31m.txt)", False, True)
+    assert described(docker, "notes") == ("a directory (with z.crt, a\\x1b[31m.txt)", True, True)
     assert described(docker, "empty-toml") == ("a directory (with hosts.toml)", False, True)
     assert described(docker, "socket")[1] is False

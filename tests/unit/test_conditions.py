@@ -17,6 +17,7 @@ from registry_trust.compiler.sources import Sources
 from registry_trust.compiler.status import make_status
 from registry_trust.controller.transitions import notices
 from registry_trust.core.bundle import Bundle
+from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState
 from registry_trust.core.selection import NodeSelector, labels_hash
@@ -165,3 +166,15 @@ def test_each_turn_is_told_once(before: Situation, after: Situation, told: tuple
 
     assert events.count(told) == 1
     assert notices(after.status(), after.status()) == []
+
+
+def test_many_warnings_of_one_reason_hide_none_of_another() -> None:
+    weak = [Finding(Reason.WEAK_KEY, f"root {number}") for number in range(140)]
+    hidden = Finding(Reason.UNREACHABLE_CLIENT_CERTIFICATE, "the pair is never used")
+    outcome = replace(Situation().outcome(), warnings=(*weak, hidden))
+
+    status = make_status(outcome, Fleet().standing("harbor", 10), datetime.fromtimestamp(NOW, UTC), {})
+
+    (accepted,) = [each for each in status["conditions"] if each["type"] == "Accepted"]
+    assert accepted["message"].startswith("WeakKey: root 0, UnreachableClientCertificate: the pair is never used, ")
+    assert accepted["message"].endswith("and 136 more")

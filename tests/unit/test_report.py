@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,8 @@ from registry_trust.compiler.objects import read_node, read_report
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.status import make_status
 from registry_trust.core.bundle import TrustContent
-from registry_trust.core.names import MAXIMUM_ROWS
+from registry_trust.core.names import MAXIMUM_ROWS, MAXIMUM_TARGETS
+from registry_trust.core.reasons import Reason
 from registry_trust.core.report import (
     NodeReport,
     RegistryRow,
@@ -24,6 +26,8 @@ from registry_trust.core.report import (
     decode_report,
     encode_report,
     order_rows,
+    order_targets,
+    summary,
 )
 from registry_trust.core.selection import labels_hash
 
@@ -143,3 +147,41 @@ def shown_of(status: dict[str, Any]) -> None:
     RegistryTrustStatus.model_validate(made)
     for row in made.get("failingNodes", ()):
         assert all(value.isascii() and value.isprintable() for value in row.values())
+
+
+HELD = RegistryRow("z.example", RowState.HELD, reason=Reason.REMOVAL_HELD)
+
+
+@pytest.mark.parametrize("other", [RowState.FAILED, RowState.PENDING])
+def test_a_removal_that_is_held_is_told_however_many_other_rows_there_are(other: RowState) -> None:
+    rows = [*(RegistryRow(f"a{number}.example", other) for number in range(200)), HELD]
+
+    shown, _, failing = order_rows(rows)
+
+    assert HELD in shown
+    assert len(shown) == MAXIMUM_ROWS
+    assert shown[0].state is other or other is RowState.PENDING
+    assert summary(replace(REPORT, registries=shown, failing=failing)) == "RemovalHeld"
+
+
+def test_a_target_with_a_problem_is_shown_before_any_that_has_none() -> None:
+    good = [replace(TARGET, path=f"/etc/{number}/certs.d") for number in range(40)]
+    bad = replace(TARGET, path="/etc/containerd/certs.d", state=TargetState.NOT_READ, reason=Reason.ROOT_NOT_READ)
+
+    shown = order_targets([*good, bad])
+
+    assert shown[0] == bad
+    assert len(shown) == MAXIMUM_TARGETS
+    summary_of_targets = encode_report(replace(REPORT, targets=shown))["targetsSummary"]
+    assert summary_of_targets.startswith("/etc/containerd/certs.d (NotRead), /etc/0/certs.d")
+
+
+def test_a_failure_is_found_wherever_it_stands_in_a_report() -> None:
+    pending = RegistryRow("harbor.example", RowState.PENDING, reason=Reason.NODE_PENDING, trust="harbor")
+    failed = RegistryRow("harbor.example", RowState.FAILED, reason=Reason.WRITE_FAILED)
+
+    report = replace(REPORT, registries=(pending, failed), failing=1)
+
+    found = judge(NODE, report, SERVED, "bundle", live=True)
+    assert found is not None
+    assert (found.state, found.reason) == (NodeState.FAILED, Reason.WRITE_FAILED)

@@ -77,6 +77,16 @@ TYPES = (
             id="row 105: a key that does not exist, and the names of those that do",
         ),
         pytest.param(
+            holding(
+                SourceObject(CONFIG_MAP, "many", "1", {**{f"a{n:02}.conf": b"" for n in range(20)}, "root.pem": b""})
+            ),
+            SourceRef("ConfigMap", "many", "roots.pem"),
+            "ConfigMapKeyNotFound: spec.caCertificates[0].configMapKeyRef: ConfigMap registry-trust/many has no key "
+            '"roots.pem"; it has "root.pem", "a00.conf", "a01.conf", "a02.conf", "a03.conf", "a04.conf", "a05.conf", '
+            '"a06.conf" and 13 more',
+            id="the key that may have been meant is shown before twenty others",
+        ),
+        pytest.param(
             holding(secret("harbor-ca")),
             replace(CA, key="root.pem"),
             f'SecretKeyNotFound: {FIELD}Secret registry-trust/harbor-ca has no key "root.pem"; it has no keys at all',

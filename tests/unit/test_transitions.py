@@ -124,3 +124,35 @@ def test_an_overlap_or_a_source_that_is_new_or_gone_is_no_replacement() -> None:
 
 def test_the_first_status_tells_of_no_change_of_roots() -> None:
     assert reasons({}, status(authority(OLD))) == []
+
+
+def test_many_roots_that_came_do_not_hide_which_went() -> None:
+    fresh = [authority(f"{number:064x}") for number in range(100)]
+
+    (told,) = [each for each in notices(status(authority(OLD)), status(*fresh)) if each.reason == "TrustRootsChanged"]
+
+    assert len(told.note) <= NOTE_LIMIT
+    assert told.note.endswith(f"and 80 more; removed {OLD[:16]}")
+
+
+def test_a_long_message_of_one_node_hides_no_other_node() -> None:
+    bad = failing("n1", "n2", "n3", "n4")
+    for row in bad["failingNodes"]:
+        row["message"] = "x" * 1024
+
+    (told,) = notices(failing(), bad)
+
+    assert len(told.note) <= NOTE_LIMIT
+    assert all(f"{name}: ForeignFile" in told.note for name in ("n1", "n2", "n3"))
+    assert told.note.endswith("and 1 more")
+
+
+def test_a_long_subject_does_not_hide_what_an_event_says_about_it() -> None:
+    long = {"subject": "CN=" + "x" * 1000}
+    kept = authority(OLD, retainedUntil=END, **long)
+
+    told = notices(status(authority(OLD, **long)), status(kept, authority(NEW)))
+
+    (note,) = [each.note for each in told if each.reason == "CARetained"]
+    assert f"stays until {END}" in note
+    assert note.endswith("(spec.caRetention)")

@@ -234,7 +234,7 @@ class Loop:
         rows, remarks = self._remarks(result, facts)
         self._health.entries = Counter(row.state.value for row in rows)
         self._health.repairs = self._passes.repairs.total
-        notices = (heard.bundle_problem, self._acceptance.notice, *remarks, *result.findings)
+        notices = (heard.bundle_problem, self._acceptance.notice, *result.findings, *remarks)
         self._report(heard, node, applied, (*rows, *wanted.held), result.targets, notices, received.bundle.fleet_size)
         return result.next_pass
 
@@ -262,7 +262,8 @@ class Loop:
             self._reporter.withhold()
             return
         try:
-            everything = (*notices, self._passes.repairs.notice(), self._drift.polling)
+            # The agent's own first: a long list of findings must not hide that somebody fights with it.
+            everything = (self._passes.repairs.notice(), self._drift.polling, *notices)
             report = composed(heard.runtime or "", node, applied, rows, targets, everything)
             self._reporter.submit(node.uid, report, fleet_size)
         except Exception as error:  # noqa: BLE001 - the boundary of a report: files are not affected

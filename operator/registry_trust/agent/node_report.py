@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from registry_trust import __version__
 from registry_trust.agent.delivery.inbox import NodeSeen
 from registry_trust.agent.rollback import Applied
-from registry_trust.core.names import MAXIMUM_NOTICES, MAXIMUM_TARGETS
-from registry_trust.core.report import NodeReport, RegistryRow, TargetRow, order_rows
+from registry_trust.core.names import MAXIMUM_NOTICES
+from registry_trust.core.report import NodeReport, RegistryRow, TargetRow, order_rows, order_targets
 from registry_trust.core.selection import labels_hash
 
 
@@ -37,7 +37,7 @@ def composed(
         bundle_uid=applied.uid,
         serial=applied.serial,
         labels_hash=labels_hash(node.labels),
-        targets=tuple(targets[:MAXIMUM_TARGETS]),
+        targets=order_targets(targets),
         registries=shown,
         registry_count=count,
         failing=failing,

@@ -89,6 +89,7 @@ _OS = "kubernetes.io/os"
 _SHOWN = 5
 """Names of excluded nodes in one message."""
 
+_WORST_FIRST = {RowState.FAILED: 0, RowState.PENDING: 1, RowState.HELD: 1, RowState.CURRENT: 2}
 _BAD_TARGETS = frozenset({TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED})
 
 
@@ -143,12 +144,12 @@ def _failure(report: NodeReport, trust: Served) -> NodeStanding | None:
         if target.state in _BAD_TARGETS:
             return NodeStanding(NodeState.FAILED, target.reason, message=f"{target.path}: {target.message}")
     registries = trust.content.registries
-    for row in report.registries:
-        if row.registry in registries and row.trust in ("", trust.name):
-            if row.state is RowState.FAILED:
-                return NodeStanding(NodeState.FAILED, row.reason, row.registry, row.message)
-            if row.state is not RowState.CURRENT:
-                return NodeStanding(NodeState.PENDING, row.reason, row.registry, row.message)
+    rows = [row for row in report.registries if row.registry in registries and row.trust in ("", trust.name)]
+    # Whoever wrote the report need not have put its failures first.
+    row = min(rows, key=lambda row: _WORST_FIRST[row.state], default=None)
+    if row is not None and row.state is not RowState.CURRENT:
+        state = NodeState.FAILED if row.state is RowState.FAILED else NodeState.PENDING
+        return NodeStanding(state, row.reason, row.registry, row.message)
     if report.is_truncated():
         return NodeStanding(
             NodeState.FAILED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
@@ -10,6 +11,9 @@ from registry_trust.core.errors import SourceUnavailable
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
 from registry_trust.core.trust import CASource, ClientSource, InlinePEM, SourceKind, SourceRef, Trust
+
+_LIKELY = re.compile(r"\.(crt|pem|cer|cert|key)$")
+"""How the keys of certificates usually end."""
 
 ALLOWED_SECRET_TYPES = frozenset({"Opaque", "kubernetes.io/tls", ""})
 """Types whose content may be a certificate; a token, a Helm release or a pull secret never is."""
@@ -83,11 +87,12 @@ class Sources:
                 field=field,
             )
         if ref.key not in found.data:
-            keys = sorted(found.data)
+            # Of however many there are, first those that may have been meant.
+            keys = sorted(found.data, key=lambda each: (not _LIKELY.search(each), each))
             raise SourceUnavailable(
                 _WORDS[ref.kind].key_not_found,
                 f"{ref.kind} {self.namespace}/{ref.name} has no key {quote(ref.key)}; "
-                + (f"it has {listing([quote(k) for k in keys], 8)}" if keys else "it has no keys at all")
+                + (f"it has {listing([quote(k, 64) for k in keys], 8)}" if keys else "it has no keys at all")
                 + ("; cert-manager fills ca.crt only where the issuer gives one" if ref.key == "ca.crt" else ""),
                 field=field,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -105,10 +106,20 @@ def _accepted(outcome: Outcome, held: Sequence[Finding]) -> Condition:
     if outcome.suspended:
         what = f"revision {outcome.revision} is frozen" if outcome.content is not None else "nothing was served before"
         return Condition("Accepted", ConditionStatus.TRUE, Reason.SUSPENDED, f"suspended: {what}")
-    warnings = [str(finding) for finding in (*held, *outcome.warnings)]
-    if warnings:
-        return Condition("Accepted", ConditionStatus.TRUE, Reason.VALID_WITH_WARNINGS, listing(warnings, 3))
+    if warnings := (*held, *outcome.warnings):
+        message = listing([str(finding) for finding in _one_of_each_first(warnings)], 5)
+        return Condition("Accepted", ConditionStatus.TRUE, Reason.VALID_WITH_WARNINGS, message)
     return Condition("Accepted", ConditionStatus.TRUE, Reason.VALID, "every certificate and key is usable")
+
+
+def _one_of_each_first(findings: Sequence[Finding]) -> list[Finding]:
+    """Order findings so that none is pushed out of a message by many of another reason, as of a public bundle."""
+    met: Counter[Reason] = Counter()
+    turns: list[tuple[int, Finding]] = []
+    for finding in findings:
+        turns.append((met[finding.reason], finding))
+        met[finding.reason] += 1
+    return [finding for _, finding in sorted(turns, key=lambda turn: turn[0])]
 
 
 def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: C901, PLR0911 - one return for each reason

@@ -16,6 +16,12 @@ NOTE_LIMIT = 1000
 MANY = 6
 """From this number of changed CA certificates on, their SHA-256 are shown by their beginnings, so that all fit."""
 
+MOST_DIGESTS = 20
+"""SHA-256 that one half of a note shows: two halves of as many beginnings fit."""
+
+SHOWN = 3
+"""Items that one note lists."""
+
 Row = Mapping[str, Any]
 """One entry of a list in a status."""
 
@@ -72,7 +78,7 @@ def _nodes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]:
     found: list[Notice] = []
     worse = [f"{name}: {_problem(row)}" for name, row in new.items() if _problem(old.get(name)) != _problem(row)]
     if worse:
-        found.append(Notice("Warning", "NodeFailing", "Distribute", clip(listing(worse), NOTE_LIMIT)))
+        found.append(Notice("Warning", "NodeFailing", "Distribute", _note_of(worse)))
     cured = sorted(old.keys() - new.keys())
     if cured:
         note = f"{listing(cured, 10)} {'does' if len(cured) == 1 else 'do'} not fail any more"
@@ -110,8 +116,7 @@ def _dates(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Notice]:
             crossed = [row for row in crossed if old.get(_key(row), {}).get("state") == awaited]
         if crossed:
             kind = "Normal" if state is CertificateState.VALID else "Warning"
-            note = listing([_dated(row, state) for row in crossed])
-            found.append(Notice(kind, state.value, "Date", clip(note, NOTE_LIMIT)))
+            found.append(Notice(kind, state.value, "Date", _note_of([_dated(row, state) for row in crossed])))
     return found
 
 
@@ -134,8 +139,9 @@ def _authorities(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Notice]
     now = {str(row["sha256"]): row for row in new.values() if row.get("kind") == "CA"}
     found: list[Notice] = []
     length = 64 if len(was.keys() ^ now.keys()) < MANY else 16
+    # Each half has its own limit: many that came must not hide which went.
     parts = [
-        f"{word} {', '.join(digest[:length] for digest in sorted(digests))}"
+        f"{word} {listing([digest[:length] for digest in sorted(digests)], MOST_DIGESTS)}"
         for word, digests in (("added", now.keys() - was.keys()), ("removed", was.keys() - now.keys()))
         if digests
     ]
@@ -144,13 +150,13 @@ def _authorities(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Notice]
         found.append(Notice("Normal", "TrustRootsChanged", "Compile", note))
     retained = [row for digest, row in now.items() if _is_retained(row) and not _is_retained(was.get(digest, {}))]
     if retained:
-        note = listing([f"{_named(row)} stays until {row['retainedUntil']}" for row in retained])
-        note += "; its source has replaced it (spec.caRetention)"
-        found.append(Notice("Normal", Reason.CA_RETAINED, "Compile", clip(note, NOTE_LIMIT)))
+        stays = [f"{_named(row)} stays until {row['retainedUntil']}" for row in retained]
+        note = _note_of(stays, "; its source has replaced it (spec.caRetention)")
+        found.append(Notice("Normal", Reason.CA_RETAINED, "Compile", note))
     dropped = [row for digest, row in was.items() if _is_retained(row) and digest not in now]
     if dropped:
-        note = listing([f"{_named(row)} is not trusted any more" for row in dropped])
-        found.append(Notice("Normal", Reason.CA_DROPPED, "Compile", clip(note, NOTE_LIMIT)))
+        note = _note_of([f"{_named(row)} is not trusted any more" for row in dropped])
+        found.append(Notice("Normal", Reason.CA_DROPPED, "Compile", note))
     found.extend(_replaced(was, now))
     return found
 
@@ -167,12 +173,13 @@ def _replaced(was: Mapping[str, Row], now: Mapping[str, Row]) -> list[Notice]:
     )
     if not bare:
         return []
-    note = (
-        f"{listing(bare)}: every CA certificate was replaced at once, with no time in which old and new are both "
-        "trusted; registries whose certificate comes from the old one can't be reached until they get a new one "
-        "(spec.caRetention keeps the old one for a while)"
+    note = _note_of(
+        bare,
+        ": every CA certificate was replaced at once, with no time in which old and new are both trusted; registries "
+        "whose certificate comes from the old one can't be reached until they get a new one (spec.caRetention keeps "
+        "the old one for a while)",
     )
-    return [Notice("Warning", Reason.ROOT_REPLACED, "Compile", clip(note, NOTE_LIMIT))]
+    return [Notice("Warning", Reason.ROOT_REPLACED, "Compile", note)]
 
 
 def _is_retained(row: Row) -> bool:
@@ -205,13 +212,19 @@ def _key(row: Row) -> str:
 
 
 def _named(row: Row) -> str:
-    source = f" ({row['source']})" if row.get("source") else ""
-    return f"{row.get('kind')} certificate {row.get('subject') or row['sha256']}{source}"
+    source = f" ({clip(str(row['source']), 100)})" if row.get("source") else ""
+    return f"{row.get('kind')} certificate {clip(str(row.get('subject') or row['sha256']), 100)}{source}"
 
 
 def _by_type(status: Mapping[str, Any]) -> dict[str, Row]:
     rows: Iterable[Row] = status.get("conditions") or ()
     return {str(condition["type"]): condition for condition in rows}
+
+
+def _note_of(items: list[str], tail: str = "") -> str:
+    """Return a note that lists items, each clipped to its share: a long one hides neither the others nor `tail`."""
+    share = (NOTE_LIMIT - len(tail) - len(", , and 1000 more")) // min(len(items), SHOWN)
+    return listing([clip(item, share) for item in items], SHOWN) + tail
 
 
 def _note(condition: Row) -> str:

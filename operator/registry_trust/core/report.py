@@ -89,15 +89,33 @@ class NodeReport:
         return self.failing > sum(row.state is RowState.FAILED for row in self.registries)
 
 
-_ORDER = {RowState.FAILED: 0, RowState.PENDING: 1, RowState.HELD: 2, RowState.CURRENT: 3}
+_ORDER = {RowState.FAILED: 0, RowState.PENDING: 2, RowState.HELD: 3, RowState.CURRENT: 4}
+_BAD_TARGETS = frozenset({TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED})
 
 
 def order_rows(rows: Iterable[RegistryRow]) -> tuple[tuple[RegistryRow, ...], int, int]:
-    """Return the rows that a report shows (failures first), the number of registries and of failing rows."""
-    everything = sorted(rows, key=lambda row: (_ORDER[row.state], row.registry, row.trust))
+    """Return the rows that a report shows, the number of registries and of failing rows.
+
+    Failures come first, then removals that are held: `summary` and the admin learn of these from the rows alone, so
+    one of them is shown however many registries fail.
+    """
+    everything = sorted(rows, key=lambda row: (1 if _is_held(row) else _ORDER[row.state], row.registry, row.trust))
     failing = sum(row.state is RowState.FAILED for row in everything)
     registries = len({row.registry for row in everything})
-    return tuple(everything[:MAXIMUM_ROWS]), registries, failing
+    shown = everything[:MAXIMUM_ROWS]
+    held = next(filter(_is_held, everything), None)
+    if held is not None and held not in shown:
+        shown[-1] = held
+    return tuple(shown), registries, failing
+
+
+def order_targets(rows: Iterable[TargetRow]) -> tuple[TargetRow, ...]:
+    """Return the targets that a report shows: those with a problem first, otherwise in the given order."""
+    return tuple(sorted(rows, key=lambda row: row.state not in _BAD_TARGETS)[:MAXIMUM_TARGETS])
+
+
+def _is_held(row: RegistryRow) -> bool:
+    return row.reason == Reason.REMOVAL_HELD
 
 
 def summary(report: NodeReport) -> str:
@@ -105,10 +123,9 @@ def summary(report: NodeReport) -> str:
 
     A removal that is held comes first: it ends by itself, and no trust's status tells of it, since the trust is gone.
     """
-    if any(row.reason == Reason.REMOVAL_HELD for row in report.registries):
+    if any(_is_held(row) for row in report.registries):
         return "RemovalHeld"
-    bad = {TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED}
-    if report.failing or any(target.state in bad for target in report.targets):
+    if report.failing or any(target.state in _BAD_TARGETS for target in report.targets):
         return "Failing"
     if any(row.state is not RowState.CURRENT for row in report.registries):
         return "Pending"

@@ -192,8 +192,9 @@ def describe(root: Directory, name: str) -> ForeignEntry:
 def _describe_directory(root: Directory, name: str) -> ForeignEntry:
     try:
         with root.open(name) as directory, failing("list", directory.path), os.scandir(directory.fileno()) as entries:
-            names = sorted(entry.name for entry in islice(entries, _MOST_NAMES))
-            reads = any(_is_read(directory, file) for file in names)
+            found = {entry.name: _is_read(directory, entry.name) for entry in islice(entries, _MOST_NAMES)}
+            names = sorted(found, key=lambda file: (not found[file], file))
+            reads = any(found.values())
             hosts = directory.regular_file(HOSTS_FILE, _HOSTS_LIMIT) if HOSTS_FILE in names else None
     except StoreFailure as error:
         return ForeignEntry(f"a directory that can't be listed ({_code(error)})")
