@@ -94,7 +94,7 @@ RIGHTS = {
         "core pods: list",
     ],
     ("Role", TRUST_NAMESPACE, "registry-trust-sources"): ["core secrets,configmaps: get,list,watch"],
-    ("Role", "default", "registry-trust-events"): ["core events: create"],
+    ("Role", "default", "registry-trust-events"): ["core events: create,patch"],
     ("ClusterRole", None, "registry-trust-agent"): [
         "registrytrust.io nodetrusts: create,patch",
         "core nodes: get,list,watch",

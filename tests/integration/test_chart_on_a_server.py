@@ -235,6 +235,9 @@ class ReportOfN1:
         ("registry-trust-operator", "update registrytrusts", False),
         ("registry-trust-operator", "patch registrytrusts --subresource=status", True),
         ("registry-trust-operator", "create events -n default", True),
+        ("registry-trust-operator", "patch events -n default", True),
+        ("registry-trust-operator", "get events -n default", False),
+        ("registry-trust-operator", "patch events -n registry-trust", False),
         ("registry-trust-operator", "create pods -n registry-trust", False),
     ],
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,8 @@ from registry_trust.core.times import rfc3339
 
 Judged = tuple[SourcedCertificate, CertificateState]
 """A certificate and its state at the moment of the status."""
+
+_LEFT_OUT = "the API server refused the message; see the operator's log"
 
 
 def make_status(
@@ -71,6 +74,20 @@ def make_status(
             for name, node in standing.not_current[:MAXIMUM_FAILING_NODES]
         ]
     return status
+
+
+def without(status: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+    """Return a status without the parts to which refused fields belong; conditions stay, with another message.
+
+    Args:
+        status: what was refused.
+        fields: paths as the API server gives them, such as `status.failingNodes[0].reason`.
+    """
+    parts = {found[1] for field in fields if (found := re.match(r"status\.(\w+)", field))}
+    kept = {name: value for name, value in status.items() if name not in parts or name == "conditions"}
+    if "conditions" in parts:
+        kept["conditions"] = [{**each, "message": _LEFT_OUT} for each in status["conditions"]]
+    return kept
 
 
 def _conditions(

@@ -38,10 +38,17 @@ _REQUESTS = Counter(
 
 @dataclass(frozen=True)
 class ApiFailure(Exception):
-    """A request that did not succeed; `status` is the HTTP status, 0 where there was no answer."""
+    """A request that did not succeed.
+
+    Attributes:
+        status: the HTTP status, 0 where there was no answer.
+        message: what the API server said.
+        fields: the paths of what it refused, such as `status.failingNodes[0].reason`; empty where it named none.
+    """
 
     status: int
     message: str
+    fields: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.status or 'no answer'}: {self.message}"
@@ -180,7 +187,7 @@ class ApiServer:
         finally:
             _REQUESTS.labels(verb, resource_of(path), str(status)).inc()
         if not 200 <= status < 300:
-            raise ApiFailure(status, _message(data))
+            raise ApiFailure(status, _message(data), _refused_fields(data))
         try:
             result = json.loads(data)
         except (ValueError, RecursionError):
@@ -221,5 +228,14 @@ def _message(data: bytes) -> str:
     """Return what the API server said, without repeating what was sent to it."""
     try:
         return clip(escape(str(json.loads(data).get("message", "")), 512))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return "the answer is not JSON"
+
+
+def _refused_fields(data: bytes) -> tuple[str, ...]:
+    """Return the fields that a `Status` object names as causes (meta/v1 StatusDetails)."""
+    try:
+        causes = json.loads(data)["details"]["causes"]
+        return tuple(escape(str(cause["field"])) for cause in causes)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()

@@ -48,7 +48,7 @@ def rights_of(settings: OperatorSettings) -> tuple[Right, ...]:
         *(Right(here, verb, "coordination.k8s.io", "leases", lease, own) for verb in ("get", "update")),
         Right(here, "get", "apps", "daemonsets", settings.agent_name, own),
         Right(here, "list", "", "pods", "", own),
-        Right(events, "create", "", "events", "", "default"),
+        *(Right(events, verb, "", "events", "", "default") for verb in ("create", "patch")),
     )
 
 

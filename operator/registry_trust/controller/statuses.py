@@ -13,7 +13,7 @@ from registry_trust.compiler.compile import Compiled, Outcome
 from registry_trust.compiler.fleet import Fleet, NodeState
 from registry_trust.compiler.kinds import TRUST
 from registry_trust.compiler.served_certificates import states, that_matter
-from registry_trust.compiler.status import make_status
+from registry_trust.compiler.status import make_status, without
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.cluster import Cluster
@@ -83,21 +83,11 @@ class StatusWriter:
                 continue
             if name in for_nodes:
                 self._pace.wrote(name, moment)
-            try:
-                self._apply(name, status)
-            except ApiFailure as error:
-                metrics.STATUS_WRITES.labels("failure").inc()
-                _log.warning("status not written", extra={"trust": name, "error": str(error)})
-                if error.status != 404:
-                    self._touched.add(name)
-                    failures = self._failed.get(name, (0, 0.0))[0] + 1
-                    pause = min(LONGEST_PAUSE, 2.0 ** min(failures, 16) / 2)
-                    self._failed[name] = (failures, time.monotonic() + pause)
+            written = self._put(name, status)
+            if written is None:
                 continue
-            self._failed.pop(name, None)
-            metrics.STATUS_WRITES.labels("success").inc()
             about = About("RegistryTrust", name, outcome.uid)
-            for notice in notices(found.status, status):
+            for notice in notices(found.status, written):
                 self._events.tell(about, notice, now, compiled.bundle.serial)
         metrics.EACH_TRUST.forget_all_but(set(compiled.outcomes))
         self._delays.forget_all_but(set(compiled.outcomes))
@@ -106,6 +96,33 @@ class StatusWriter:
             del self._failed[name]
         metrics.TRUSTS.labels("true").set(sum(o.accepted for o in compiled.outcomes.values()))
         metrics.TRUSTS.labels("false").set(sum(not o.accepted for o in compiled.outcomes.values()))
+
+    def _put(self, name: str, status: dict[str, Any]) -> dict[str, Any] | None:
+        """Write one status, without what the API server refuses of it; return what was written, None if nothing was."""
+        error = self._try(name, status)
+        if error is None:
+            self._failed.pop(name, None)
+            return status
+        if error.status == 404:
+            return None
+        failures = self._failed.get(name, (0, 0.0))[0] + 1
+        self._failed[name] = (failures, time.monotonic() + min(LONGEST_PAUSE, 2.0 ** min(failures, 16) / 2))
+        servable = without(status, error.fields) if error.status == 422 else status
+        if servable != status and self._try(name, servable) is None:
+            _log.error("status written without what was refused", extra={"trust": name, "fields": error.fields})
+            return servable
+        self._touched.add(name)
+        return None
+
+    def _try(self, name: str, status: Mapping[str, Any]) -> ApiFailure | None:
+        try:
+            self._apply(name, status)
+        except ApiFailure as error:
+            metrics.STATUS_WRITES.labels("failure").inc()
+            _log.warning("status not written", extra={"trust": name, "error": str(error)})
+            return error
+        metrics.STATUS_WRITES.labels("success").inc()
+        return None
 
     def _apply(self, name: str, status: Mapping[str, Any]) -> None:
         body = {
