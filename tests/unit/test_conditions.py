@@ -14,7 +14,7 @@ from registry_trust.compiler.content import Checker
 from registry_trust.compiler.fleet import Fleet, Node, Served
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.sources import Sources
-from registry_trust.compiler.status import make_status
+from registry_trust.compiler.status import make_status, without
 from registry_trust.controller.transitions import notices
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.findings import Finding
@@ -178,3 +178,16 @@ def test_many_warnings_of_one_reason_hide_none_of_another() -> None:
     (accepted,) = [each for each in status["conditions"] if each["type"] == "Accepted"]
     assert accepted["message"].startswith("WeakKey: root 0, UnreachableClientCertificate: the pair is never used, ")
     assert accepted["message"].endswith("and 136 more")
+
+
+def test_what_is_refused_of_a_status_is_left_out_and_its_conditions_stay() -> None:
+    status = Situation(report=FAILING).status()
+
+    assert without(status, ()) == status
+    assert without(status, ("<nil>", "metadata.name")) == status
+    kept = without(status, ("status.failingNodes[0].reason", "status.conditions[1].message"))
+
+    assert kept.keys() == status.keys() - {"failingNodes"}
+    for before, after in zip(status["conditions"], kept["conditions"], strict=True):
+        assert {**after, "message": before["message"]} == before
+        assert after["message"] == "the API server refused the message; see the operator's log"

@@ -83,3 +83,24 @@ fsGroup: 65532
 seccompProfile:
   type: RuntimeDefault
 {{- end }}
+
+{{/* A cluster has room for one installation. What is there is only known to `helm install` and `helm upgrade`, not to
+`helm template`. */}}
+{{- define "registry-trust.refuseSecondInstallation" -}}
+{{- $name := "registry-trust-operator" }}
+{{- $found := lookup "rbac.authorization.k8s.io/v1" "ClusterRoleBinding" "" $name }}
+{{- if $found }}
+{{- $annotations := $found.metadata.annotations | default dict }}
+{{- $namespace := "" }}
+{{- range $found.subjects }}
+{{- if and (eq .kind "ServiceAccount") (eq .name $name) }}
+{{- $namespace = $namespace | default .namespace }}
+{{- end }}
+{{- end }}
+{{- $release := get $annotations "meta.helm.sh/release-name" }}
+{{- if or (and $release (ne $release .Release.Name)) (and $namespace (ne $namespace .Release.Namespace)) }}
+{{- $how := ternary (printf "helm uninstall %s --namespace %s" $release $namespace) "delete its objects" (ne $release "") }}
+{{- printf "this cluster already has registry-trust, in namespace %s (ClusterRoleBinding %s), and has room for one. To change it, upgrade that installation. To replace it, uninstall it first: %s; the files stay on the nodes" $namespace $name $how | fail }}
+{{- end }}
+{{- end }}
+{{- end }}

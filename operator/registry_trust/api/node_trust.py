@@ -110,7 +110,8 @@ class NodeTrustStatus(APIModel):
         Field(
             max_length=MAXIMUM_ROWS,
             json_schema_extra=list_type("atomic"),
-            description=f"The registries on this node, failures first, at most {MAXIMUM_ROWS} rows.",
+            description="The registries on this node, failures first, then held removals, "
+            f"at most {MAXIMUM_ROWS} rows.",
         ),
     ] = None
     registry_count: Annotated[

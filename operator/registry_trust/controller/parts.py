@@ -129,7 +129,8 @@ def problem_of(
         faults.append(f"missing: {gone}")
     if unread := ", ".join(map(str, refused)):
         faults.append(
-            f"cannot read {unread} (HTTP 403: a rule of ClusterRole or Role {OPERATOR}, or its binding, is missing)"
+            f"cannot read {unread} (HTTP 403: a rule of ClusterRole or Role {OPERATOR}, or its binding, is missing, or "
+            "another installation has taken it over)"
         )
     faults += rights.in_words(denied)
     return f"{'; '.join(faults)}; apply the chart or deploy/ again" if faults else ""

@@ -17,6 +17,7 @@ from registry_trust.controller import connection, metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.leadership import CALL, Leadership
+from registry_trust.controller.other_installation import OtherInstallation
 from registry_trust.controller.parts import Parts
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
@@ -61,6 +62,7 @@ class OperatorProcess:
         self._cluster = Cluster(settings.trust_namespace)
         self._reconciler = Reconciler(self._server, settings, self._cluster)
         self._parts = Parts(self._server, settings)
+        self._other = OtherInstallation(self._server, settings.namespace)
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._nodes: set[str] = set()
@@ -106,7 +108,9 @@ class OperatorProcess:
 
     def _problem(self) -> str:
         """Return why this process is not ready; a standby is, as long as it could lead."""
-        return self._parts.problem or self._reconciler.problem if self._leading else self._leadership.problem
+        if not self._leading:
+            return self._leadership.problem
+        return self._other.problem or self._parts.problem or self._reconciler.problem
 
     def _wake(self, kind: str, name: str) -> None:
         if kind in ("Node", "NodeTrust"):
@@ -178,10 +182,26 @@ class OperatorProcess:
                 await asyncio.to_thread(self._parts.look)
             except Exception as error:  # noqa: BLE001 - no answer may end the loop
                 _log.error("parts not looked at", extra={"error": kind_of(error)})
-            with suppress(TimeoutError):
-                # Not wait_for: before Python 3.12 it makes a task, and kopf cancels those when it ends.
-                async with asyncio.timeout(self._parts.pause):
-                    await self._stopping.wait()
+            await self._pause(self._parts.pause)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            # Not wait_for: before Python 3.12 it makes a task, and kopf cancels those when it ends.
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    async def _stands_by(self) -> bool:
+        """Wait a while if another installation has this cluster: two would undo what each other writes."""
+        try:
+            await asyncio.to_thread(self._other.look)
+        except Exception as error:  # noqa: BLE001 - no answer may end the loop
+            _log.error("other installations not looked for", extra={"error": kind_of(error)})
+        if not self._other.problem:
+            return False
+        self._last_pass = time.monotonic()
+        self._cluster.complete = False  # What the other one writes meanwhile has to be read before the next pass.
+        await self._pause(self._settings.poll)
+        return True
 
     async def _reconcile(self) -> None:
         due: float | None = None
@@ -189,6 +209,8 @@ class OperatorProcess:
         failures = 0
         while not self._stopping.is_set():
             now = time.monotonic()
+            if now >= next_poll and await self._stands_by():
+                continue
             try:
                 await self._relist(now)
                 if now >= next_poll:
