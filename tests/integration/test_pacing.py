@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from registry_trust.controller import reconcile
+from registry_trust.controller import history
 from registry_trust.controller.api_server import ApiServer
+from registry_trust.controller.clock import Clock
 from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.reconcile import Reconciler
@@ -33,17 +33,19 @@ def installed(plane: ControlPlane) -> Iterator[Installation]:
 def test_a_trust_is_not_ready_any_more_while_its_new_content_waits_to_be_written(
     installed: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconcile, "BYTES_PER_SECOND", 1)  # as if the fleet were huge
-    monkeypatch.setattr(reconcile, "LONGEST_PAUSE", 600.0)  # longer than this test on any machine
+    monkeypatch.setattr(history, "BYTES_PER_SECOND", 1)  # as if the fleet were huge
+    monkeypatch.setattr(history, "LONGEST_PAUSE", 600.0)  # longer than this test on any machine
     token = installed.plane.service_account_token(NAMESPACE, "registry-trust-operator")
     server = ApiServer(Connector(str(installed.plane.kubeconfig("operator", token))))
-    operator = Reconciler(server, OperatorSettings(NAMESPACE, TRUST_NAMESPACE, "test"), Cluster(TRUST_NAMESPACE))
+    operator = Reconciler(
+        server, OperatorSettings(NAMESPACE, TRUST_NAMESPACE, "test"), Cluster(TRUST_NAMESPACE), Clock()
+    )
 
     def look_and_compile() -> float | None:
         operator.relist()
         operator.poll()
-        due = operator.compile(time.time())
-        operator.write_statuses(time.time())
+        due = operator.compile()
+        operator.write_statuses()
         return due
 
     installed.secret("ca", {"ca.crt": OLD.pem})

@@ -15,6 +15,7 @@ from registry_trust.compiler.objects import OwnedReport
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.status import make_status
 from registry_trust.controller.api_server import ApiServer
+from registry_trust.controller.clock import Clock
 from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
@@ -43,7 +44,7 @@ class Churn(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.cluster = Cluster("registry-trust")
-        self.reconciler = Reconciler(ApiServer(None), OperatorSettings("n", "n", "i"), self.cluster)  # type: ignore[arg-type]
+        self.reconciler = Reconciler(ApiServer(None), OperatorSettings("n", "n", "i"), self.cluster, Clock())  # type: ignore[arg-type]
         self.fleet: Fleet = self.reconciler._fleet
         self.machines: dict[str, Machine] = {}
         self.mail: list[tuple[str, int, OwnedReport]] = []

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from registry_trust.compiler import compile as compiling
 from registry_trust.compiler.admission import Weight, even_share, fair_share, fits, reserved
-from registry_trust.compiler.compile import Compiled, TrustInput, encoded_size
+from registry_trust.compiler.compile import Compiled, TrustInput, size_of
 from registry_trust.compiler.content import Checked
 from registry_trust.compiler.sources import Sources
 from registry_trust.core.bundle import Bundle, CAOrigin, TrustContent, TrustState, reference_of
+from registry_trust.core.bundle_format import encode
 from registry_trust.core.reasons import Reason
 from registry_trust.core.trust import SourceRef, Trust
 
@@ -76,7 +77,7 @@ def compiled(
 
 def weights_of(bundle: Bundle) -> tuple[dict[str, Weight], int]:
     weights = {trust.name: compiling._weigh(trust, bundle.blobs) for trust in bundle.trusts}
-    return weights, LIMIT - encoded_size(Bundle(serial=bundle.serial + 1, removals=bundle.removals)) - 10
+    return weights, LIMIT - size_of(encode(Bundle(serial=bundle.serial + 1, removals=bundle.removals))) - 10
 
 
 CONTENT = st.sets(st.sampled_from(REFERENCES), min_size=1, max_size=12).map(lambda found: tuple(sorted(found)))
@@ -124,7 +125,7 @@ def test_whatever_trusts_do_nothing_served_is_lost_and_what_is_within_its_share_
             bundle = result.bundle
             # Times of a removal, and entries of trusts that were never served: the API server takes 48,576 bytes more.
             marks = 100 * sum(trust.state is not TrustState.ACTIVE for trust in bundle.trusts)
-            assert encoded_size(bundle) <= LIMIT + marks
+            assert size_of(encode(bundle)) <= LIMIT + marks
 
 
 WEIGHTS = st.builds(
@@ -180,7 +181,7 @@ def test_one_trust_may_take_no_more_than_its_limit_however_empty_the_bundle_is()
 
 def test_the_largest_trusts_are_told_from_80_percent_on(monkeypatch: pytest.MonkeyPatch) -> None:
     contents = {"a": REFERENCES[:1], "b": REFERENCES[1:6]}
-    size = encoded_size(compiled(contents, Bundle(), 1e9).bundle)
+    size = size_of(encode(compiled(contents, Bundle(), 1e9).bundle))
     for limit, told in ((size * 10 // 7, ()), (size * 10 // 8 - 1, ("b", "a"))):
         monkeypatch.setattr("registry_trust.compiler.fullness.MOST_CROWDING", 2)
         last = compiled(contents, Bundle(), 1e9).bundle

@@ -14,7 +14,7 @@ from registry_trust.compiler.handover import take_over
 from registry_trust.compiler.removals import GRACE, GUARD_WINDOW, judge
 from registry_trust.compiler.retention import retain
 from registry_trust.controller.api_server import date_of
-from registry_trust.controller.steady_clock import SteadyClock
+from registry_trust.controller.clock import Clock
 from registry_trust.core.bundle import Bundle, CAOrigin, IndexedTrust, TrustContent, TrustState
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.trust import SourceRef, Trust
@@ -150,7 +150,7 @@ def test_the_clock_of_the_api_server_is_read_from_its_answers() -> None:
 
 @pytest.mark.parametrize("said", [-1e12, -1.0, 1e18, float("inf")])
 def test_whatever_a_clock_says_at_the_start_a_bundle_can_hold_it(said: float) -> None:
-    now = SteadyClock(said).now()
+    now = Clock().counted_from(said).now()
     bundle = removed("a", at=max(0.0, now))
 
     assert decode(encode(bundle)) == bundle

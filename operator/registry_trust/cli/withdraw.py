@@ -13,6 +13,7 @@ from registry_trust.controller import connection
 from registry_trust.controller.agents import find_agents
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.bundle_secret import BundleSecret
+from registry_trust.core.bundle_format import encode
 from registry_trust.core.names import AGENT, BUNDLE, REPORTS
 from registry_trust.core.text import listing
 
@@ -47,7 +48,7 @@ def _withdraw(server: ApiServer, namespace: str, wait_seconds: float) -> int:
             "--namespace"
         ) from None
     bundle = replace(stored.bundle, serial=stored.bundle.serial + 1, trusts=(), blobs={}, withdrawn=True)
-    stored = secret.write(bundle, stored)
+    stored = secret.write(bundle, encode(bundle), stored)
     click.echo(f"bundle withdrawn at serial {bundle.serial}; waiting for the agents", err=True)
     left = _left(server, namespace, stored.uid, bundle.serial)
     while left and time.monotonic() < deadline:

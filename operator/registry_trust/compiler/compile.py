@@ -75,13 +75,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The next bundle (the last one itself where nothing changed), what came of each trust, and what is held.
+    """The next bundle (the last one itself if nothing changed), what came of each trust, and what is held.
 
-    `due` is the Unix time (of the `steady` clock) at which the next removal or the end of a retention matures,
-    `crowding` the names of the largest trusts while the bundle is nearly full.
+    `encoded` is the bundle as the data of a Secret, empty if nothing changed; `due` the seconds until the next removal
+    or the end of a retention matures; `crowding` the names of the largest trusts while the bundle is nearly full.
     """
 
     bundle: Bundle
+    encoded: Mapping[str, bytes] = field(repr=False)
     outcomes: Mapping[str, Outcome]
     removals: Removals
     changed: bool = field(default=False)
@@ -136,20 +137,19 @@ def compile_bundle(
     blobs = dict(last.blobs)
     for check in checks.values():
         blobs.update(check.blobs)
-    draft = _assemble(ordered, served, removals, blobs, last, fleet_size)
-    size = encoded_size(draft)
-    changed = _differs(draft, last, resume=resume)
+    # A write that changes nothing else takes no serial: then it is the last bundle that stays.
+    frame = Bundle(serial=last.serial + 1, fleet_size=fleet_size, withdrawn=last.withdrawn and not resume)
+    draft = _assemble(ordered, served, removals, blobs, last, frame)
+    changed, encoded = _differs(draft, last), encode(draft)
     refused: Mapping[str, Finding] = {}
-    if changed and _needs_fitting(draft, size, last, trust_limit):
+    if changed and _needs_fitting(draft, size_of(encoded), last, trust_limit):
         # What does not fit covers nothing: a removed trust goes only for content that is served already.
         kept = {item.name: last_good(last.trust(item.name)).content for item in ordered}
         removals = judge(last, kept, elapsed, confirmed_serial=confirmed_serial, frozen=removals_frozen)
-        draft, served, refused = _fit(ordered, served, removals, blobs, last, fleet_size, trust_limit)
-        size = encoded_size(draft)
-        changed = _differs(draft, last, resume=resume)
-    draft = replace(draft, withdrawn=last.withdrawn and not resume)
-    bundle = replace(draft, serial=last.serial + 1) if changed else last
-    crowding = fullness.crowding(bundle, size, SIZE_LIMIT)
+        draft, served, refused = _fit(ordered, served, removals, blobs, last, frame, trust_limit)
+        changed, encoded = _differs(draft, last), encode(draft)
+    bundle = draft if changed else last
+    crowding = fullness.crowding(bundle, size_of(encoded), SIZE_LIMIT)
     hidden, indexed = unreachable_pairs(bundle), {trust.name: trust for trust in bundle.trusts}
     outcomes = {
         item.name: _outcome(
@@ -167,13 +167,15 @@ def compile_bundle(
         )
         for item in ordered
     }
-    dues = [due for due in (removals.due, *(serving.due for serving in served.values())) if due is not None]
-    return Compiled(bundle, outcomes, removals, changed, min(dues, default=None), tuple(crowding))
+    dues = [due - elapsed for due in (removals.due, *(serving.due for serving in served.values())) if due is not None]
+    return Compiled(
+        bundle, encoded if changed else {}, outcomes, removals, changed, min(dues, default=None), tuple(crowding)
+    )
 
 
-def encoded_size(bundle: Bundle) -> int:
+def size_of(encoded: Mapping[str, bytes]) -> int:
     """Return the bytes that a bundle takes as the data of a Secret, names included."""
-    return sum(len(key) + len(value) for key, value in encode(bundle).items())
+    return sum(len(key) + len(value) for key, value in encoded.items())
 
 
 def _in_index_order(trusts: Sequence[TrustInput], last: Bundle) -> list[TrustInput]:
@@ -208,7 +210,7 @@ def _assemble(
     removals: Removals,
     blobs: Mapping[str, bytes],
     last: Bundle,
-    fleet_size: int,
+    frame: Bundle,
 ) -> Bundle:
     """Put the index together: existing trusts and tombstones at the places that they have, new ones at the end."""
     live = {item.name: _indexed(item, served[item.name], last) for item in ordered}
@@ -216,12 +218,10 @@ def _assemble(
     names += [item.name for item in ordered if last.trust(item.name) is None]
     trusts = tuple(live.get(name) or removals.tombstones[name] for name in names)
     needed = {reference for trust in trusts if trust.content is not None for reference in trust.content.references()}
-    return Bundle(
-        serial=last.serial,
+    return replace(
+        frame,
         trusts=trusts,
         blobs={reference: blobs[reference] for reference in sorted(needed)},
-        fleet_size=fleet_size,
-        withdrawn=last.withdrawn,
         removals=removals.carried_out,
     )
 
@@ -236,8 +236,8 @@ def _indexed(item: TrustInput, serving: Serving, last: Bundle) -> IndexedTrust:
     )
 
 
-def _differs(draft: Bundle, last: Bundle, *, resume: bool) -> bool:
-    return last.serial == 0 or not replace(draft, withdrawn=last.withdrawn and not resume).same_content(last)
+def _differs(draft: Bundle, last: Bundle) -> bool:
+    return last.serial == 0 or not draft.same_content(last)
 
 
 def _needs_fitting(draft: Bundle, size: int, last: Bundle, trust_limit: int) -> bool:
@@ -251,7 +251,7 @@ def _needs_fitting(draft: Bundle, size: int, last: Bundle, trust_limit: int) -> 
 
 def _weigh(trust: IndexedTrust, blobs: Mapping[str, bytes]) -> Weight:
     references = set(trust.content.references()) if trust.content is not None else set()
-    entry = encoded_size(Bundle(trusts=(trust,))) - encoded_size(Bundle()) + len(",")
+    entry = size_of(encode(Bundle(trusts=(trust,)))) - size_of(encode(Bundle())) + len(",")
     needed = {reference: len(reference) + len(blobs[reference]) for reference in references}
     return Weight(entry, needed, trust.state is not TrustState.REMOVED)
 
@@ -262,14 +262,14 @@ def _fit(
     removals: Removals,
     blobs: Mapping[str, bytes],
     last: Bundle,
-    fleet_size: int,
+    frame: Bundle,
     trust_limit: int,
 ) -> tuple[Bundle, dict[str, Serving], dict[str, Finding]]:
     """Take what fits, in index order, and say of each other trust why it does not; see `admission`."""
     chosen = {item.name: last_good(last.trust(item.name)) for item in ordered}
-    draft = _assemble(ordered, chosen, removals, blobs, last, fleet_size)
+    draft = _assemble(ordered, chosen, removals, blobs, last, frame)
     weights = {trust.name: _weigh(trust, blobs) for trust in draft.trusts}
-    room = SIZE_LIMIT - encoded_size(replace(draft, serial=draft.serial + 1, trusts=(), blobs={}))
+    room = SIZE_LIMIT - size_of(encode(replace(draft, trusts=(), blobs={})))
     share = fair_share(weights.values(), room)
     pending = {
         item.name: _weigh(_indexed(item, served[item.name], last), blobs)
@@ -294,8 +294,8 @@ def _fit(
             if fits(name, weight, weights, share, room):
                 chosen[name], weights[name], progress = served[name], weight, True
                 del pending[name]
-    draft = _assemble(ordered, chosen, removals, blobs, last, fleet_size)
-    size = encoded_size(draft)
+    draft = _assemble(ordered, chosen, removals, blobs, last, frame)
+    size = size_of(encode(draft))
     refused = {name: fullness.over_its_limit(weight, trust_limit) for name, weight in too_large.items()}
     refused |= {name: fullness.no_room(weight, share, size, SIZE_LIMIT) for name, weight in pending.items()}
     return (

@@ -9,7 +9,7 @@ from typing import Any
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.core.bundle import HIGHEST_SERIAL, Bundle
-from registry_trust.core.bundle_format import decode, encode
+from registry_trust.core.bundle_format import decode
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.names import BUNDLE_TYPE, CONFIRM_ANNOTATION, OPERATOR
 from registry_trust.core.reasons import Reason
@@ -84,8 +84,8 @@ class BundleSecret:
             raise
         return str(body["metadata"]["resourceVersion"])
 
-    def write(self, bundle: Bundle, over: StoredBundle) -> StoredBundle:
-        """Write a bundle over the one that was read.
+    def write(self, bundle: Bundle, encoded: Mapping[str, bytes], over: StoredBundle) -> StoredBundle:
+        """Write a bundle, which is given encoded as well, over the one that was read.
 
         Raises:
             ApiFailure: 409 where the Secret is not the one that was read any more (another leader, an edit).
@@ -95,7 +95,7 @@ class BundleSecret:
             "kind": "Secret",
             "metadata": {"name": self._name, "namespace": self._namespace, "resourceVersion": over.version},
             "type": BUNDLE_TYPE,
-            "data": {key: base64.b64encode(value).decode("ascii") for key, value in encode(bundle).items()},
+            "data": {key: base64.b64encode(value).decode("ascii") for key, value in encoded.items()},
         }
         written = self._server.apply(self._path, body, OPERATOR)
         metadata = written["metadata"]

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import random
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -15,6 +14,7 @@ import kopf
 
 from registry_trust.controller import connection, metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
+from registry_trust.controller.clock import Clock
 from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.leadership import CALL, Leadership
 from registry_trust.controller.other_installation import OtherInstallation
@@ -51,6 +51,7 @@ class OperatorProcess:
 
     def __init__(self, settings: OperatorSettings) -> None:
         self._settings = settings
+        self._clock = Clock()
         self._connector = connection.Connector(settings.kubeconfig)
         self._leadership = Leadership(
             ApiServer(connection.Connector(settings.kubeconfig), longest=CALL),
@@ -60,19 +61,19 @@ class OperatorProcess:
         )
         self._server = ApiServer(self._connector, before_write=self._leadership.check)
         self._cluster = Cluster(settings.trust_namespace)
-        self._reconciler = Reconciler(self._server, settings, self._cluster)
+        self._reconciler = Reconciler(self._server, settings, self._cluster, self._clock)
         self._parts = Parts(self._server, settings)
         self._other = OtherInstallation(self._server, settings.namespace)
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._nodes: set[str] = set()
         self._compile = True
-        self._last_pass = time.monotonic()
+        self._last_pass = self._clock.steady()
         self._leading = False
         self._next_resync = 0.0
         self._due: float | None = None
         self._seen: float | None = None
-        """Monotonic time of the first event since the last compilation."""
+        """Steady time of the first event since the last compilation."""
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
@@ -104,7 +105,7 @@ class OperatorProcess:
         self._woken.set()
 
     def _healthy(self) -> bool:
-        return not self._leading or time.monotonic() - self._last_pass < STALLED
+        return not self._leading or self._clock.steady() - self._last_pass < STALLED
 
     def _problem(self) -> str:
         """Return why this process is not ready; a standby is, as long as it could lead."""
@@ -117,7 +118,7 @@ class OperatorProcess:
             self._nodes.add(name)
         else:
             self._compile = True
-            self._seen = self._seen or time.monotonic()
+            self._seen = self._seen or self._clock.steady()
         self._woken.set()
 
     async def _watch(self) -> None:
@@ -136,7 +137,7 @@ class OperatorProcess:
                 )
             )
             # What was deleted between our last LIST and kopf's is in neither: one more LIST, when kopf has had time.
-            self._next_resync = time.monotonic() + AFTER_WATCHES
+            self._next_resync = self._clock.steady() + AFTER_WATCHES
             why = await self._until_stale(watching, gap)
             stop.set()
             result = await _ended(watching)
@@ -156,7 +157,7 @@ class OperatorProcess:
 
     async def _until_stale(self, watching: asyncio.Task[None], gap: asyncio.Event) -> str:
         """Return why the watches have to start again; empty if they ended by themselves, or the process is to end."""
-        due = time.monotonic() + self._settings.resync * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        due = self._clock.steady() + self._settings.resync * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
         crd, set_back, ca = self._reconciler.crd_uid, self._cluster.set_back, self._connector.stamp()
         while not watching.done() and not self._stopping.is_set():
             await asyncio.wait([watching], timeout=1.0)
@@ -166,7 +167,7 @@ class OperatorProcess:
                 "the CRD was created again": self._reconciler.crd_uid != crd,
                 "the API server's history was set back": self._cluster.set_back != set_back,
                 "the API server's CA has changed": self._connector.stamp() not in (None, ca),
-                _DUE: time.monotonic() >= due,
+                _DUE: self._clock.steady() >= due,
             }
             if not watching.done() and (why := next((each for each, true in reasons.items() if true), "")):
                 return why
@@ -198,7 +199,7 @@ class OperatorProcess:
             _log.error("other installations not looked for", extra={"error": kind_of(error)})
         if not self._other.problem:
             return False
-        self._last_pass = time.monotonic()
+        self._last_pass = self._clock.steady()
         self._cluster.complete = False  # What the other one writes meanwhile has to be read before the next pass.
         await self._pause(self._settings.poll)
         return True
@@ -208,7 +209,7 @@ class OperatorProcess:
         next_poll = next_tick = next_status = 0.0
         failures = 0
         while not self._stopping.is_set():
-            now = time.monotonic()
+            now = self._clock.steady()
             if now >= next_poll and await self._stands_by():
                 continue
             try:
@@ -238,7 +239,7 @@ class OperatorProcess:
                 metrics.LOOP_FAILURES.inc()
                 # Never an exception's text, nor its traceback: it may hold what is secret.
                 _log.error("pass failed", extra={"error": kind_of(error)})
-            self._last_pass = time.monotonic()
+            self._last_pass = self._clock.steady()
             metrics.LOOP_SECONDS.set_to_current_time()
             await self._wait(due, next_poll, next_status, failures)
 
@@ -249,18 +250,18 @@ class OperatorProcess:
             self._compile = await asyncio.to_thread(self._reconciler.relist) or self._compile
 
     def _pass(self, nodes: set[str], *, compiling: bool, statuses: bool) -> float | None:
-        """Do one pass in a thread of its own; return the monotonic time of the next removal or write."""
+        """Do one pass in a thread of its own; return the steady time of the next removal or write."""
         self._reconciler.take_nodes(nodes)
-        due = self._due
         if compiling:
             seen, self._seen = self._seen, None
-            due = self._due = self._reconciler.compile(time.time(), seen)
+            left = self._reconciler.compile(seen)
+            self._due = self._clock.steady() + left if left is not None else None
         if compiling or statuses:
-            self._reconciler.write_statuses(time.time())
-        return due
+            self._reconciler.write_statuses()
+        return self._due
 
     async def _wait(self, due: float | None, next_poll: float, next_status: float, failures: int) -> None:
-        now = time.monotonic()
+        now = self._clock.steady()
         if failures:
             pause = min(30.0, 0.5 * 2 ** min(failures, 6)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         else:

@@ -119,10 +119,14 @@ class Bundle:
     withdrawn: bool = False
     removals: tuple[tuple[str, float], ...] = ()
     """Name and Unix time of the last minutes' removals that nobody confirmed: the mass-removal guard counts them."""
+    _by_name: Mapping[str, IndexedTrust] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {trust.name: trust for trust in reversed(self.trusts)})
 
     def trust(self, name: str) -> IndexedTrust | None:
         """Return the trust of that name, if the index lists it."""
-        return next((trust for trust in self.trusts if trust.name == name), None)
+        return self._by_name.get(name)
 
     def same_content(self, other: Bundle) -> bool:
         """Say whether nothing but the serial (and a trust's `since`) differs: then there is nothing to write."""
@@ -134,10 +138,6 @@ class Bundle:
             return trusts, bundle.fleet_size, bundle.withdrawn
 
         return essence(self) == essence(other) and dict(self.blobs) == dict(other.blobs)
-
-    def size(self) -> int:
-        """Bytes that the blobs take in the Secret, names included; the index comes on top."""
-        return sum(len(reference) + len(data) for reference, data in self.blobs.items())
 
 
 def reference_of(pem: bytes) -> str:
