@@ -13,7 +13,7 @@ import yaml
 from registry_trust.api import crd
 from registry_trust.api.fields import PATTERN_MEANINGS
 from registry_trust.api.node_trust import NodeTrustStatus
-from registry_trust.api.trust_status import CertificateFacts
+from registry_trust.api.trust_status import CertificateStatus
 from registry_trust.certificates.facts import CertificateKind
 from registry_trust.core.layout import Layout
 from registry_trust.core.report import (
@@ -39,7 +39,7 @@ BOOLEANS = {
 FORBIDDEN = {"$ref", "$defs", "title", "anyOf", "oneOf", "allOf", "const", "propertyNames", "nullable", "definitions"}
 
 
-def nodes(kind: crd.Kind) -> Iterator[tuple[Place, Node]]:
+def nodes(kind: crd.Definition) -> Iterator[tuple[Place, Node]]:
     """Every node of a kind's schema with its place, e.g. (RegistryTrust, spec, registries, [])."""
     return walk((kind.kind,), crd.build_schema(kind))
 
@@ -67,7 +67,7 @@ def test_the_charts_template_is_what_the_models_give(name: str):
 
 
 @both_kinds
-def test_the_yaml_reads_back_as_the_crd(kind: crd.Kind):
+def test_the_yaml_reads_back_as_the_crd(kind: crd.Definition):
     assert yaml.safe_load(crd.render_crds()[kind.file_name]) == crd.build_crd(kind)
 
 
@@ -77,7 +77,7 @@ def test_building_again_gives_the_same_bytes():
 
 
 @both_kinds
-def test_the_charts_template_is_the_crd_kept_on_uninstallation_and_labelled(kind: crd.Kind):
+def test_the_charts_template_is_the_crd_kept_on_uninstallation_and_labelled(kind: crd.Definition):
     template = crd.render_chart_templates()[kind.file_name]
     include = '    {{- include "registry-trust.labels" . | nindent 4 }}\n'
     assert include in template
@@ -137,7 +137,7 @@ def test_every_boolean_that_has_a_reason_exists():
 
 
 @both_kinds
-def test_nothing_in_the_status_is_required(kind: crd.Kind):
+def test_nothing_in_the_status_is_required(kind: crd.Definition):
     schema = crd.build_schema(kind)
 
     assert "status" not in schema.get("required", [])
@@ -145,7 +145,7 @@ def test_nothing_in_the_status_is_required(kind: crd.Kind):
 
 
 @both_kinds
-def test_no_field_is_a_namespace(kind: crd.Kind):
+def test_no_field_is_a_namespace(kind: crd.Definition):
     assert not [place for place, _ in nodes(kind) if place[-1].lower() == "namespace"]
 
 
@@ -165,7 +165,7 @@ def test_every_field_of_the_design_is_there():
 
 
 @both_kinds
-def test_every_rule_has_a_message_that_says_what_to_do(kind: crd.Kind):
+def test_every_rule_has_a_message_that_says_what_to_do(kind: crd.Definition):
     rules = [rule for _, node in nodes(kind) for rule in node.get("x-kubernetes-validations", [])]
 
     for rule in rules:
@@ -183,7 +183,7 @@ def test_no_expression_is_shown_to_an_admin_instead_of_words():
 
 
 @both_kinds
-def test_columns_are_fields_that_exist(kind: crd.Kind):
+def test_columns_are_fields_that_exist(kind: crd.Definition):
     places = {".".join(("", *place[1:])) for place, _ in nodes(kind)}
 
     for column in kind.columns:
@@ -195,7 +195,7 @@ def test_columns_are_fields_that_exist(kind: crd.Kind):
 
 
 def test_the_columns_are_those_of_the_documentation():
-    def shown(kind: crd.Kind) -> list[str]:
+    def shown(kind: crd.Definition) -> list[str]:
         return [column.name.upper() for column in kind.columns if not column.priority]
 
     assert shown(crd.REGISTRY_TRUST) == ["REGISTRIES", "READY", "NODES", "EXPIRES", "AGE"]
@@ -255,4 +255,4 @@ def test_every_field_of_a_node_trust_is_one_that_agents_report():
 
 
 def test_the_kinds_of_certificates_are_the_ones_that_the_code_knows():
-    assert set(get_args(CertificateFacts.model_fields["kind"].annotation)) == {kind.value for kind in CertificateKind}
+    assert set(get_args(CertificateStatus.model_fields["kind"].annotation)) == {kind.value for kind in CertificateKind}

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from registry_trust.certificates.authorities import CACertificates, read_ca_certificates
-from registry_trust.certificates.pairs import ClientPair, read_client_pair
+from registry_trust.certificates.authorities import CheckedRoots, read_ca_certificates
+from registry_trust.certificates.pairs import CheckedPair, read_client_pair
 from registry_trust.core import layout
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.layout import Material
@@ -52,7 +52,7 @@ class Judged:
     """A case with what our validator made of it, and the questions for Go: about what we wrote, and about the input."""
 
     case: Case
-    accepted: CACertificates | ClientPair | None
+    accepted: CheckedRoots | CheckedPair | None
     refusal: str
     written: Question
     given: Question
@@ -214,7 +214,7 @@ def _read_back(judged: list[Judged], folder: Path) -> Iterator[str]:
     with ExitStack() as stack:
         programs = {name: stack.enter_context(Loaders(program=name, system_roots=False)) for name in GENERATIONS}
         for one in judged:
-            material = Material(ca_certificates=one.accepted.pems) if isinstance(one.accepted, CACertificates) else None
+            material = Material(ca_certificates=one.accepted.pems) if isinstance(one.accepted, CheckedRoots) else None
             pair = (layout.ClientPair("client", one.written.certificate, one.written.key),)
             files = layout.render(layout.Layout.DOCKER, specimens.REGISTRY, material or Material((), pair), "")
             shutil.rmtree(directory, ignore_errors=True)
@@ -234,7 +234,7 @@ def _taken(one: Judged, verdict: Verdict) -> bool:
 
 
 def _rejections(one: Judged, verdict: Verdict) -> list[str]:
-    if isinstance(one.accepted, CACertificates):
+    if isinstance(one.accepted, CheckedRoots):
         wanted = len(one.accepted.pems)
         right = verdict.blocks == verdict.roots == wanted and not verdict.verify
         said = f"{verdict.roots} of {wanted} certificates, {verdict.verify or 'verified'}"

@@ -16,8 +16,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
-from registry_trust.certificates.authorities import CACertificates, read_ca_certificates
-from registry_trust.certificates.pairs import ClientPair, read_client_pair
+from registry_trust.certificates.authorities import CheckedRoots, read_ca_certificates
+from registry_trust.certificates.pairs import CheckedPair, read_client_pair
 from registry_trust.core.errors import UnusableMaterial
 from tools import pki
 from tools.cluster.judge import JUDGES, Question, judge
@@ -43,7 +43,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def at(door: str, data: bytes) -> CACertificates | ClientPair | UnusableMaterial:
+def at(door: str, data: bytes) -> CheckedRoots | CheckedPair | UnusableMaterial:
     """What is made of a value at a door."""
     certificate = data if door == CERTIFICATE else CHAIN
     key = data if door == KEY else pki.pkcs8(client().key)
@@ -222,10 +222,10 @@ def test_what_the_command_of_a_refusal_writes_is_accepted_whole(name: str, tmp_p
     read = at(door, written.read_bytes())
     assert not isinstance(read, UnusableMaterial), f"{command}\n{read}"
     if door == CERTIFICATE and "DER" not in name:
-        assert isinstance(read, ClientPair)
+        assert isinstance(read, CheckedPair)
         assert read.certificate == CHAIN
     if door == CA and "DER" not in name and "base64 between" not in name:
-        assert isinstance(read, CACertificates)
+        assert isinstance(read, CheckedRoots)
         assert set(read.pems) == {root().pem, root(1).pem}
 
 
@@ -234,7 +234,7 @@ def test_a_certificate_made_by_the_command_of_the_message_is_what_go_verifies(tm
     assert made.returncode == 0, made.stderr
     before = (tmp_path / "ca.crt").read_bytes()
     warned = at(CA, before)
-    assert isinstance(warned, CACertificates)
+    assert isinstance(warned, CheckedRoots)
     (warning,) = warned.warnings
     assert warning.reason == "CommonNameOnly"
 
@@ -242,7 +242,7 @@ def test_a_certificate_made_by_the_command_of_the_message_is_what_go_verifies(tm
         done = run(command, tmp_path)
         assert done.returncode == 0, done.stderr
         after = at(CA, (tmp_path / "ca.crt").read_bytes())
-        assert isinstance(after, CACertificates)
+        assert isinstance(after, CheckedRoots)
         assert after.warnings == ()
         assert go_says(before) == {"x509: certificate relies on legacy Common Name field, use SANs instead"}
         assert go_says((tmp_path / "ca.crt").read_bytes()) == {""}

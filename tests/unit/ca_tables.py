@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from registry_trust.certificates.authorities import CACertificates, read_ca_certificates
+from registry_trust.certificates.authorities import CheckedRoots, read_ca_certificates
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.reasons import Reason
 from tools import pki
@@ -19,11 +19,11 @@ REGISTRY = "harbor.corp.example:5000"
 Input = Callable[[], bytes]
 
 
-def read(data: bytes) -> CACertificates:
+def read(data: bytes) -> CheckedRoots:
     return read_ca_certificates(data, field=FIELD, place=PLACE, now=pki.NOW, registries=(REGISTRY,))
 
 
-def attempt(data: bytes) -> CACertificates | UnusableMaterial:
+def attempt(data: bytes) -> CheckedRoots | UnusableMaterial:
     """What was read, or the error; any other exception is a failure of the test."""
     try:
         return read(data)

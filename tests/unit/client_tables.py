@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from registry_trust.certificates.pairs import ClientPair, read_client_pair
+from registry_trust.certificates.pairs import CheckedPair, read_client_pair
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.reasons import Reason
 from tests.unit.ca_tables import check_presentable
@@ -21,11 +21,11 @@ KEY = "Secret registry-trust/harbor-client key tls.key"
 Values = Callable[[], tuple[bytes, bytes]]
 
 
-def read(certificate: bytes, key: bytes) -> ClientPair:
+def read(certificate: bytes, key: bytes) -> CheckedPair:
     return read_client_pair(certificate, key, field=FIELD, certificate_place=CERTIFICATE, key_place=KEY, now=pki.NOW)
 
 
-def attempt(certificate: bytes, key: bytes) -> ClientPair | UnusableMaterial:
+def attempt(certificate: bytes, key: bytes) -> CheckedPair | UnusableMaterial:
     try:
         return read(certificate, key)
     except UnusableMaterial as error:

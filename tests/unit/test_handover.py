@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from registry_trust.compiler.handover import take_over
-from registry_trust.compiler.removals import GRACE, GUARD_WINDOW, judge
+from registry_trust.compiler.removals import GRACE, GUARD_WINDOW, decide_removals
 from registry_trust.compiler.retention import retain
 from registry_trust.controller.api_server import date_of
 from registry_trust.controller.clock import Clock
@@ -51,7 +51,7 @@ class Leaders(RuleBasedStateMachine):
 
     def compile(self) -> None:
         live = {name: TrustContent((f"{name}.example",)) for name in self.live}
-        found = judge(self.served, live, START + self.clock + self.time)
+        found = decide_removals(self.served, live, START + self.clock + self.time)
         kept = {trust.name: trust for trust in self.served.trusts if trust.name in self.live}
         self.served = replace(
             self.served,
@@ -103,8 +103,8 @@ TestLeaders.settings = settings(max_examples=100, stateful_step_count=20, deadli
 def test_tombstones_of_a_leader_whose_clock_was_ahead_are_served_for_one_grace_more(ahead: float) -> None:
     taken = take_over(removed("a", at=START + ahead), START)
 
-    assert judge(taken, {}, START + GRACE - 1).tombstones
-    assert not judge(taken, {}, START + GRACE).tombstones
+    assert decide_removals(taken, {}, START + GRACE - 1).tombstones
+    assert not decide_removals(taken, {}, START + GRACE).tombstones
 
 
 @pytest.mark.parametrize("ahead", [3600.0, DAY, 365 * DAY])
@@ -112,7 +112,7 @@ def test_a_leader_whose_clock_is_ahead_takes_nothing_away_at_once(ahead: float) 
     guarded = {trust.name for trust in removed(*NAMES, at=START).trusts}
 
     taken = take_over(removed(*NAMES, at=START), START + ahead)
-    assert set(judge(taken, {}, START + ahead + GRACE).held) == guarded
+    assert set(decide_removals(taken, {}, START + ahead + GRACE).guarded) == guarded
 
 
 def rotated(replaced_at: float) -> Bundle:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry_trust.compiler.removals import GRACE, GUARD_WINDOW, judge
+from registry_trust.compiler.removals import GRACE, GUARD_WINDOW, decide_removals
 from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState
 from registry_trust.core.selection import NodeSelector
 
@@ -24,7 +24,7 @@ def bundle(*names: str, serial: int = 5, **contents: TrustContent) -> Bundle:
 
 def after(last: Bundle, *names: str, now: float = NOW, **arguments: object) -> Bundle:
     live = {trust.name: trust.content for trust in last.trusts if trust.name in names}
-    removals = judge(last, live, now, **arguments)  # type: ignore[arg-type]
+    removals = decide_removals(last, live, now, **arguments)  # type: ignore[arg-type]
     kept = [t for t in last.trusts if t.name in names] + list(removals.tombstones.values())
     return Bundle(last.serial + 1, tuple(kept), removals=removals.carried_out)
 
@@ -41,8 +41,8 @@ def test_a_trust_that_covers_the_same_ends_the_tombstone_at_once() -> None:
     last = bundle("old", old=CONTENT)
     wider = TrustContent(("harbor.example", "other.example"), ("aa", "bb", "cc"))
 
-    assert not judge(last, {"new": wider}, NOW).tombstones
-    assert not judge(last, {"new": wider}, NOW).carried_out
+    assert not decide_removals(last, {"new": wider}, NOW).tombstones
+    assert not decide_removals(last, {"new": wider}, NOW).carried_out
 
 
 def test_a_trust_that_covers_less_or_other_nodes_does_not() -> None:
@@ -50,19 +50,19 @@ def test_a_trust_that_covers_less_or_other_nodes_does_not() -> None:
     less = TrustContent(("harbor.example",), ("aa",))
     elsewhere = TrustContent(("harbor.example",), ("aa", "bb"), selector=NodeSelector((("zone", "a"),)))
 
-    assert judge(last, {"new": less}, NOW).tombstones
-    assert judge(last, {"new": elsewhere}, NOW).tombstones
-    assert judge(last, {"new": None}, NOW).tombstones
+    assert decide_removals(last, {"new": less}, NOW).tombstones
+    assert decide_removals(last, {"new": elsewhere}, NOW).tombstones
+    assert decide_removals(last, {"new": None}, NOW).tombstones
 
 
 def test_more_than_half_of_three_or_more_are_held_ten_minutes_longer() -> None:
     gone = after(bundle("a", "b", "c"), "a")
 
-    held = judge(gone, {"a": None}, NOW + GRACE)
-    assert held.held == ("b", "c")
+    held = decide_removals(gone, {"a": None}, NOW + GRACE)
+    assert held.guarded == ("b", "c")
     assert {trust.held_until for trust in held.tombstones.values()} == {NOW + GRACE + GUARD_WINDOW}
     assert held.due == NOW + GRACE + GUARD_WINDOW
-    assert not judge(gone, {"a": None}, NOW + GRACE + GUARD_WINDOW).tombstones
+    assert not decide_removals(gone, {"a": None}, NOW + GRACE + GUARD_WINDOW).tombstones
 
 
 def test_removals_one_after_the_other_are_counted_together() -> None:
@@ -70,10 +70,10 @@ def test_removals_one_after_the_other_are_counted_together() -> None:
     assert last.trust("d") is None
 
     last = after(last, "a", "b", now=NOW + GRACE + 1)
-    assert not judge(last, {"a": None, "b": None}, NOW + GRACE + 1).held
+    assert not decide_removals(last, {"a": None, "b": None}, NOW + GRACE + 1).guarded
 
     last = after(last, "a", now=NOW + GRACE + 2)
-    assert judge(last, {"a": None}, NOW + GRACE + 2).held == ("b", "c")
+    assert decide_removals(last, {"a": None}, NOW + GRACE + 2).guarded == ("b", "c")
 
 
 def test_a_trust_that_comes_and_goes_under_one_name_is_one_trust() -> None:
@@ -89,16 +89,16 @@ def test_a_trust_that_comes_and_goes_under_one_name_is_one_trust() -> None:
 def test_a_confirmation_carries_a_held_removal_out_at_once() -> None:
     gone = after(bundle("a", "b", "c", serial=5))
 
-    assert judge(gone, {}, NOW + 1, confirmed_serial=5).tombstones
-    assert not judge(gone, {}, NOW + 1, confirmed_serial=6).tombstones
+    assert decide_removals(gone, {}, NOW + 1, confirmed_serial=5).tombstones
+    assert not decide_removals(gone, {}, NOW + 1, confirmed_serial=6).tombstones
 
 
 def test_nothing_matures_while_the_crd_is_missing() -> None:
     gone = after(bundle("a", "b"), "a")
 
-    frozen = judge(gone, {"a": None}, NOW + 10 * GUARD_WINDOW, frozen=True)
+    frozen = decide_removals(gone, {"a": None}, NOW + 10 * GUARD_WINDOW, frozen=True)
 
-    assert frozen.held == ("b",)
+    assert set(frozen.tombstones) == {"b"}
     assert frozen.due is None
     assert frozen.tombstones["b"].held_until is None
 
@@ -106,7 +106,7 @@ def test_nothing_matures_while_the_crd_is_missing() -> None:
 def test_a_hold_ends_with_a_trust_that_comes_back() -> None:
     gone = after(bundle("a", "b", "c"), "a")
 
-    back = judge(gone, {"a": None, "b": None}, NOW + 1)
+    back = decide_removals(gone, {"a": None, "b": None}, NOW + 1)
 
     assert back.guarded == ()
     assert back.tombstones["c"].held_until is None

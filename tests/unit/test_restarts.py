@@ -14,7 +14,7 @@ from registry_trust.agent.runtime.restarts import (
     InForce,
     Known,
     Seen,
-    judge,
+    in_force,
     learn,
 )
 
@@ -31,7 +31,7 @@ def story(*looks: Seen, daemon: Daemon = CONTAINERD) -> InForce:
     verdict = IN_FORCE
     for number, seen in enumerate(looks):
         known = learn(known, seen, LATER + 60 * number)
-        verdict = judge(known, seen, daemon)
+        verdict = in_force(known, seen, daemon)
     return verdict
 
 

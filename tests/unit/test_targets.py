@@ -15,7 +15,7 @@ from registry_trust.agent.runtime.crio.runtime import CHAIN
 from registry_trust.agent.runtime.dockerd.daemon_json import DockerConfiguration
 from registry_trust.agent.runtime.dockerd.runtime import Dockerd
 from registry_trust.agent.runtime.facts import Facts
-from registry_trust.agent.runtime.node import MountedRoot, Node
+from registry_trust.agent.runtime.node import MountedRoot, NodeRuntime
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
 from registry_trust.agent.runtime.targets import choose
 from registry_trust.core.layout import Layout, Reader
@@ -46,7 +46,7 @@ def facts_of(
     docker: DockerConfiguration | None = None,
     **node: Any,
 ) -> Facts:
-    return Facts(Node(mounted, **node), Containerd(containerd, in_force), Dockerd(docker))
+    return Facts(NodeRuntime(mounted, **node), Containerd(containerd, in_force), Dockerd(docker))
 
 
 def rows(choice: tuple[Candidate, ...]) -> list[TargetRow]:

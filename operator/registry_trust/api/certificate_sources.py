@@ -46,7 +46,7 @@ class ConfigMapKeySelector(APIModel):
     key: Annotated[DataKey, Field(description="The key in the ConfigMap's data, e.g. ca-bundle.crt.")]
 
 
-class CACertificates(APIModel):
+class CACertificateSource(APIModel):
     """One source of CA certificates in PEM; set exactly one of secretKeyRef, configMapKeyRef and inline."""
 
     model_config = ConfigDict(

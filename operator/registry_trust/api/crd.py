@@ -52,7 +52,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Definition:
     """One kind of the API: its names, model and columns."""
 
     kind: str
@@ -82,7 +82,7 @@ def _of_ready(part: str) -> str:
     return f'.status.conditions[?(@.type=="Ready")].{part}'
 
 
-REGISTRY_TRUST = Kind(
+REGISTRY_TRUST = Definition(
     kind=registry_trust.KIND,
     plural=registry_trust.PLURAL,
     singular=registry_trust.SINGULAR,
@@ -101,7 +101,7 @@ REGISTRY_TRUST = Kind(
     initial_status=INITIAL_STATUS,
 )
 
-NODE_TRUST = Kind(
+NODE_TRUST = Definition(
     kind=node_trust.KIND,
     plural=node_trust.PLURAL,
     singular=node_trust.SINGULAR,
@@ -124,7 +124,7 @@ NODE_TRUST = Kind(
 KINDS = (REGISTRY_TRUST, NODE_TRUST)
 
 
-def build_crd(kind: Kind) -> Schema:
+def build_crd(kind: Definition) -> Schema:
     """Return one CustomResourceDefinition as the API server takes it (apiextensions.k8s.io/v1)."""
     version: Schema = {
         "name": VERSION,
@@ -155,7 +155,7 @@ def build_crd(kind: Kind) -> Schema:
     }
 
 
-def build_schema(kind: Kind) -> Schema:
+def build_schema(kind: Definition) -> Schema:
     """Return the structural schema of a kind: no references, nothing nullable, only keywords that Kubernetes knows."""
     generated = kind.model.model_json_schema(by_alias=True)
     schema = _structural(generated, generated.get("$defs", {}))
@@ -245,7 +245,7 @@ def render_chart_templates() -> dict[str, str]:
 _LABELS_MARK = "LABELS-OF-THE-CHART"
 
 
-def _chart_template(kind: Kind) -> str:
+def _chart_template(kind: Definition) -> str:
     crd = build_crd(kind)
     crd["metadata"] = {
         "name": kind.crd_name,

@@ -113,7 +113,7 @@ Message = Annotated[
 ]
 
 
-class Condition(APIModel):
+class ConditionRow(APIModel):
     """One thing that is true, false or unknown of this object, in the shape of Kubernetes' own conditions."""
 
     type: Annotated[
@@ -146,7 +146,7 @@ class Condition(APIModel):
 
 
 Conditions = Annotated[
-    list[Condition],
+    list[ConditionRow],
     Field(
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},

@@ -28,7 +28,7 @@ class BundleSeen(APIModel):
     serial: Annotated[Serial, Field(description="The bundle's serial, which counts its writes; 0 before the first.")]
 
 
-class Target(APIModel):
+class TargetStatus(APIModel):
     """One certs.d directory on this node that the agent writes to, and what its runtime makes of it."""
 
     path: Annotated[HostPath, Field(description="The directory on the host, e.g. /etc/docker/certs.d.")]
@@ -49,7 +49,7 @@ class Target(APIModel):
     message: Message | None = None
 
 
-class RegistryRow(APIModel):
+class RegistryStatus(APIModel):
     """How one registry stands on this node."""
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT, description="The registry, as host[:port].")]
@@ -98,7 +98,7 @@ class NodeTrustStatus(APIModel):
         Field(max_length=512, description="The targets in short, with their state where it is not Read."),
     ] = None
     targets: Annotated[
-        list[Target] | None,
+        list[TargetStatus] | None,
         Field(
             max_length=MAXIMUM_TARGETS,
             json_schema_extra=list_type("atomic"),
@@ -106,7 +106,7 @@ class NodeTrustStatus(APIModel):
         ),
     ] = None
     registries: Annotated[
-        list[RegistryRow] | None,
+        list[RegistryStatus] | None,
         Field(
             max_length=MAXIMUM_ROWS,
             json_schema_extra=list_type("atomic"),

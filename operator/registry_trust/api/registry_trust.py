@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from registry_trust.api.certificate_sources import CACertificates, ClientCertificate
+from registry_trust.api.certificate_sources import CACertificateSource, ClientCertificate
 from registry_trust.api.fields import APIModel, list_type, refuse, rule, rules
 from registry_trust.api.node_selector import LabelSelector
 from registry_trust.api.registry_name import Registry
@@ -102,7 +102,7 @@ class RegistryTrustSpec(APIModel):
         AfterValidator(_distinct_registries),
     ]
     ca_certificates: Annotated[
-        list[CACertificates] | None,
+        list[CACertificateSource] | None,
         Field(
             max_length=MAXIMUM_CA_SOURCES,
             json_schema_extra=list_type("atomic"),

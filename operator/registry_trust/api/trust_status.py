@@ -56,7 +56,7 @@ class FailingNode(APIModel):
     message: Message | None = None
 
 
-class CertificateFacts(APIModel):
+class CertificateStatus(APIModel):
     """One certificate that this trust serves."""
 
     kind: Annotated[
@@ -150,7 +150,7 @@ class RegistryTrustStatus(APIModel):
         ),
     ] = None
     certificates: Annotated[
-        list[CertificateFacts] | None,
+        list[CertificateStatus] | None,
         Field(
             max_length=MAXIMUM_CERTIFICATES,
             json_schema_extra=list_type("atomic"),

@@ -35,7 +35,7 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class CACertificates:
+class CheckedRoots:
     """The CA certificates of one source: canonical PEM of one each, without duplicates, ordered by SHA-256 of the DER.
 
     `facts` is in the order of `pems`; `warnings` in the order of the source; `left_out` counts the certificates of the
@@ -50,7 +50,7 @@ class CACertificates:
 
 def read_ca_certificates(
     data: bytes, *, field: str, place: str, now: datetime, registries: tuple[str, ...] = ()
-) -> CACertificates:
+) -> CheckedRoots:
     """Read one source of CA certificates.
 
     Args:
@@ -82,7 +82,7 @@ def read_ca_certificates(
         warnings.extend(_role_warnings(certificate, subjects, registries, origin))
         warnings.extend(common_warnings(certificate, now, origin))
     ordered = sorted(certificates, key=lambda certificate: certificate.sha256)
-    return CACertificates(
+    return CheckedRoots(
         pems=tuple(certificate.pem for certificate in ordered),
         facts=tuple(facts_of(certificate, CertificateKind.CA) for certificate in ordered),
         warnings=tuple(warnings),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
+BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, OID = 0x01, 0x02, 0x03, 0x04, 0x06
 UTC_TIME, GENERALIZED_TIME, SEQUENCE, SET = 0x17, 0x18, 0x30, 0x31
 
 _MAXIMUM_ARC = (1 << 31) - 1
@@ -19,7 +19,7 @@ class DERError(ValueError):
     """Bytes that are not the DER that was expected; the text says what was, in a few words and without the bytes."""
 
 
-class Reader:
+class DERReader:
     """Reads DER elements one after the other from `data`."""
 
     __slots__ = ("_at", "_data")
@@ -63,11 +63,11 @@ class Reader:
         """Return the content of the next element, which must have this tag."""
         return self.element(what, tag)[1]
 
-    def inside(self, what: str, tag: int = SEQUENCE) -> Reader:
+    def inside(self, what: str, tag: int = SEQUENCE) -> DERReader:
         """Return a reader of the content of the next element, which must have this tag."""
-        return Reader(self.read(what, tag))
+        return DERReader(self.read(what, tag))
 
-    def optional(self, what: str, tag: int) -> Reader | None:
+    def optional(self, what: str, tag: int) -> DERReader | None:
         """Return a reader of the next element's content if it has this tag, else None."""
         return self.inside(what, tag) if self.next_is(tag) else None
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from registry_trust.certificates.der import BOOLEAN, INTEGER, OCTET_STRING, OID, DERError, Reader
+from registry_trust.certificates.der import BOOLEAN, INTEGER, OCTET_STRING, OID, DERError, DERReader
 
 SERVER_AUTH, CLIENT_AUTH, ANY_USAGE = "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "2.5.29.37.0"
 
@@ -50,7 +50,7 @@ def serves(extensions: Extensions) -> bool:
     return not usages or bool({SERVER_AUTH, ANY_USAGE} & set(usages))
 
 
-def read_extensions(sequence: Reader) -> Extensions:
+def read_extensions(sequence: DERReader) -> Extensions:
     """Read the content of the SEQUENCE of extensions.
 
     Raises:
@@ -66,13 +66,13 @@ def read_extensions(sequence: Reader) -> Extensions:
         if number in seen:
             raise DERError(f"extension {number} stands there twice")
         seen.add(number)
-        handled = _read_one(found, number, Reader(value), critical=critical)
+        handled = _read_one(found, number, DERReader(value), critical=critical)
         if critical and not handled:
             found.unhandled.append(number)
     return found
 
 
-def _read_one(found: Extensions, number: str, value: Reader, *, critical: bool) -> bool:
+def _read_one(found: Extensions, number: str, value: DERReader, *, critical: bool) -> bool:
     """Read one extension into `found`; return whether every supported Go honours it where it is critical."""
     if critical and number in _NEVER_CRITICAL:
         raise DERError(f"extension {number} is marked critical, which RFC 5280 forbids")
@@ -80,14 +80,14 @@ def _read_one(found: Extensions, number: str, value: Reader, *, critical: bool) 
     return read is not None and read(found, value)
 
 
-def _key_usage(found: Extensions, value: Reader) -> bool:
+def _key_usage(found: Extensions, value: DERReader) -> bool:
     bits, _ = value.bits("keyUsage")
     found.is_said_to_sign = bool(bits) and bool(bits[0] & 0x04)
     found.may_sign_certificates = found.is_said_to_sign or not any(bits)
     return True
 
 
-def _extended_usages(found: Extensions, value: Reader) -> bool:
+def _extended_usages(found: Extensions, value: DERReader) -> bool:
     usages = value.inside("extendedKeyUsage")
     numbers = []
     while usages:
@@ -96,7 +96,7 @@ def _extended_usages(found: Extensions, value: Reader) -> bool:
     return True
 
 
-def _basic_constraints(found: Extensions, outer: Reader) -> bool:
+def _basic_constraints(found: Extensions, outer: DERReader) -> bool:
     value = outer.inside("basicConstraints")
     found.has_basic_constraints = True
     found.is_ca = value.boolean("basicConstraints") if value.next_is(BOOLEAN) else False
@@ -105,19 +105,19 @@ def _basic_constraints(found: Extensions, outer: Reader) -> bool:
     return True
 
 
-def _key_identifier(_: Extensions, value: Reader) -> bool:
+def _key_identifier(_: Extensions, value: DERReader) -> bool:
     value.read("subjectKeyIdentifier", OCTET_STRING)
     return True
 
 
-def _authority_identifier(_: Extensions, value: Reader) -> bool:
+def _authority_identifier(_: Extensions, value: DERReader) -> bool:
     identifier = value.inside("authorityKeyIdentifier")
     if identifier.next_is(0x80):
         identifier.read("authorityKeyIdentifier", 0x80)
     return True
 
 
-def _policy_mappings(_: Extensions, value: Reader) -> bool:
+def _policy_mappings(_: Extensions, value: DERReader) -> bool:
     mappings = value.inside("policyMappings")
     while mappings:
         mapping = mappings.inside("policyMappings")
@@ -126,7 +126,7 @@ def _policy_mappings(_: Extensions, value: Reader) -> bool:
     return False  # honoured from Go 1.24 on only
 
 
-def _policy_constraints(_: Extensions, value: Reader) -> bool:
+def _policy_constraints(_: Extensions, value: DERReader) -> bool:
     constraints = value.inside("policyConstraints")
     for tag in (0x80, 0x81):
         if constraints.next_is(tag):
@@ -134,7 +134,7 @@ def _policy_constraints(_: Extensions, value: Reader) -> bool:
     return False  # honoured from Go 1.24 on only
 
 
-def _inhibit_any_policy(_: Extensions, value: Reader) -> bool:
+def _inhibit_any_policy(_: Extensions, value: DERReader) -> bool:
     value.integer("inhibitAnyPolicy")
     return False  # honoured from Go 1.24 on only
 
@@ -145,7 +145,7 @@ def _ascii(content: bytes, what: str) -> str:
     return content.decode("ascii")
 
 
-def _alternative_names(found: Extensions, outer: Reader) -> bool:
+def _alternative_names(found: Extensions, outer: DERReader) -> bool:
     value = outer.inside("subjectAltName")
     dns: list[str] = []
     addresses: list[str] = []
@@ -168,7 +168,7 @@ def _alternative_names(found: Extensions, outer: Reader) -> bool:
     return known
 
 
-def _name_constraints(found: Extensions, outer: Reader) -> bool:
+def _name_constraints(found: Extensions, outer: DERReader) -> bool:
     what = "nameConstraints"
     value = outer.inside(what)
     permitted, excluded = value.optional(what, 0xA0), value.optional(what, 0xA1)
@@ -213,7 +213,7 @@ def _network(content: bytes, what: str) -> str:
     return str(ipaddress.ip_network((address, width - host_bits.bit_length()), strict=False))
 
 
-def _distribution_points(_: Extensions, outer: Reader) -> bool:
+def _distribution_points(_: Extensions, outer: DERReader) -> bool:
     what = "cRLDistributionPoints"
     value = outer.inside(what)
     while value:
@@ -225,7 +225,7 @@ def _distribution_points(_: Extensions, outer: Reader) -> bool:
     return True
 
 
-def _policies(_: Extensions, outer: Reader) -> bool:
+def _policies(_: Extensions, outer: DERReader) -> bool:
     value = outer.inside("certificatePolicies")
     seen: set[str] = set()
     while value:
@@ -236,7 +236,7 @@ def _policies(_: Extensions, outer: Reader) -> bool:
     return True
 
 
-def _authority_info(_: Extensions, outer: Reader) -> bool:
+def _authority_info(_: Extensions, outer: DERReader) -> bool:
     value = outer.inside("authorityInfoAccess")
     while value:
         access = value.inside("authorityInfoAccess")
@@ -246,7 +246,7 @@ def _authority_info(_: Extensions, outer: Reader) -> bool:
     return True
 
 
-_READERS: dict[str, Callable[[Extensions, Reader], bool]] = {
+_READERS: dict[str, Callable[[Extensions, DERReader], bool]] = {
     "2.5.29.14": _key_identifier,
     "2.5.29.15": _key_usage,
     "2.5.29.17": _alternative_names,

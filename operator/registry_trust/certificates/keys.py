@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from registry_trust.certificates.der import INTEGER, OCTET_STRING, OID, SEQUENCE, DERError, Reader
+from registry_trust.certificates.der import INTEGER, OCTET_STRING, OID, SEQUENCE, DERError, DERReader
 from registry_trust.certificates.origin import Origin
 from registry_trust.certificates.pem import Block, encode
 from registry_trust.certificates.private import PrivateKey
@@ -109,7 +109,7 @@ def _load(der: bytes) -> Key:
     As in Go, fields after those that it needs (attributes, a public key) are not looked at: what is written has them
     made anew from the private key.
     """
-    outer = Reader(der)
+    outer = DERReader(der)
     key = outer.inside("the key")
     outer.end("the key")
     if key.next_is(SEQUENCE):
@@ -124,10 +124,10 @@ def _load(der: bytes) -> Key:
     raise DERError("the key has a form that Go does not read")
 
 
-def _pkcs8(key: Reader) -> Key:
+def _pkcs8(key: DERReader) -> Key:
     algorithm = key.inside("the key algorithm")
     number = algorithm.oid("the key algorithm")
-    content = Reader(key.read("the private key", OCTET_STRING))
+    content = DERReader(key.read("the private key", OCTET_STRING))
     if number == ED25519:
         return ed25519.Ed25519PrivateKey.from_private_bytes(content.read("the private key", OCTET_STRING))
     if number not in (RSA, ECDSA):
@@ -143,7 +143,7 @@ def _pkcs8(key: Reader) -> Key:
     raise DERError("the private key has another version")
 
 
-def _sec1(key: Reader, curve: str) -> ec.EllipticCurvePrivateKey:
+def _sec1(key: DERReader, curve: str) -> ec.EllipticCurvePrivateKey:
     """Read from the scalar on, which may be shorter or longer than the curve's size (padding is zeros)."""
     scalar = int.from_bytes(key.read("the scalar", OCTET_STRING), "big")
     if not curve:
@@ -154,7 +154,7 @@ def _sec1(key: Reader, curve: str) -> ec.EllipticCurvePrivateKey:
     return ec.derive_private_key(scalar, _USABLE_CURVES[name]())
 
 
-def _rsa(key: Reader) -> rsa.RSAPrivateKey:
+def _rsa(key: DERReader) -> rsa.RSAPrivateKey:
     """Read from the modulus on, and check the numbers against each other (crypto/rsa PrivateKey.Validate, Go 1.24)."""
     n, e, d, p, q, dmp1, dmq1, iqmp = (key.integer("a number of the RSA key") for _ in range(8))
     if n.bit_length() not in _RSA_BITS:  # refused for its size, without long sums

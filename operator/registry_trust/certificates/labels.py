@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry_trust.certificates.kinds import Kind, kind_of
+from registry_trust.certificates.kinds import DocumentKind, kind_of
 from registry_trust.certificates.origin import Door, Origin
 from registry_trust.certificates.outside import KEY_AMONG_CAS
 from registry_trust.certificates.pem import CERTIFICATE, Block, split
@@ -40,7 +40,7 @@ def read_blocks(data: bytes, origin: Origin) -> tuple[Block, ...]:
     """
     blocks = split(data, origin)
     for block in blocks:
-        expected = KEYS if block.is_private_key else (Kind.CERTIFICATE,)
+        expected = KEYS if block.is_private_key else (DocumentKind.CERTIFICATE,)
         if block.encrypted or not (block.is_private_key or block.label == CERTIFICATE):
             continue
         found = _content(block.content, origin.door)
@@ -60,7 +60,7 @@ def _misplaced(block: Block, found: Likeness, origin: Origin) -> UnusableMateria
     kind = found.kind
     what = kind.value if kind is not None and found.ending != "txt" else found.what
     gist = f"is {what} between {block.label} lines"
-    wanted = kind in KEYS if door is Door.CLIENT_KEY else kind is Kind.CERTIFICATE
+    wanted = kind in KEYS if door is Door.CLIENT_KEY else kind is DocumentKind.CERTIFICATE
     if kind in KEYS and door is Door.CA:
         return origin.refuse(
             Reason.PRIVATE_KEY_IN_CA, f"{gist}, among the CA certificates; {KEY_AMONG_CAS}", block.where
@@ -68,14 +68,19 @@ def _misplaced(block: Block, found: Likeness, origin: Origin) -> UnusableMateria
     if wanted and found.ending == "der":
         label = "PRIVATE KEY" if door is Door.CLIENT_KEY else CERTIFICATE
         advice = f"correct them: sed 's/{block.label}-----/{label}-----/' old.pem > {door}"
-    elif kind is Kind.PKCS7 and block.label == CERTIFICATE and door is not Door.CLIENT_KEY and found.ending == "p7b":
+    elif (
+        kind is DocumentKind.PKCS7
+        and block.label == CERTIFICATE
+        and door is not Door.CLIENT_KEY
+        and found.ending == "p7b"
+    ):
         advice = _PKCS7.format(stem=door.stem, new=door)
     elif found.command:
         first = "" if found.ending == "txt" else f"sed '/^-----/d' old.pem | base64 -d > {door.stem}.{found.ending}; "
         advice = f"convert it: {first}{found.command}"
     else:
         advice = f"put {WANTED[door]} there"
-    swapped = kind is Kind.CERTIFICATE if door is Door.CLIENT_KEY else kind in KEYS
+    swapped = kind is DocumentKind.CERTIFICATE if door is Door.CLIENT_KEY else kind in KEYS
     reason = Reason.KEY_PARSE if door is Door.CLIENT_KEY else Reason.INVALID_PEM
     return origin.refuse(Reason.SWAPPED if swapped else reason, f"{gist}; {advice}", block.where)
 

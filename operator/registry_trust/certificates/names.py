@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry_trust.certificates.der import OID, SEQUENCE, SET, DERError, Reader
+from registry_trust.certificates.der import OID, SEQUENCE, SET, DERError, DERReader
 from registry_trust.core.text import escape
 
 _COMMON_NAME = "2.5.4.3"
@@ -42,7 +42,7 @@ def common_name(encoded: bytes) -> str:
 
 
 def _attributes(encoded: bytes, what: str) -> list[list[tuple[str, str]]]:
-    reader = Reader(encoded)
+    reader = DERReader(encoded)
     sequence = reader.inside(what)
     parts: list[list[tuple[str, str]]] = []
     while sequence:

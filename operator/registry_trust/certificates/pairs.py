@@ -27,7 +27,7 @@ from registry_trust.core.text import listing, quote
 
 
 @dataclass(frozen=True, slots=True)
-class ClientPair:
+class CheckedPair:
     """A client certificate chain (canonical PEM, leaf first, in the order given) and the private key of its leaf.
 
     `facts` has one entry for each certificate of the chain, in its order.
@@ -41,7 +41,7 @@ class ClientPair:
 
 def read_client_pair(
     certificate: bytes, key: bytes, *, field: str, certificate_place: str, key_place: str, now: datetime
-) -> ClientPair:
+) -> CheckedPair:
     """Read a client certificate with its private key.
 
     Args:
@@ -67,7 +67,7 @@ def read_client_pair(
     read = read_private_key(_only_key(key_blocks, of_key), of_key)
     _check_match(chain, read, of_certificate)
     _check_purpose(chain[0], of_certificate)
-    return ClientPair(
+    return CheckedPair(
         certificate=b"".join(link.pem for link in chain),
         key=read.key,
         facts=tuple(facts_of(link, CertificateKind.CLIENT) for link in chain),

@@ -7,7 +7,7 @@ import binascii
 import re
 from dataclasses import dataclass
 
-from registry_trust.certificates.kinds import Kind, kind_of
+from registry_trust.certificates.kinds import DocumentKind, kind_of
 from registry_trust.certificates.origin import Door
 from registry_trust.certificates.outside import KEY_AMONG_CAS
 from registry_trust.core.reasons import Reason
@@ -21,7 +21,7 @@ WANTED = {
     Door.CLIENT_CERTIFICATE: "the client certificate",
     Door.CLIENT_KEY: "the private key",
 }
-KEYS = (Kind.KEY, Kind.LOCKED_KEY)
+KEYS = (DocumentKind.KEY, DocumentKind.LOCKED_KEY)
 _CERTIFICATES = (Door.CA, Door.CLIENT_CERTIFICATE)
 
 _STARTS = (
@@ -43,24 +43,24 @@ _KEY_STORE = {
     "openssl pkcs12 -in client.p12 -nocerts -noenc -out client.key",
 }
 
-_COMMANDS: dict[Kind, tuple[str, dict[Door, str]]] = {
-    Kind.CERTIFICATE: (
+_COMMANDS: dict[DocumentKind, tuple[str, dict[Door, str]]] = {
+    DocumentKind.CERTIFICATE: (
         "der",
         dict.fromkeys(_CERTIFICATES, "openssl x509 -inform der -in {stem}.der -out {out}"),
     ),
-    Kind.PKCS7: (
+    DocumentKind.PKCS7: (
         "p7b",
         dict.fromkeys(_CERTIFICATES, "openssl pkcs7 -inform der -in {stem}.p7b -print_certs -out {out}"),
     ),
-    Kind.PKCS12: (
+    DocumentKind.PKCS12: (
         "p12",
         {
             **dict.fromkeys(_CERTIFICATES, "openssl pkcs12 -in {stem}.p12 -nokeys -out {out}"),
             Door.CLIENT_KEY: "openssl pkcs12 -in {stem}.p12 -nocerts -noenc -out {out}",
         },
     ),
-    Kind.KEY: ("der", {Door.CLIENT_KEY: "openssl pkey -inform der -in {stem}.der -out {out}"}),
-    Kind.LOCKED_KEY: ("der", {Door.CLIENT_KEY: "openssl pkey -inform der -in {stem}.der -out {out}"}),
+    DocumentKind.KEY: ("der", {Door.CLIENT_KEY: "openssl pkey -inform der -in {stem}.der -out {out}"}),
+    DocumentKind.LOCKED_KEY: ("der", {Door.CLIENT_KEY: "openssl pkey -inform der -in {stem}.der -out {out}"}),
 }
 """For each kind the ending of its files, and the command that makes what is wanted of it, where there is one."""
 
@@ -72,7 +72,7 @@ class Likeness:
     what: str
     ending: str = ""
     command: str = ""
-    kind: Kind | None = None
+    kind: DocumentKind | None = None
 
 
 def likeness(data: bytes, door: Door, rounds: int = _ROUNDS) -> Likeness | None:
@@ -83,7 +83,7 @@ def likeness(data: bytes, door: Door, rounds: int = _ROUNDS) -> Likeness | None:
     kind = kind_of(data)
     if kind is not None:
         ending, commands = _COMMANDS.get(kind, ("der", {}))
-        what = kind.value if kind is Kind.PKCS12 else f"{kind} in DER"
+        what = kind.value if kind is DocumentKind.PKCS12 else f"{kind} in DER"
         return Likeness(what, ending, _filled(commands.get(door, ""), door), kind)
     return _encoded(data, door, rounds)
 
@@ -112,8 +112,8 @@ def _encoded(data: bytes, door: Door, rounds: int) -> Likeness | None:
     return Likeness(f"base64 of {inner.what}", "txt", f"{first}; {inner.command}" if inner.command else "", inner.kind)
 
 
-def _kind_in_pem(text: bytes) -> Kind | None:
-    return Kind.KEY if b"PRIVATE KEY-----" in text else None
+def _kind_in_pem(text: bytes) -> DocumentKind | None:
+    return DocumentKind.KEY if b"PRIVATE KEY-----" in text else None
 
 
 def resemblance(data: bytes, door: Door, place: str) -> tuple[Reason, str]:

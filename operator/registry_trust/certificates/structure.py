@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from registry_trust.certificates.der import OID, SEQUENCE, DERError, Reader
+from registry_trust.certificates.der import OID, SEQUENCE, DERError, DERReader
 from registry_trust.certificates.extensions import Extensions, read_extensions
 from registry_trust.certificates.names import read_name
 
@@ -82,7 +82,7 @@ def read_structure(der: bytes) -> Structure:
     Raises:
         DERError: anything that the parser of a supported Go version would refuse, and a little more.
     """
-    outer = Reader(der)
+    outer = DERReader(der)
     certificate = outer.inside("the certificate")
     outer.end("the certificate")
     body = certificate.inside("the certificate's body")
@@ -96,7 +96,7 @@ def read_structure(der: bytes) -> Structure:
     inner_algorithm = body.read("the signature algorithm", SEQUENCE)
     if inner_algorithm != certificate.read("the signature algorithm", SEQUENCE):
         raise DERError("the signature algorithm inside the certificate differs from the one outside")
-    _algorithm(Reader(inner_algorithm), "the signature algorithm")
+    _algorithm(DERReader(inner_algorithm), "the signature algorithm")
     issuer_der = body.element("the issuer", SEQUENCE)[2]
     validity = body.inside("the validity")
     not_before, not_after = validity.time("notBefore"), validity.time("notAfter")
@@ -125,7 +125,7 @@ def read_structure(der: bytes) -> Structure:
         not_before=not_before,
         not_after=not_after,
         public_key_der=public_key_der,
-        key=_key_kind(Reader(public_key_der).inside("the public key")),
+        key=_key_kind(DERReader(public_key_der).inside("the public key")),
         extensions=extensions,
     )
 
@@ -133,7 +133,7 @@ def read_structure(der: bytes) -> Structure:
 def subject_of(der: bytes) -> str:
     """Return the subject of a certificate that can't be read as a whole; empty where that can't be read either."""
     try:
-        body = Reader(der).inside("the certificate").inside("the certificate's body")
+        body = DERReader(der).inside("the certificate").inside("the certificate's body")
         body.optional("the version", 0xA0)
         for what in ("the serial number", "the signature algorithm", "the issuer", "the validity"):
             body.element(what)
@@ -142,13 +142,13 @@ def subject_of(der: bytes) -> str:
         return ""
 
 
-def _algorithm(reader: Reader, what: str) -> tuple[str, Reader, bytes]:
+def _algorithm(reader: DERReader, what: str) -> tuple[str, DERReader, bytes]:
     number = reader.oid(what)
     parameters = reader.element(f"{what}'s parameters")[2] if reader else b""
-    return number, Reader(parameters), parameters
+    return number, DERReader(parameters), parameters
 
 
-def _key_kind(reader: Reader) -> KeyKind:
+def _key_kind(reader: DERReader) -> KeyKind:
     number, reading, parameters = _algorithm(reader.inside("the key algorithm"), "the key algorithm")
     data, unused = reader.bits("the public key")
     if unused:
@@ -167,7 +167,7 @@ def _key_kind(reader: Reader) -> KeyKind:
 def _rsa(data: bytes, parameters: bytes) -> KeyKind:
     if parameters != b"\x05\x00":
         raise DERError("the RSA key lacks the NULL parameters that Go asks for")
-    numbers = Reader(data).inside("the RSA key")
+    numbers = DERReader(data).inside("the RSA key")
     modulus, exponent = numbers.integer("the RSA modulus"), numbers.integer("the RSA exponent")
     if modulus <= 0 or exponent <= 0:
         raise DERError("the RSA key has a number that is not positive")
@@ -175,7 +175,7 @@ def _rsa(data: bytes, parameters: bytes) -> KeyKind:
     return KeyKind("RSA", supported=True, bits=modulus.bit_length(), sound=sound)
 
 
-def _elliptic(data: bytes, parameters: Reader) -> KeyKind:
+def _elliptic(data: bytes, parameters: DERReader) -> KeyKind:
     if not parameters.next_is(OID):
         raise DERError("the elliptic curve is not named but described, which Go can't read")
     curve = parameters.oid("the elliptic curve")

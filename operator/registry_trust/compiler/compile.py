@@ -19,7 +19,7 @@ from registry_trust.compiler.admission import (
 )
 from registry_trust.compiler.content import Checked, Checker, SourcedCertificate
 from registry_trust.compiler.reachability import unreachable_pairs
-from registry_trust.compiler.removals import Removals, judge
+from registry_trust.compiler.removals import Removals, decide_removals
 from registry_trust.compiler.retention import Serving, last_good, replacement_warnings, retain
 from registry_trust.compiler.served_certificates import served_certificates
 from registry_trust.compiler.sources import Sources
@@ -133,7 +133,7 @@ def compile_bundle(
     elapsed = now if steady is None else steady
     served = {item.name: _serve(item, checks[item.name], last, elapsed) for item in ordered}
     contents = {name: serving.content for name, serving in served.items()}
-    removals = judge(last, contents, elapsed, confirmed_serial=confirmed_serial, frozen=removals_frozen)
+    removals = decide_removals(last, contents, elapsed, confirmed_serial=confirmed_serial, frozen=removals_frozen)
     blobs = dict(last.blobs)
     for check in checks.values():
         blobs.update(check.blobs)
@@ -145,7 +145,7 @@ def compile_bundle(
     if changed and _needs_fitting(draft, size_of(encoded), last, trust_limit):
         # What does not fit covers nothing: a removed trust goes only for content that is served already.
         kept = {item.name: last_good(last.trust(item.name)).content for item in ordered}
-        removals = judge(last, kept, elapsed, confirmed_serial=confirmed_serial, frozen=removals_frozen)
+        removals = decide_removals(last, kept, elapsed, confirmed_serial=confirmed_serial, frozen=removals_frozen)
         draft, served, refused = _fit(ordered, served, removals, blobs, last, frame, trust_limit)
         changed, encoded = _differs(draft, last), encode(draft)
     bundle = draft if changed else last

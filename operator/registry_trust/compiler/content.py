@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from registry_trust.certificates.authorities import read_ca_certificates
 from registry_trust.certificates.facts import CertificateFacts
-from registry_trust.certificates.pairs import ClientPair, read_client_pair
+from registry_trust.certificates.pairs import CheckedPair, read_client_pair
 from registry_trust.compiler.sources import Sources, read_ca, read_pair
 from registry_trust.core import registry as registry_names
 from registry_trust.core.bundle import CAOrigin, ClientPairRef, TrustContent, in_order, reference_of
@@ -84,7 +84,7 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
     origins: set[CAOrigin] = set()
     left_out: set[SourceRef] = set()
     pairs: list[ClientPairRef] = []
-    read_pairs: list[tuple[str, ClientPair]] = []
+    read_pairs: list[tuple[str, CheckedPair]] = []
     for index, source in enumerate(trust.ca_sources):
         try:
             data, field_path = read_ca(sources, source, index)
@@ -135,7 +135,7 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
 
 
 def _unreachable(
-    name: str, pair: ClientPair, earlier: Sequence[tuple[str, ClientPair]], field_path: str
+    name: str, pair: CheckedPair, earlier: Sequence[tuple[str, CheckedPair]], field_path: str
 ) -> list[Finding]:
     """Warn of a pair that Go's TLS passes over for an earlier one.
 

@@ -25,19 +25,17 @@ class Removals:
         tombstones: those that stay in the index, by name.
         carried_out: name and Unix time of the removals within the guard's window that nobody confirmed; a trust that
             was made again under its name does not count.
-        held: names of those that are held, by the guard or because everything is.
         guarded: names of those that the guard holds.
         due: Unix time at which the next one matures; None without any.
     """
 
     tombstones: Mapping[str, IndexedTrust]
     carried_out: tuple[tuple[str, float], ...]
-    held: tuple[str, ...]
     guarded: tuple[str, ...]
     due: float | None
 
 
-def judge(
+def decide_removals(
     last: Bundle,
     live: Mapping[str, TrustContent | None],
     now: float,
@@ -63,7 +61,6 @@ def judge(
     total = len(lost | live.keys())
     guarded = total >= GUARD_MINIMUM and 2 * len(lost) > total
     stay: dict[str, IndexedTrust] = {}
-    held: list[str] = []
     by_guard: list[str] = []
     due: list[float] = []
     for trust in gone:
@@ -76,8 +73,6 @@ def judge(
             continue
         by_the_guard = guarded and not confirmed
         stay[trust.name] = replace(trust, held_until=matures if by_the_guard else None)
-        if frozen or by_the_guard:
-            held.append(trust.name)
         if by_the_guard:
             by_guard.append(trust.name)
         if not frozen:
@@ -85,7 +80,6 @@ def judge(
     return Removals(
         tombstones=stay,
         carried_out=tuple(sorted(carried_out.items())),
-        held=tuple(sorted(held)),
         guarded=tuple(sorted(by_guard)),
         due=min(due, default=None),
     )

@@ -32,7 +32,6 @@ def make_status(
     standing: Standing,
     now: datetime,
     previous: Mapping[str, Any],
-    held: Sequence[Finding] = (),
     *,
     expiry_warning: timedelta = EXPIRY_WARNING,
 ) -> dict[str, Any]:
@@ -43,7 +42,6 @@ def make_status(
         standing: its nodes.
         now: the moment that changed conditions get as their `lastTransitionTime`.
         previous: the status as it is, for the transition times that stay.
-        held: what is to be said beside it (warnings of the whole installation).
         expiry_warning: see `certificate_state.state_of`.
     """
     soonest = [
@@ -51,7 +49,7 @@ def make_status(
         for item in sorted(outcome.certificates, key=lambda item: (item.facts.not_after, item.facts.sha256))
     ]
     matter = that_matter([item for item, _ in soonest], now)
-    conditions = _conditions(outcome, standing, [(item, state) for item, state in soonest if item in matter], held)
+    conditions = _conditions(outcome, standing, [(item, state) for item, state in soonest if item in matter])
     status: dict[str, Any] = {
         "observedGeneration": outcome.generation,
         "conditions": merge(previous.get("conditions") or (), conditions, outcome.generation, rfc3339(now)),
@@ -90,10 +88,8 @@ def without(status: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
     return kept
 
 
-def _conditions(
-    outcome: Outcome, standing: Standing, certificates: Sequence[Judged], held: Sequence[Finding]
-) -> list[Condition]:
-    accepted = _accepted(outcome, held)
+def _conditions(outcome: Outcome, standing: Standing, certificates: Sequence[Judged]) -> list[Condition]:
+    accepted = _accepted(outcome)
     distributed = _distributed(outcome, standing)
     conditions = [accepted, distributed, _expiring(certificates)]
     if accepted.status is not ConditionStatus.TRUE:
@@ -109,7 +105,7 @@ def _conditions(
     return conditions
 
 
-def _accepted(outcome: Outcome, held: Sequence[Finding]) -> Condition:
+def _accepted(outcome: Outcome) -> Condition:
     if outcome.errors:
         first = outcome.errors[0]
         tail = (
@@ -123,7 +119,7 @@ def _accepted(outcome: Outcome, held: Sequence[Finding]) -> Condition:
     if outcome.suspended:
         what = f"revision {outcome.revision} is frozen" if outcome.content is not None else "nothing was served before"
         return Condition("Accepted", ConditionStatus.TRUE, Reason.SUSPENDED, f"suspended: {what}")
-    if warnings := (*held, *outcome.warnings):
+    if warnings := outcome.warnings:
         message = listing([str(finding) for finding in _one_of_each_first(warnings)], 5)
         return Condition("Accepted", ConditionStatus.TRUE, Reason.VALID_WITH_WARNINGS, message)
     return Condition("Accepted", ConditionStatus.TRUE, Reason.VALID, "every certificate and key is usable")

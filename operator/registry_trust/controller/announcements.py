@@ -25,18 +25,18 @@ class Announcements:
         """Take the namespace and name of the bundle's Secret as `namespace/name`."""
         self._events = events
         self._namespace, _, self._secret = bundle.partition("/")
-        self._held: frozenset[str] = frozenset()
+        self._guarded: frozenset[str] = frozenset()
         self._crowding: frozenset[str] = frozenset()
         self._drift: dict[str, str] = {}
 
-    def held(self, compiled: Compiled, now: float) -> None:
+    def removals_held(self, compiled: Compiled, now: float) -> None:
         """Tell of each removal that the guard began to hold, and how to confirm or to undo it."""
-        held = frozenset(compiled.removals.guarded)
-        fresh = sorted(held - self._held)
-        self._held = held
+        guarded = frozenset(compiled.removals.guarded)
+        fresh = sorted(guarded - self._guarded)
+        self._guarded = guarded
         note = (
-            f"{len(held)} trusts are gone within a short time, so that their files stay on the nodes for some minutes "
-            "more. To undo it, apply them again. To remove the files now: "
+            f"{len(guarded)} trusts are gone within a short time, so that their files stay on the nodes for some "
+            "minutes more. To undo it, apply them again. To remove the files now: "
             + confirm_command(self._namespace, self._secret, compiled.bundle.serial)
         )
         for name in fresh[:MOST]:

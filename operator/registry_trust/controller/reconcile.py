@@ -162,7 +162,7 @@ class Reconciler:
         self._history.last = compiled.bundle
         self._statuses.touch(self._fleet.set_newest(compiled.bundle.serial))
         self._show(compiled, now)
-        self._announcements.held(compiled, now)
+        self._announcements.removals_held(compiled, now)
         self._announcements.nearly_full(compiled, now)
         metrics.REMOVALS_HELD.set(len(compiled.removals.guarded))
 

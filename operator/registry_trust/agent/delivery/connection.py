@@ -36,7 +36,7 @@ class Deadline:
         return left
 
 
-class _BoundedSocket(ssl.SSLSocket):
+class _DeadlineSocket(ssl.SSLSocket):
     """A socket whose reads and writes all end by one deadline; a timeout of the socket alone begins anew with each."""
 
     deadline: Deadline
@@ -56,7 +56,7 @@ class Connection(http.client.HTTPSConnection):
     """One HTTPS connection that was opened, asked and answered by the deadline, or raises TimeoutError."""
 
     def __init__(self, host: str, port: int, context: ssl.SSLContext, deadline: Deadline) -> None:
-        context.sslsocket_class = _BoundedSocket
+        context.sslsocket_class = _DeadlineSocket
         super().__init__(host, port, context=context)
         self._tls = context
         self.deadline = deadline
@@ -68,7 +68,7 @@ class Connection(http.client.HTTPSConnection):
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.settimeout(self.deadline.left())
             secured = self._tls.wrap_socket(plain, server_hostname=self.host)
-            assert isinstance(secured, _BoundedSocket)  # noqa: S101 - the context's own class, for mypy
+            assert isinstance(secured, _DeadlineSocket)  # noqa: S101 - the context's own class, for mypy
             secured.deadline = self.deadline
         except BaseException:
             plain.close()

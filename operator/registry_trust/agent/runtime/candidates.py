@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from registry_trust.agent.runtime.node import Node
+from registry_trust.agent.runtime.node import NodeRuntime
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
 from registry_trust.core.layout import Layout
 from registry_trust.core.plan import Target
@@ -68,7 +68,7 @@ def unknown(message: str) -> Candidate:
     )
 
 
-def first_mounted(node: Node, name: str, paths: Sequence[str], target: Target, problem: str = "") -> Candidate:
+def first_mounted(node: NodeRuntime, name: str, paths: Sequence[str], target: Target, problem: str = "") -> Candidate:
     """Return the first of the roots that is mounted, as a target like this one; the first of all if none is."""
     path = next((path for path in paths if node.mounted(path)), None)
     if path is None:

@@ -9,7 +9,7 @@ from registry_trust.agent.runtime.candidates import Candidate
 from registry_trust.agent.runtime.containerd.runtime import Containerd
 from registry_trust.agent.runtime.crio.runtime import Crio
 from registry_trust.agent.runtime.dockerd.runtime import Dockerd
-from registry_trust.agent.runtime.node import Node
+from registry_trust.agent.runtime.node import NodeRuntime
 from registry_trust.core.layout import Reader
 from registry_trust.core.report import RegistryRow, TargetState
 
@@ -18,7 +18,7 @@ from registry_trust.core.report import RegistryRow, TargetState
 class Facts:
     """The node, and each runtime that may be on it."""
 
-    node: Node = field(default_factory=Node)
+    node: NodeRuntime = field(default_factory=NodeRuntime)
     containerd: Containerd = field(default_factory=Containerd)
     dockerd: Dockerd = field(default_factory=Dockerd)
     crio: Crio = field(default_factory=Crio)

@@ -35,7 +35,7 @@ class MountedRoot:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class NodeRuntime:
     """What is known of a node without any file of a runtime.
 
     Attributes:

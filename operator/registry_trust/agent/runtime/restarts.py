@@ -89,7 +89,7 @@ def learn(known: Known | None, seen: Seen, now: float) -> Known:
     return known if known.differs_since else replace(known, differs_since=now)
 
 
-def judge(known: Known, seen: Seen, daemon: Daemon) -> InForce:
+def in_force(known: Known, seen: Seen, daemon: Daemon) -> InForce:
     """Say whether what the files say now is what the runtime works with."""
     if known.settings == seen.settings:
         return IN_FORCE

@@ -21,7 +21,7 @@ from registry_trust.agent.runtime.dockerd import daemon_json
 from registry_trust.agent.runtime.dockerd.daemon_json import DockerConfiguration
 from registry_trust.agent.runtime.dockerd.runtime import DOCKERD, Dockerd
 from registry_trust.agent.runtime.facts import Facts
-from registry_trust.agent.runtime.node import OPENSHIFT_LABEL, MountedRoot, Node, parse_version
+from registry_trust.agent.runtime.node import OPENSHIFT_LABEL, MountedRoot, NodeRuntime, parse_version
 from registry_trust.agent.runtime.restarts import IN_FORCE, Daemon, InForce, Known, Seen
 from registry_trust.agent.runtime.unit_starts import started
 from registry_trust.core.text import escape
@@ -72,9 +72,9 @@ class Runtimes:
             problem = _not_understood(error)
             return Facts(node, Containerd(problem), Dockerd(problem))
 
-    def _node(self, runtime: str, labels: Mapping[str, str], written: frozenset[str]) -> Node:
+    def _node(self, runtime: str, labels: Mapping[str, str], written: frozenset[str]) -> NodeRuntime:
         """Return what is known without any file of a runtime."""
-        return Node(
+        return NodeRuntime(
             roots=tuple(
                 MountedRoot(mount.host, _identity(mount), mount.host in written) for mount in self._options.roots
             ),
@@ -85,7 +85,7 @@ class Runtimes:
             openshift=OPENSHIFT_LABEL in labels,
         )
 
-    def _facts(self, node: Node, runtime: str) -> Facts:
+    def _facts(self, node: NodeRuntime, runtime: str) -> Facts:
         if self._is_stale(runtime):
             self._read(runtime)
         settings = effective(self._containerd, parse_version(runtime))
@@ -106,7 +106,7 @@ class Runtimes:
         known = self._known[daemon.name] = restarts.learn(before, seen, self._clock())
         if before is not None and known.started != before.started:
             self._changed()  # An upgrade is a restart, too.
-        return restarts.judge(known, seen, daemon)
+        return restarts.in_force(known, seen, daemon)
 
     def _started(self, daemon: Daemon) -> float | None:
         """Return when a runtime was started; None also where its own start writes its configuration (k3s, snaps)."""

@@ -9,7 +9,7 @@ from registry_trust.agent.runtime import candidates
 from registry_trust.agent.runtime.candidates import CONTAINERD_ROOT, DOCKER_ROOT, Candidate, usual_layout
 from registry_trust.agent.runtime.crio.runtime import CHAIN, ROOT
 from registry_trust.agent.runtime.facts import Facts
-from registry_trust.agent.runtime.node import Node, parse_version
+from registry_trust.agent.runtime.node import NodeRuntime, parse_version
 from registry_trust.core.layout import Layout
 from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
@@ -68,7 +68,7 @@ def _discovered(facts: Facts) -> tuple[Candidate, ...]:
     )
 
 
-def _left_behind(node: Node, found: Sequence[Candidate]) -> Iterator[Candidate]:
+def _left_behind(node: NodeRuntime, found: Sequence[Candidate]) -> Iterator[Candidate]:
     """Keep up to date what was written to roots that nothing reads now; what was said of such a root already stands."""
     for root in node.roots:
         if root.written and not any(each.target is not None and each.path == root.path for each in found):
@@ -78,7 +78,7 @@ def _left_behind(node: Node, found: Sequence[Candidate]) -> Iterator[Candidate]:
             yield replace(said, target=kept.target)
 
 
-def _one_for_each_directory(node: Node, found: Sequence[Candidate]) -> tuple[Candidate, ...]:
+def _one_for_each_directory(node: NodeRuntime, found: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """Keep one target for each directory, whatever paths lead to it; two layouts on one are an error."""
     identities = {root.path: root.identity for root in node.roots}
     chosen: dict[object, Candidate] = {}
@@ -91,7 +91,7 @@ def _one_for_each_directory(node: Node, found: Sequence[Candidate]) -> tuple[Can
     return (*chosen.values(), *others)
 
 
-def _united(node: Node, known: Candidate, other: Candidate) -> Candidate:
+def _united(node: NodeRuntime, known: Candidate, other: Candidate) -> Candidate:
     """Return the first one of two targets in one directory, with what the second one adds."""
     first, second = known.target, other.target
     if first is None or second is None:
@@ -113,7 +113,7 @@ def _united(node: Node, known: Candidate, other: Candidate) -> Candidate:
     return known
 
 
-def _refuse_contested(node: Node, found: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+def _refuse_contested(node: NodeRuntime, found: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     if not node.openshift:
         return found
     message = (

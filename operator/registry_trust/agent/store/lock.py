@@ -166,15 +166,15 @@ def _try(folder: Directory) -> int | None:
         raise
     if descriptor is None:
         return None
-    held = False
+    locked = False
     try:
         if _lock(descriptor):
             now = os.fstat(descriptor)
-            held = _is_ours(now) and _is_same(folder.look(_FILE), now)
-            return descriptor if held else None
+            locked = _is_ours(now) and _is_same(folder.look(_FILE), now)
+            return descriptor if locked else None
         return None if _has_writer(descriptor) else _replace(folder, os.fstat(descriptor))
     finally:
-        if not held:
+        if not locked:
             os.close(descriptor)
 
 
@@ -182,14 +182,14 @@ def _make(folder: Directory) -> int | None:
     """Make the lock file, and lock it before it has its name."""
     name = f"new-{secrets.token_hex(8)}"
     descriptor = folder.create_for_writing(name, PRIVATE_FILE)
-    held = False
+    locked = False
     try:
-        held = _lock(descriptor) and folder.rename_to_free(name, folder, _FILE)
+        locked = _lock(descriptor) and folder.rename_to_free(name, folder, _FILE)
     finally:
-        if not held:
+        if not locked:
             os.close(descriptor)
             folder.unlink(name)
-    return descriptor if held else None
+    return descriptor if locked else None
 
 
 def _replace(folder: Directory, judged: os.stat_result) -> int | None:
@@ -200,25 +200,25 @@ def _replace(folder: Directory, judged: os.stat_result) -> int | None:
     """
     name = f"new-{secrets.token_hex(8)}"
     descriptor = folder.create_for_writing(name, PRIVATE_FILE)
-    exchanged = held = False
+    exchanged = locked = False
     try:
         if _lock(descriptor):
             done = folder.exchange(name, folder, _FILE)
             exchanged = done is Exchange.DONE
             if exchanged:
-                held = _is_same(folder.look(name), judged) and not _is_held(folder, name)
+                locked = _is_same(folder.look(name), judged) and not _is_held(folder, name)
             elif done is Exchange.UNSUPPORTED:
                 _put_aside(folder, judged)
     finally:
         try:
-            if exchanged and not held:
+            if exchanged and not locked:
                 folder.exchange(name, folder, _FILE)
         finally:
-            if not held:
+            if not locked:
                 os.close(descriptor)
         with suppress(StoreFailure):  # What stays, `tidy` removes; a lock that is ours must not be lost for it.
             folder.unlink(name)
-    return descriptor if held else None
+    return descriptor if locked else None
 
 
 def _is_held(folder: Directory, name: str) -> bool:

@@ -16,7 +16,7 @@ from registry_trust.agent.runtime.containerd.configuration import (
     splits_list,
 )
 from registry_trust.agent.runtime.containerd.fix import fix
-from registry_trust.agent.runtime.node import Node, Version
+from registry_trust.agent.runtime.node import NodeRuntime, Version
 from registry_trust.agent.runtime.restarts import IN_FORCE, Daemon, InForce
 from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
@@ -42,7 +42,7 @@ class Containerd:
     configuration: ContainerdConfiguration | str | None = None
     in_force: InForce = IN_FORCE
 
-    def candidates(self, node: Node, version: Version) -> tuple[Candidate, ...]:
+    def candidates(self, node: NodeRuntime, version: Version) -> tuple[Candidate, ...]:
         """Return the roots that the CRI plugin of this version reads, or would read."""
         if not isinstance(self.configuration, ContainerdConfiguration):
             return (candidates.unknown(self.configuration or _NOT_MOUNTED),)
@@ -53,7 +53,7 @@ class Containerd:
 class _Choice:
     """The choice of roots for a containerd whose configuration is known."""
 
-    node: Node
+    node: NodeRuntime
     configuration: ContainerdConfiguration
     version: Version
     in_force: InForce

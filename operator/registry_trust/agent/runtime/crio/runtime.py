@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from registry_trust.agent.runtime.candidates import DOCKER_ROOT, Candidate, first_mounted
 from registry_trust.agent.runtime.crio.registries_conf import Entry, RegistriesConf
-from registry_trust.agent.runtime.node import HOME_ROOT, Node
+from registry_trust.agent.runtime.node import HOME_ROOT, NodeRuntime
 from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
@@ -36,7 +36,7 @@ class Crio:
 
     configuration: RegistriesConf | str | None = None
 
-    def candidates(self, node: Node) -> tuple[Candidate, ...]:
+    def candidates(self, node: NodeRuntime) -> tuple[Candidate, ...]:
         """Return the root that is written for it: its own, or dockerd's, which comes last."""
         return (first_mounted(node, "CRI-O", (ROOT, DOCKER_ROOT), Target(ROOT, Layout.CONTAINERS, CHAIN)),)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from registry_trust.agent.runtime.candidates import DOCKER_ROOT, Candidate, first_mounted
 from registry_trust.agent.runtime.dockerd import daemon_json
 from registry_trust.agent.runtime.dockerd.daemon_json import DockerConfiguration
-from registry_trust.agent.runtime.node import Node, Version
+from registry_trust.agent.runtime.node import NodeRuntime, Version
 from registry_trust.agent.runtime.restarts import IN_FORCE, Daemon, InForce
 from registry_trust.core import registry as registry_names
 from registry_trust.core.layout import DOCKER_HUB, Layout, Reader
@@ -53,7 +53,7 @@ class Dockerd:
         """Return by whose names it looks up a registry; several if its image store is not known."""
         return daemon_json.readers(self._known(), self.version)
 
-    def candidates(self, node: Node) -> tuple[Candidate, ...]:
+    def candidates(self, node: NodeRuntime) -> tuple[Candidate, ...]:
         """Return its root."""
         target = Target(DOCKER_ROOT, Layout.DOCKER, (DOCKER_ROOT,), readers=self.readers())
         problem = self.configuration if isinstance(self.configuration, str) else ""
