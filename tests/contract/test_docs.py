@@ -22,8 +22,11 @@ from registry_trust.core.reasons import Reason
 from tools.generate import PAGE, expected_page
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-EACH = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", "charts/registry-trust/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+EACH = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]\n]+\]\(([^)\s]+)\)")
@@ -124,9 +127,8 @@ def test_some_manifests_are_found():
 
 @EACH
 def test_every_test_and_module_that_a_document_names_exists(document):
-    named = re.findall(
-        r"`((?:tests|core|certificates|api|compiler|controller|agent|cli)/[\w/]+\.py)`", document.read_text()
-    )
+    rooms = "tests|tools|core|certificates|api|compiler|controller|agent|process|cli"
+    named = re.findall(rf"`((?:{rooms})/[\w/]+\.py)`", document.read_text())
 
     for name in named:
         assert (ROOT / name).is_file() or (ROOT / "operator" / "registry_trust" / name).is_file(), name
