@@ -53,7 +53,7 @@ def test_each_transition_is_one_line_with_what_it_is_about_and_then_there_is_sil
     (wrote,) = [line for line in lines if line["message"].startswith("wrote ")]
     about = {key: wrote[key] for key in ("node", "registry", "trust", "serial")}
     assert about == {"node": "quiet", "registry": "told.example", "trust": "told", "serial": serial}
-    accepted = rf"info +Accepted trust=told serial={serial} note=every certificate and key is usable"
+    accepted = rf'info +Accepted trust=told serial={serial} note="every certificate and key is usable"'
     assert re.search(accepted, installation.operator.log.read_text())
 
     wait_until(lambda: transitions(installation)[-1:] == ["Distributed"], "the last line is written")

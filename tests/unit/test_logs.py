@@ -59,3 +59,37 @@ def test_a_line_of_json_has_the_same_and_its_logger(capsys):
 @pytest.mark.parametrize("log_format", FORMATS)
 def test_the_level_is_that_of_our_own_logs_and_libraries_speak_from_warning_on(capsys, log_format):
     assert [len(lines(capsys, log_format, level)) for level in ("debug", "info", "warning", "error")] == [3, 2, 1, 1]
+
+
+HOSTILE = "x\n1970-01-01T00:00:00.000Z error   forged trust=other\x1b[2J\r\u202e\x85\u2028\x7f"
+
+
+def hostile_lines(capsys, log_format: str, value: str) -> list[str]:
+    """Log a message, a field and an exception with a text that somebody else wrote; return the lines."""
+    set_up(log_format, "info", node="worker-1")
+    logging.getLogger("kopf").error("seen: %s", value, extra={"note": value}, exc_info=ValueError(value))
+    return capsys.readouterr().err.split("\n")[:-1]
+
+
+def test_what_others_wrote_begins_no_line_of_text_and_sends_a_terminal_nothing_but_text(capsys):
+    first, *trace = hostile_lines(capsys, "text", HOSTILE)
+
+    assert first.isascii()
+    assert first.isprintable()
+    assert first.count(r"x\n1970") == 2
+    assert all(line.startswith("  ") and line.isascii() and line.isprintable() for line in trace)
+
+
+def test_what_others_wrote_stays_one_value_of_one_line_of_json(capsys):
+    (line,) = hostile_lines(capsys, "json", HOSTILE)
+
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line)["note"] == HOSTILE
+
+
+@pytest.mark.parametrize("value", ["two words", "a=b", 'a"b', "tab\there", 'trust=other" level=error', "é", "\\ "])
+def test_a_value_that_is_not_one_plain_word_stands_in_quotes(capsys, value):
+    first = hostile_lines(capsys, "text", value)[0]
+
+    assert json.loads(first.partition(" note=")[2]) == value

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 
+from registry_trust.core.text import escape
 from registry_trust.core.times import rfc3339
 
 FORMATS = ("json", "text")
@@ -13,6 +15,12 @@ LEVELS = ("debug", "info", "warning", "error")
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """Attributes that every record has; any other is a field that the caller gave by `extra`."""
+
+_PLAIN = re.compile(r"[!#-<>-~]+")
+"""A value that needs no quotes in a line of text: printable ASCII without space, quotation mark and `=`."""
+
+_LONGEST = 65_536
+"""Characters of a message, or of a line of a trace, in text."""
 
 
 def set_up(log_format: str, level: str, **about: str) -> None:
@@ -46,7 +54,10 @@ class _JSONLines(logging.Formatter):
 
 
 class _TextLines(logging.Formatter):
-    """The same for people: `time level message key=value …`, and a trace below it."""
+    """The same for people: `time level message key=value …`, and a trace below it, indented.
+
+    What somebody else wrote can begin no line, add no field to the values, and send nothing to a terminal but text.
+    """
 
     def __init__(self, about: dict[str, str]) -> None:
         super().__init__()
@@ -55,9 +66,10 @@ class _TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         head = _head(record)
-        fields = "".join(f" {key}={value}" for key, value in {**self._about, **_fields(record)}.items())
-        line = f"{head['time']} {head['level']:7} {head['message']}{fields}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        fields = "".join(f" {key}={_shown(value)}" for key, value in {**self._about, **_fields(record)}.items())
+        line = f"{head['time']} {head['level']:7} {escape(head['message'], _LONGEST)}{fields}"
+        trace = self.formatException(record.exc_info).splitlines() if record.exc_info else ()
+        return "\n".join((line, *(f"  {escape(each, _LONGEST)}" for each in trace)))
 
 
 def _head(record: logging.LogRecord) -> dict[str, str]:
@@ -70,3 +82,9 @@ def _head(record: logging.LogRecord) -> dict[str, str]:
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     return {key: value for key, value in vars(record).items() if key not in _STANDARD and value not in (None, "")}
+
+
+def _shown(value: object) -> str:
+    """Return a field's value as one word, or in JSON's quotes and escapes."""
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
