@@ -44,7 +44,7 @@ def render_reasons() -> str:
 def _reason(name: str, explanation: Explanation) -> str:
     seen = "; ".join(place for place in Place if place in explanation.where)
     parts = [f"### {name}", explanation.meaning, f"*Seen in {seen}.*"]
-    parts += [f"```text\n{explanation.appearance}\n```", f"**Fix:** {explanation.cure}"]
+    parts += [f"```text\n{explanation.appearance}\n```", f"**Fix:** {explanation.fix}"]
     return re.sub(r"\bdocs/([a-z-]+\.md)", r"[\1](\1)", "\n\n".join(parts)) + "\n"
 
 

@@ -53,7 +53,7 @@ def test_a_reason_says_what_it_means_where_it_shows_and_what_to_do(reason):
     explanation = EXPLANATIONS[reason]
 
     assert explanation.meaning.endswith(".")
-    assert explanation.cure.endswith((".", "`"))
+    assert explanation.fix.endswith((".", "`"))
     assert explanation.where
     assert len(set(explanation.where)) == len(explanation.where)
 

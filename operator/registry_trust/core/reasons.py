@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """A reason; its meaning and its cure stand in `EXPLANATIONS`."""
+    """A reason; its meaning and its fix are in `EXPLANATIONS`."""
 
     # registries
     INVALID_HOST = "InvalidHost"

@@ -10,33 +10,34 @@ from registry_trust.core.reasons import Reason
 _WARNED = (Place.WARNING,)
 _EITHER = (*REFUSED, Place.WARNING)
 
-_CA = "spec.caCertificates[0].secretKeyRef: Secret registry-trust/harbor-ca key ca.crt: "
-_CERTIFICATE = "spec.clientCertificates[0].secretRef: Secret registry-trust/harbor-client key tls.crt: "
-_KEY = "spec.clientCertificates[0].secretRef: Secret registry-trust/harbor-client key tls.key: "
+_CA = "spec.caCertificates[0].secretKeyRef: Secret registry-certificates/harbor-ca key ca.crt: "
+_CERTIFICATE = "spec.clientCertificates[0].secretRef: Secret registry-certificates/harbor-client key tls.crt: "
+_KEY = "spec.clientCertificates[0].secretRef: Secret registry-certificates/harbor-client key tls.key: "
 
 TEXT: Mapping[Reason, Explanation] = {
     Reason.INVALID_PEM: Explanation(
-        "The text is not PEM that every runtime reads. Much that looks fine is dropped by Go without a word (a byte "
-        "order mark, headers, two markers on one line): that is refused here, before a node gets it.",
+        "The text is not PEM that every runtime reads. Go silently drops much that looks fine (a byte order mark, "
+        "headers, two markers on one line): such text is rejected here, before it reaches a node.",
         f"{_CA}line 1: has the invisible character U+200B (zero width space) in column 6; take it out: LC_ALL=C tr -cd "
         "'\\11\\12\\15\\40-\\176' < old.pem > ca.crt",
-        "The message names block and line, and the command that repairs it where there is one.",
+        "The message names the block and line and, if there is one, the command that fixes it.",
         REFUSED,
     ),
     Reason.CERTIFICATE_PARSE: Explanation(
-        "A block is labelled as a certificate and can't be read as one: this operator is as strict as the strictest Go "
-        "version, and Python's cryptography library must be able to read it, too. As a warning: other certificates of "
-        "the source can be used, and this one is left out; or its serial number is 0, which some programs refuse.",
+        "A block is labelled as a certificate but can't be read as one: this operator is as strict as the strictest "
+        "Go version, and Python's cryptography library must be able to read it, too. As a warning: other "
+        "certificates of the source can be used, and this one is left out; or its serial number is 0, which some "
+        "programs refuse.",
         f'{_CA}certificate 17 of 140, line 391: "CN=Old Root" can\'t be read as a certificate: the serial number is '
         "negative. It is left out, and the others are used; remove it from the source",
-        "Copy it again from where it came from, or have it reissued. Nothing has to be done about one that is left "
-        "out, unless a registry uses it. A CA that was served and can no longer be read stays for `caRetention`.",
+        "Copy it again from where it came from, or have it reissued. You can ignore one that is left out, unless a "
+        "registry uses it. A CA that was served and can no longer be read stays for `caRetention`.",
         _EITHER,
     ),
     Reason.UNSUPPORTED_ALGORITHM: Explanation(
-        "The certificate's key is of a kind or size that Go, and so every runtime, can't verify with. As a warning: it "
-        "is left out and the others of its source are used; or a CA's RSA key is so large that a pull fails if the "
-        "registry sends that certificate along.",
+        "The certificate's key is of a kind or size that Go, and so every runtime, can't verify with. As a warning: "
+        "it is left out and the others of its source are used; or a CA's RSA key is so large that a pull fails if "
+        "the registry sends that certificate along.",
         f'{_CA}"CN=Old CA" has a key of DSA, which Go, and so every runtime, can\'t verify with; have it reissued '
         "with RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519",
         "Have it reissued with a usual key.",
@@ -58,30 +59,31 @@ TEXT: Mapping[Reason, Explanation] = {
         _WARNED,
     ),
     Reason.NOT_YET_VALID: Explanation(
-        "The certificate is valid from a moment in the future on. It is distributed all the same, and works from then.",
+        "The certificate is not valid yet. It is distributed all the same, and works from its start date on.",
         f'{_CA}"CN=Next CA" is not valid before 2027-01-01T00:00:00Z; check the date, and the clocks of the nodes',
-        "Nothing, if it is meant for later; else compare the clocks of the CA, the operator's node and the nodes.",
+        "Nothing, if it is meant for later; otherwise compare the clocks of the CA, the operator's node and the nodes.",
         (Place.CONDITION, Place.WARNING, Place.EVENT),
     ),
 }
 
 AUTHORITIES: Mapping[Reason, Explanation] = {
     Reason.PRIVATE_KEY_IN_CA: Explanation(
-        "A private key stands among the CA certificates. It was not read any further, nor shown anywhere.",
+        "There is a private key among the CA certificates. It was not read any further, nor shown anywhere.",
         f"{_CA}is a private key among the CA certificates; remove it, and replace that key if others can read this "
         "place",
-        "Remove it. Take the key for known to others if it stood in a ConfigMap or in the trust itself.",
+        "Remove it. If it was in a ConfigMap or in the trust itself, consider the key compromised.",
         REFUSED,
     ),
     Reason.NOT_CA: Explanation(
         "The certificate is not a CA, so it can't vouch for others. A server's certificate is accepted with a "
-        "warning, whoever issued it: it works for exactly this certificate, and must be replaced together with it. One "
-        "that can't even do that (it has no subjectAltName, or is not for servers) is refused, or left out if the "
-        "source has others.",
+        "warning, whoever issued it: it works for exactly this certificate, and must be replaced together with it. "
+        "One that can't even do that (it has no subjectAltName, or is not for servers) is refused, or left out if "
+        "the source has others.",
         f'{_CA}"CN=harbor.corp.example" is a server certificate issued by "CN=Corp CA", not a CA: it works only for '
         "exactly this certificate, so when the registry gets a new one, this must follow at once; put the certificate "
         "of its issuer here instead",
-        "Put the certificate of the CA that issued the registry's there; the message has the command that shows it.",
+        "Put the certificate of the CA that issued the registry's certificate there; the message has the command "
+        "that shows it.",
         _EITHER,
     ),
     Reason.COMMON_NAME_ONLY: Explanation(
@@ -96,28 +98,28 @@ AUTHORITIES: Mapping[Reason, Explanation] = {
         _WARNED,
     ),
     Reason.INTERMEDIATE_AS_ROOT: Explanation(
-        "The certificate is an intermediate CA, and its own issuer is not in the same source. Runtimes take it for a "
-        "root, and that works while the registry's certificate comes from this very intermediate.",
+        "The certificate is an intermediate CA, and its own issuer is not in the same source. Runtimes treat it as a "
+        "root, which works as long as the registry's certificate comes from this very intermediate.",
         f'{_CA}"CN=Issuing CA" is an intermediate CA, issued by "CN=Root", and is trusted as a root: it works until '
         "the registry's certificate comes from another intermediate; use the root where you can",
-        "Use the root. If only this intermediate is meant to be trusted, leave it so.",
+        "Use the root. If you want to trust only this intermediate, leave it.",
         _WARNED,
     ),
     Reason.NAME_CONSTRAINT: Explanation(
-        "The CA may not issue for one of the trust's registries, by its own name constraints.",
+        "The CA's own name constraints do not allow it to issue certificates for one of the trust's registries.",
         f'{_CA}"CN=Lab CA" has name constraints that exclude harbor.corp.example:5000; use the CA that may issue for '
         "it",
-        "Use the CA that issued the registry's certificate; if this is it, its certificates are refused by runtimes.",
+        "Use the CA that issued the registry's certificate; if this is it, runtimes reject its certificates.",
         _WARNED,
     ),
     Reason.KEY_USAGE: Explanation(
-        "The certificate is for something else. The pair of a CA that issues certificates (CA:TRUE and keyCertSign) or "
-        "of a server (serverAuth without clientAuth) is refused as a client's, because its private key must not be on "
-        "the nodes. As a warning: a CA's extended key usage excludes server certificates, a client's excludes client "
-        "authentication, or a CA certificate without a key usage is used as a client's.",
+        "The certificate has another purpose. The pair of a CA that issues certificates (CA:TRUE and keyCertSign) or "
+        "of a server (serverAuth without clientAuth) is refused as a client's, because its private key must not be "
+        "on the nodes. As a warning: a CA's extended key usage excludes server certificates, a client's excludes "
+        "client authentication, or a CA certificate without a key usage is used as a client's.",
         f'{_CERTIFICATE}"CN=node" is for servers only (serverAuth without clientAuth), and a server\'s private key '
         "must not be on every node; have a client certificate issued (cert-manager: usages: [client auth])",
-        "Have it issued for the right use: `serverAuth` or none for a CA, `clientAuth` for a client "
+        "Have it issued for the right purpose: `serverAuth` or none for a CA, `clientAuth` for a client "
         "(cert-manager: `usages: [client auth]`).",
         _EITHER,
     ),
@@ -125,66 +127,65 @@ AUTHORITIES: Mapping[Reason, Explanation] = {
 
 PAIRS: Mapping[Reason, Explanation] = {
     Reason.PAIR_INCOMPLETE: Explanation(
-        "Half of a pair is there: a certificate without its key, or a key without its certificate. Runtimes fail every "
-        "pull from a registry with half a pair, so nothing of it is written.",
-        'spec.clientCertificates[0].secretRef: Secret registry-trust/harbor-client has no key "tls.key"; a certificate '
-        "without a key is not a client certificate: if it is the CA of the registry, it belongs in caCertificates; "
-        "otherwise add the key",
+        "Half of the pair is missing: a certificate without its key, or a key without its certificate. With half a "
+        "pair runtimes fail every pull from the registry, so nothing is written.",
+        'spec.clientCertificates[0].secretRef: Secret registry-certificates/harbor-client has no key "tls.key"; a '
+        "certificate without a key is not a client certificate: if it is the CA of the registry, it belongs in "
+        "caCertificates; otherwise add the key",
         "Add the other half, or move a CA certificate to `caCertificates`.",
         REFUSED,
     ),
     Reason.SWAPPED: Explanation(
-        "The certificate stands where the key belongs, or the key where the certificate belongs.",
+        "The certificate is where the key belongs, or the key is where the certificate belongs.",
         f"{_KEY}holds a certificate where the private key belongs; exchange the two",
-        "Exchange the two, or name the right keys in `certificateKey` and `privateKeyKey`.",
+        "Swap the two, or set the right keys in `certificateKey` and `privateKeyKey`.",
         REFUSED,
     ),
     Reason.KEY_AMBIGUOUS: Explanation(
-        "There is more than one thing where one is expected: two private keys, a key among the certificates, or a "
-        "certificate beside the key. Runtimes would choose by chance of order.",
+        "There is more than one item where one is expected: two private keys, a key among the certificates, or a "
+        "certificate next to the key. Which one a runtime uses would depend on their order.",
         f"{_KEY}holds 2 private keys; leave only the one that belongs to the certificate",
-        "Leave only the one that belongs there; the message has the command.",
+        "Keep only the one that belongs there; the message has the command.",
         REFUSED,
     ),
     Reason.KEY_MISMATCH: Explanation(
-        "The private key does not belong to the first certificate. Every pull would fail with "
-        "`tls: private key does not match public key`. Both are compared by the SHA-256 of their public keys.",
+        "The private key does not belong to the first certificate. Every pull would fail with `tls: private key does "
+        "not match public key`. They are compared by the SHA-256 of their public keys.",
         f'{_CERTIFICATE}"CN=node" has another public key (SHA-256 5d1c…) than the private key (90ab…); put the two '
         "that were made together",
-        "Put the two that were made together; with a chain, the client's own certificate first.",
+        "Use a certificate and key that were made together; in a chain, the client's own certificate comes first.",
         REFUSED,
     ),
     Reason.UNREACHABLE_CLIENT_CERTIFICATE: Explanation(
         "Go's TLS, and so every runtime, sends the first client certificate whose issuer the registry asks for, and "
-        "tries no other. This one stands behind another of the same issuer, so it is never sent. The other one may be "
-        "of another trust for the same registry: then the message names that trust, and it is so on every node that "
-        "both select.",
-        'spec.clientCertificates[1]: "ci" is never shown to a registry: "node" stands '
-        'before it and has the same issuer, "CN=Clients", and runtimes take the first that fits; remove one, or put '
-        "the right one first",
+        "tries no other. This one comes after another of the same issuer, so it is never sent. The other one may "
+        "belong to another trust for the same registry: then the message names that trust, and it happens on every "
+        "node that both select.",
+        'spec.clientCertificates[1]: "ci" is never shown to a registry: "node" stands before it and has the same '
+        'issuer, "CN=Clients", and runtimes take the first that fits; remove one, or put the right one first',
         "Remove one of the two, or put the one that the registry accepts first. Of two trusts the older one comes "
         "first: let one trust have the pair, or let their `nodeSelector`s select different nodes.",
         _WARNED,
     ),
     Reason.KEY_ENCRYPTED: Explanation(
-        "The private key is protected by a passphrase, for which a runtime can't ask.",
+        "The private key is protected by a passphrase, and a runtime can't ask for it.",
         f"{_KEY}is an encrypted private key, and runtimes can't ask for its passphrase; decrypt it: openssl pkey -in "
         "client.key -out plain.key",
         "Decrypt it, and protect the Secret instead (encryption at rest, narrow rights).",
         REFUSED,
     ),
     Reason.KEY_UNSUPPORTED: Explanation(
-        "The private key is of a kind or in a format that runtimes can't use (DSA, Ed448, OpenSSH's own format).",
+        "The private key has a type or format that runtimes can't use (DSA, Ed448, OpenSSH's own format).",
         f"{_KEY}is a key in OpenSSH's own format, which runtimes can't read; convert a copy: install -m 600 "
         "client.key plain.key && ssh-keygen -p -N '' -m PEM -f plain.key",
         "Convert it, or make a new key and have a certificate issued for it.",
         REFUSED,
     ),
     Reason.KEY_PARSE: Explanation(
-        "There is no private key, or none that can be read: cut off, damaged, or labelled as another format.",
+        "There is no readable private key: it is missing, cut off, damaged, or labelled as another format.",
         f"{_KEY}is no private key that can be read, or its numbers don't fit together; copy it again, or make a new "
         "key and have a certificate issued for it",
-        "Copy it again; `openssl pkey -in client.key -check -noout` tells more.",
+        "Copy it again; `openssl pkey -in client.key -check -noout` shows more.",
         REFUSED,
     ),
 }

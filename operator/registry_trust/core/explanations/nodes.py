@@ -12,45 +12,45 @@ _COUNTED = (Place.FAILING_NODE,)
 
 NODES: Mapping[Reason, Explanation] = {
     Reason.ROOT_NOT_READ: Explanation(
-        "The node's runtime does not read the directory that the agent can write to, so that right files would change "
-        "nothing: `config_path` of containerd is empty or names another place, or stands in a section that this "
-        "version ignores, or the place that it names is not mounted into the agent.",
+        "The node's runtime does not read the directory that the agent can write to, so even correct files would "
+        "have no effect: containerd's `config_path` is empty, names another directory, or is in a section that this "
+        "version ignores; or the directory that it names is not mounted into the agent.",
         "/etc/containerd/certs.d: containerd 1.7.27 reads no certificate directory while config_path is empty; add:",
-        "Add the lines in the message to the file that it names and restart once, as it says; or mount the place that "
-        "the runtime reads (chart value `agent.extraRoots`). The agent notices both by itself.",
+        "Add the lines in the message to the file that it names and restart once, as it says; or mount the directory "
+        "that the runtime reads (chart value `agent.extraRoots`). The agent notices either on its own.",
         ON_TARGET,
     ),
     Reason.RUNTIME_UNKNOWN: Explanation(
-        "The agent could not find out what the runtime reads: its configuration is not mounted, can't be parsed, can't "
-        "work as it is, or the runtime is an unknown one. What is not known never counts as Ready.",
+        "The agent could not find out what the runtime reads: its configuration is not mounted, can't be parsed, "
+        "can't work as it is, or the runtime is not known. What is unknown never counts as Ready.",
         "/etc/containerd/certs.d: the directory with containerd's configuration is not mounted into the agent "
         "(--runtime-config, by default /etc/containerd; distributions have other places); so it is not known what "
         "containerd reads",
-        "Mount the configuration (chart value `agent.extraRuntimeConfig`, docs/install.md), or name the place yourself "
-        "(`agent.targets`): a target that is named counts as read.",
+        "Mount the configuration (chart value `agent.extraRuntimeConfig`, docs/install.md), or name the directory "
+        "yourself (`agent.targets`): a target that is named counts as read.",
         ON_TARGET,
     ),
     Reason.RUNTIME_NOT_RESTARTED: Explanation(
-        "The runtime's configuration was changed after the runtime had started, and it reads it only then: it may "
-        "still work with the old one, so that what is written is not read. What is not known never counts as Ready. "
-        "The time of the start comes from systemd (`/run/systemd/units`, chart value `agent.systemdUnits`). Where "
-        "systemd does not tell, a change that the agent saw is a remark on the target and fails nothing.",
+        "The runtime's configuration was changed after the runtime started, and a runtime reads it only then: it may "
+        "still use the old one and not read what is written. What is unknown never counts as Ready. The time of the "
+        "start comes from systemd (`/run/systemd/units`, chart value `agent.systemdUnits`). If systemd does not say, "
+        "a change that the agent saw is only a note on the target.",
         "containerd reads its configuration only when it starts, which was at 2026-03-02T08:00:00Z, and "
         "/etc/containerd/config.toml was changed after that, at about 2026-03-02T09:30:00Z; once: systemctl restart "
         "containerd",
-        "Restart the runtime once; pods go on meanwhile. The agent notices it by itself. A change that alters nothing "
-        "for certificates counts too if no agent was there to see it.",
+        "Restart the runtime once; pods keep running. The agent notices the restart. A change that does not concern "
+        "certificates counts, too, if no agent was there to see it.",
         ON_TARGET,
     ),
     Reason.NO_TARGET: Explanation(
-        "There is no directory on this node that the agent could write to.",
-        "/etc/containerd/certs.d: there is nothing to write to on this node: mount the root that its runtime reads, or "
-        "name a target",
+        "There is no directory on this node that the agent can write to.",
+        "/etc/containerd/certs.d: there is nothing to write to on this node: mount the root that its runtime reads, "
+        "or name a target",
         "Set the chart values `agent.roots` and `agent.runtimeConfig`, or `agent.targets`, for this kind of node.",
         ON_TARGET,
     ),
     Reason.CONTESTED_ROOT: Explanation(
-        "The directory belongs to somebody else who deletes what they don't know (OpenShift's node-ca in "
+        "The directory belongs to another tool that deletes files it does not know (OpenShift's node-ca in "
         "`/etc/docker/certs.d`), or two targets are one directory with two layouts.",
         "OpenShift's node-ca deletes what it does not know in /etc/docker/certs.d; name /etc/containers/certs.d "
         "(layout containers) instead. Nothing is written here",
@@ -59,73 +59,72 @@ NODES: Mapping[Reason, Explanation] = {
     ),
     Reason.OTHER_INSTALLATION: Explanation(
         "Another installation of registry-trust (a second release, or a DaemonSet that was left behind) writes this "
-        "directory for its own bundle, and its agent is at work. Two would undo each other for ever, so this one waits "
-        "and changes nothing there.",
-        '/etc/docker/certs.d is written by another installation of registry-trust, for the bundle "old/registry-trust-'
-        'bundle"; nothing is changed here. Remove one of the two. 10 minutes after the last agent of the other one has '
-        "stopped, this one takes over",
+        "directory for its own bundle, and its agent is running. Two would undo each other forever, so this one "
+        "waits and changes nothing there.",
+        "/etc/docker/certs.d is written by another installation of registry-trust, for the bundle "
+        '"old/registry-trust-bundle"; nothing is changed here. Remove one of the two. 10 minutes after the last '
+        "agent of the other one has stopped, this one takes over",
         "Remove the installation that you don't want. Uninstalled with cleanup, the directory is free at once. "
         "Otherwise this one takes over 10 minutes after the last agent of the other one has stopped. If you can't "
         "wait, remove `.registry-trust/state.json` in that directory.",
         ON_TARGET,
     ),
     Reason.FOREIGN_FILE: Explanation(
-        "Something that registry-trust did not write stands where it would have to write, or inside its own directory. "
-        "It is left as it is: nobody else's file is ever changed.",
+        "Something that registry-trust did not write is where it needs to write, or inside its own directory. It is "
+        "left as it is: files of others are never changed.",
         "/etc/docker/certs.d/harbor.corp.example:5000 is a directory that registry-trust did not write; it is left "
         "alone. Move it away, and the entry is written at once",
-        "Look at what is there, put its certificates into the trust, and move it away: no restart, no retry by hand. "
-        "`mv /etc/docker/certs.d/harbor.corp.example:5000 /var/tmp/`. On many nodes: `existingFilesPolicy: Replace` in "
+        "Check what is there, put its certificates into the trust, and move it away; no restart is needed. `mv "
+        "/etc/docker/certs.d/harbor.corp.example:5000 /var/tmp/`. On many nodes: `existingFilesPolicy: Replace` in "
         "the trust puts it aside and keeps it.",
         (*ON_NODE, Place.TARGET, Place.NOTICE),
     ),
     Reason.WOULD_SHADOW: Explanation(
-        "Writing the entry would make the runtime stop reading something that it reads for this registry now: another "
-        "spelling of the name, `_default`, or a directory that comes later in its order. Nothing was written.",
+        "Writing the entry would make the runtime stop reading something that it now reads for this registry: "
+        "another spelling of the name, `_default`, or a directory that comes later in its order. Nothing was written.",
         "writing /etc/containerd/certs.d/harbor.corp.example_5000_ would hide "
         "/etc/containerd/certs.d/harbor.corp.example:5000, which the runtime reads now and registry-trust did not "
         "write; nothing was written. Move what it says into the trust, or move it away",
-        "Move its content into the trust (a `hosts.toml` with mirrors has no equal there: then leave the registry to "
-        "it), and move the directory away.",
+        "Move its content into the trust (a trust can't express a `hosts.toml` with mirrors: then leave the registry "
+        "to it), and move the directory away.",
         ON_NODE,
     ),
     Reason.EXISTING_FILES_REPLACED: Explanation(
-        "`existingFilesPolicy: Replace`: the entry is in place, and what stood there before, or what it hides, is "
-        "kept. This is no trouble; it is said so that nobody looks for those files in vain.",
+        "`existingFilesPolicy: Replace`: the entry is in place, and what was there before, or what it hides, is "
+        "kept. This is informational, so you know where those files went.",
         "/etc/docker/certs.d/harbor.corp.example:5000 took the place of what registry-trust did not write; that is "
         "kept as /etc/docker/certs.d/.registry-trust-replaced.harbor.corp.example:5000, and is put back when this "
         "entry goes",
-        "Nothing. What is kept may be removed by hand once nobody needs it; then nothing is put back.",
+        "Nothing. You may remove what is kept once nobody needs it; then nothing is put back.",
         (Place.ROW, Place.NOTICE),
     ),
     Reason.REPLACE_UNSUPPORTED: Explanation(
-        "`existingFilesPolicy: Replace`, and the file system can't exchange two names in one step (renameat2, "
-        "RENAME_EXCHANGE). In two steps a runtime would find nothing in between, so nothing was changed.",
+        "`existingFilesPolicy: Replace` is set, but the file system can't exchange two names in one step (renameat2, "
+        "RENAME_EXCHANGE). With two steps a runtime could find nothing in between, so nothing was changed.",
         "/etc/docker/certs.d/harbor.corp.example:5000 was not replaced: its file system can't exchange two names in "
         "one step; move it away by hand, and the entry is written at once",
         "Move the directory away by hand on that node.",
         ON_NODE,
     ),
     Reason.SHADOWED: Explanation(
-        "The entry is in place or would be, and the runtime never sees it: a directory that it looks in first has "
-        "something for this registry.",
+        "The runtime never sees the entry: a directory that it searches first has something for this registry.",
         "/etc/containers/certs.rootful.d/harbor.corp.example:5000 is not written by registry-trust and is read in "
         "place of /etc/containers/certs.d/harbor.corp.example:5000; move it away",
-        "Move the directory that the message names away.",
+        "Move away the directory named in the message.",
         ON_NODE,
     ),
     Reason.CONTESTED: Explanation(
-        "Somebody keeps undoing what the agent writes, or a second process holds the directory's lock. The entry is "
-        "repaired more and more slowly, so that the two don't fight at full speed.",
-        "/etc/docker/certs.d/harbor.corp.example:5000 was changed or removed by somebody else more than 5 times within "
-        "10 minutes; it is repaired more and more slowly. Find out who manages that directory (another DaemonSet, a "
-        "machine configuration) and stop it",
-        "Find the other writer (another DaemonSet, a machine configuration, a second agent) and let one of the two go.",
+        "Another process keeps undoing what the agent writes, or holds the directory's lock. The entry is repaired "
+        "more and more slowly, so the two don't fight at full speed.",
+        "/etc/docker/certs.d/harbor.corp.example:5000 was changed or removed by somebody else more than 5 times "
+        "within 10 minutes; it is repaired more and more slowly. Find out who manages that directory (another "
+        "DaemonSet, a machine configuration) and stop it",
+        "Find the other writer (another DaemonSet, a machine configuration, a second agent) and stop one of the two.",
         (*ON_NODE, Place.TARGET),
     ),
     Reason.WRITE_FAILED: Explanation(
-        "The node refused a file operation. The old files are in place, whole; it is tried again by itself, with "
-        "growing pauses. The message has the operation, the path, the system's error and what to do.",
+        "A file operation failed on the node. The old files are still in place and complete; the agent tries again "
+        "with growing pauses. The message has the operation, the path, the system's error and what to do.",
         "write /etc/docker/certs.d/.registry-trust/harbor.corp.example:5000/.new-51f0…/ca.crt: ENOSPC (No space left "
         "on device); free space or inodes on that file system",
         "Fix what the error names: space, a read-only file system, an SELinux type (`agent.seLinuxOptions`).",
@@ -133,7 +132,7 @@ NODES: Mapping[Reason, Explanation] = {
     ),
     Reason.CLIENT_CERTIFICATE_CONFLICT: Explanation(
         "Two trusts give this node a client certificate of the same name for the same registry, with different "
-        "content. The earlier trust's is used, and this one's is not on the node.",
+        "content. The one of the earlier trust is used; this one is not on the node.",
         'the client certificate "client" of trust harbor, which is older, is used for harbor.corp.example:5000; give '
         "the one of trust harbor-ci another name in clientCertificates[].name",
         "Give it a name of its own in `clientCertificates[].name`; then the node has both. Which of two a runtime "
@@ -141,30 +140,31 @@ NODES: Mapping[Reason, Explanation] = {
         ON_NODE,
     ),
     Reason.DRIFT_REPAIRED: Explanation(
-        "Somebody changed or removed files of registry-trust on this node, and the agent put them back at once. The "
-        "number grows in steps, so that it is no stream of reports.",
+        "Another process changed or removed files of registry-trust on this node, and the agent restored them at "
+        "once. The number grows in steps, to avoid a stream of reports.",
         "DriftRepaired: 5 or more repairs since the agent started; somebody else changes its files",
-        "Find out who does it; the agent's log names each entry. After a one-time clean-up there is nothing to do.",
+        "Find out which process it is; the agent's log names each entry. After a one-time clean-up there is nothing "
+        "to do.",
         (Place.NOTICE, Place.NODE_EVENT, Place.LOG),
     ),
     Reason.NODE_PENDING: Explanation(
-        "An agent runs on the node and has not reported the present revision yet, or is still writing it: with many "
-        "registries on a slow disk it writes for 15 seconds at a time, and reports in between.",
+        "An agent is running on the node but has not reported the current revision yet, or is still writing it: with "
+        "many registries on a slow disk it writes for 15 seconds at a time and reports in between.",
         "worker-2: the agent has not reported this revision yet",
-        "Wait a moment. If it stays, see the agent's log on that node: it may not reach the API server.",
+        "Wait a moment. If it persists, see the agent's log on that node: it may be unable to reach the API server.",
         (*_COUNTED, Place.ROW),
     ),
     Reason.NODE_UNREACHABLE: Explanation(
-        "The Node is not Ready, so nobody knows what it has now. It is not waited for.",
+        "The Node is not Ready, so its state is unknown. It is not waited for.",
         "worker-17: the Node is not Ready; it gets this revision when it is back",
-        "Nothing here: the agent brings the node up to date when it is back.",
+        "Nothing: the agent updates the node when it is back.",
         _COUNTED,
     ),
     Reason.AGENT_SILENT: Explanation(
-        "The Node is Ready and no agent is ready on it, so it does not get changes. It is counted and not waited for.",
+        "The Node is Ready but has no ready agent, so it does not get changes. It is counted but not waited for.",
         "worker-9: no agent runs on this node; see the DaemonSet registry-trust-agent and its tolerations",
-        "`kubectl -n registry-trust get pods -o wide --field-selector spec.nodeName=NODE`: no pod means a selector or "
-        "toleration; a pod that does not start says why in its Events.",
+        "`kubectl -n registry-trust get pods -o wide --field-selector spec.nodeName=NODE`: no pod means a selector "
+        "or toleration; a pod that does not start says why in its Events.",
         _COUNTED,
     ),
     Reason.NODE_EXCLUDED: Explanation(
@@ -180,9 +180,9 @@ NODES: Mapping[Reason, Explanation] = {
 BUNDLE: Mapping[Reason, Explanation] = {
     Reason.BUNDLE_TOO_LARGE: Explanation(
         "All trusts together are more than one Secret can hold (1,000,000 bytes). Half of it is divided evenly among "
-        "the trusts: that is a trust's share, and no other trust can take it. A change is taken where everything still "
-        "fits if each trust within its share used all of it. What is served stays, and what only removes is always "
-        "taken.",
+        "the trusts: that is a trust's share, and no other trust can take it. A change is accepted if everything "
+        "still fits even when each trust within its share uses all of it. What is served stays, and a change that "
+        "only removes is always accepted.",
         "spec: this trust's certificates do not fit: they take 214,310 bytes, a trust's share is 41,650, and the "
         "bundle holds 798,120 of 1,000,000; use fewer CA certificates, or the same ones in several trusts (each is "
         "stored once); the content before this change is still served",
@@ -190,69 +190,69 @@ BUNDLE: Mapping[Reason, Explanation] = {
         REFUSED,
     ),
     Reason.BUNDLE_NEARLY_FULL: Explanation(
-        "The bundle of all trusts is more than 80 % full. Its ten largest trusts say so; nothing is refused yet. The "
-        "metrics are `registry_trust_bundle_bytes` and `registry_trust_bundle_limit_bytes`.",
+        "The bundle of all trusts is more than 80 % full. Its ten largest trusts report it; nothing is rejected yet. "
+        "The metrics are `registry_trust_bundle_bytes` and `registry_trust_bundle_limit_bytes`.",
         "BundleNearlyFull: spec: the bundle of all trusts is more than 80% full (1,000,000 bytes), and this trust is "
         "one of the largest, with 214,310 bytes of PEM; what trusts ask for beyond their share may soon be refused. "
         "Give only the CA certificates that its registries need",
-        "Give only the CA certificates that the trust's registries need, or lower `operator.trustLimit`.",
+        "Provide only the CA certificates that the trust's registries need, or lower `operator.trustLimit`.",
         (Place.WARNING, Place.EVENT),
     ),
     Reason.REMOVAL_HELD: Explanation(
-        "More than half of the trusts disappeared within ten minutes. In case that was a mistake, their files stay on "
-        "the nodes ten minutes longer: `kubectl get nt` says `RemovalHeld` of every node that has some.",
+        "More than half of the trusts disappeared within ten minutes. In case that was a mistake, their files stay "
+        "on the nodes ten minutes longer: `kubectl get nt` shows `RemovalHeld` for every node that has some.",
         "trust harbor is gone, and with it more than half of all; in case that was a mistake, its files stay until "
         "2027-02-19T09:12:44Z. To keep them, apply it again. To remove them now: kubectl annotate --overwrite -n "
         "registry-trust secret registry-trust-bundle registrytrust.io/confirm-removal=58",
         "Apply the trusts again to keep the files; use the command in the message to remove them now; or wait. The "
-        "trusts are gone, so look at the NodeTrusts (`kubectl get nt NODE -o yaml`), at `kubectl get events -n default "
-        "--field-selector reason=RemovalHeld`, or at the metric `registry_trust_removals_held`.",
+        "trusts are gone, so look at the NodeTrusts (`kubectl get nt NODE -o yaml`), at `kubectl get events -n "
+        "default --field-selector reason=RemovalHeld`, or at the metric `registry_trust_removals_held`.",
         (Place.ROW, Place.EVENT, Place.LOG),
     ),
     Reason.BUNDLE_MISSING: Explanation(
-        "The node has received no bundle, or the bundle was emptied or deleted. Nothing is removed for that: files "
-        "stay as they are, and rows say `Held` until there is one again.",
+        "The node has received no bundle, or the bundle was emptied or deleted. Nothing is removed for that reason: "
+        "files stay as they are, and rows say `Held` until there is a bundle again.",
         "kept as it is: no usable bundle was received yet",
-        "See that the operator runs (`kubectl -n registry-trust get deployment registry-trust-operator`), that the "
-        "Secret `registry-trust-bundle` exists, and that the agent reaches the API server (its log). The operator "
-        "fills an empty Secret by itself; a deleted one comes back with the chart or `deploy/`.",
+        "Check that the operator is running (`kubectl -n registry-trust get deployment registry-trust-operator`), "
+        "that the Secret `registry-trust-bundle` exists, and that the agent reaches the API server (its log). The "
+        "operator fills an empty Secret on its own; to restore a deleted one, apply the chart or `deploy/` again.",
         (Place.NOTICE, Place.ROW, Place.LOG),
     ),
     Reason.BUNDLE_UNREADABLE: Explanation(
         "The bundle's Secret was changed by something other than the operator. Nodes keep what they have, and the "
-        "operator writes it anew.",
+        "operator writes it again.",
         "BundleUnreadable: the bundle's index.json can't be understood (JSONDecodeError)",
-        "Nothing, if it passes. Else find out who writes the Secret: `kubectl -n registry-trust get secret "
+        "Nothing, if it goes away. Otherwise find out who writes the Secret: `kubectl -n registry-trust get secret "
         "registry-trust-bundle --show-managed-fields -o yaml` (mind that it holds private keys).",
         _NOTICED,
     ),
     Reason.UNSUPPORTED_BUNDLE: Explanation(
-        "The bundle was written by a newer version than the one that reads it. An older agent keeps its files, an "
+        "The bundle was written by a newer version than the one that reads it. An older agent keeps its files; an "
         "older operator writes nothing.",
         "UnsupportedBundle: the bundle needs a reader of schema 2 and this one reads 1; upgrade registry-trust here",
-        "Upgrade what says so.",
+        "Upgrade the component that reports it.",
         _NOTICED,
     ),
     Reason.CONTENT_HELD: Explanation(
-        "A trust exists, and the operator has no good content for it, nor any last good one. Nodes that have files of "
-        "it keep them rather than lose them.",
+        "A trust exists, but the operator has no good content for it, not even a last good one. Nodes that have its "
+        "files keep them.",
         "kept as it is: the operator does not know the content of trust harbor; see that trust's status",
-        "Fix what `Accepted` of that trust says.",
+        "Fix what that trust's `Accepted` condition reports.",
         (Place.ROW, Place.FAILING_NODE),
     ),
     Reason.ROLLBACK_REFUSED: Explanation(
-        "The node was offered an older bundle than the one that it has: most often an API server that lags behind. It "
-        "is refused for ten minutes. Where etcd was restored, the operator writes its bundle anew within seconds, with "
-        "a serial that is taken at once.",
-        "RollbackRefused: serial 41 is older than the applied 57; files stay as they are. It is taken if nothing newer "
-        "comes within 10 minutes",
-        "Nothing, unless etcd was restored from a backup: then see that the sources are as they should be.",
+        "The node was offered an older bundle than the one it has, most often by an API server that lags behind. It "
+        "is rejected for ten minutes. If etcd was restored, the operator writes its bundle again within seconds, "
+        "with a serial that is accepted at once.",
+        "RollbackRefused: serial 41 is older than the applied 57; files stay as they are. It is taken if nothing "
+        "newer comes within 10 minutes",
+        "Nothing, unless etcd was restored from a backup: then check that the sources are as they should be.",
         _NOTICED,
     ),
     Reason.ROLLED_BACK: Explanation(
-        "For ten minutes nothing newer came, so the older bundle was taken: the cluster's state was set back.",
+        "Nothing newer came for ten minutes, so the older bundle was accepted: the cluster's state was set back.",
         "RolledBack: serial 41 was taken although 57 had been applied; was etcd restored from a backup?",
-        "Check that trusts and sources are those that you want; certificates may be older ones now.",
+        "Check that trusts and sources are the ones you want; certificates may be older now.",
         _NOTICED,
     ),
 }

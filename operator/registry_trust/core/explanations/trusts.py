@@ -9,10 +9,10 @@ from registry_trust.core.reasons import Reason
 
 TRUSTS: Mapping[Reason, Explanation] = {
     Reason.INVALID_SPEC: Explanation(
-        "A field is missing, unknown, or has a value that the API does not allow. The API server itself refuses most "
-        "of this; here it comes from an older CRD, or from `registry-trust render`.",
+        "A field is missing, unknown, or has a value that the API does not allow. The API server itself rejects most "
+        "of these; this one came through an older CRD, or from `registry-trust render`.",
         "spec.caCertificates[0]: must have exactly one of secretKeyRef, configMapKeyRef and inline",
-        "Correct the field that the message names; `kubectl explain registrytrust.spec` describes each.",
+        "Correct the field named in the message; `kubectl explain registrytrust.spec` describes each.",
         REFUSED,
     ),
     Reason.INVALID_SELECTOR: Explanation(
@@ -24,49 +24,50 @@ TRUSTS: Mapping[Reason, Explanation] = {
     ),
     Reason.INVALID_HOST: Explanation(
         "A registry is not the `host` or `host:port` that an image reference can name. Runtimes compare the "
-        "directory's name with the reference byte for byte, so that a near miss is never read.",
+        "directory's name with the reference byte for byte, so a near miss is never read.",
         'spec.registries[0]: "https://harbor.corp.example" has a scheme; remove "https://"',
         "Copy what is before the first `/` of an image's name, upper case included: no scheme, path or wildcard.",
         REFUSED,
     ),
     Reason.INVALID_PORT: Explanation(
-        "A registry's port is not a number from 1 to 65535 in plain digits. As a warning: the name ends in `:443`, and "
-        "then it serves only image references that spell `:443`, because the two are different directories.",
-        'spec.registries[0]: "harbor.corp.example:443" is another directory than "harbor.corp.example": it serves only '
-        "image references that spell :443",
-        "Write the port as image references do; name both spellings where images are named both ways.",
+        "A registry's port is not a number from 1 to 65535 in plain digits. As a warning: the name ends in `:443`, "
+        "and then it applies only to image references that include `:443`, because the two are different directories.",
+        'spec.registries[0]: "harbor.corp.example:443" is another directory than "harbor.corp.example": it serves '
+        "only image references that spell :443",
+        "Write the port as image references do; list both spellings if images are named both ways.",
         (*REFUSED, Place.WARNING),
     ),
     Reason.RESERVED_HOST: Explanation(
-        "The name means something else: another name of Docker Hub, which references and runtimes call `docker.io`, or "
-        "a name that containerd, Spegel or registry-trust use in `certs.d` themselves.",
-        'spec.registries[0]: "registry-1.docker.io" is Docker Hub, which image references and runtimes call docker.io; '
-        "write docker.io",
-        "Write `docker.io` for Docker Hub; else name the registry as image references do.",
+        "The name means something else: another name of Docker Hub, which references and runtimes call `docker.io`, "
+        "or a name that containerd, Spegel or registry-trust use in `certs.d` themselves.",
+        'spec.registries[0]: "registry-1.docker.io" is Docker Hub, which image references and runtimes call '
+        "docker.io; write docker.io",
+        "Write `docker.io` for Docker Hub; otherwise name the registry as image references do.",
         REFUSED,
     ),
     Reason.DUPLICATE_REGISTRY: Explanation(
-        "One trust names a registry twice. Several trusts may name the same one: they add up.",
+        "One trust lists a registry twice. Several trusts may list the same registry: they add up.",
         'spec.registries[2]: "harbor.corp.example" stands at registries[0] already; remove one of the two',
         "Remove one of the two.",
         REFUSED,
     ),
     Reason.RUNTIME_IGNORES_TLS: Explanation(
-        "The files are written, and a runtime does not verify this registry anyway: containerd and dockerd skip TLS "
-        "verification for `localhost`, 127.0.0.0/8 and `[::1]` by themselves (CRI-O and Podman don't). Or dockerd has "
-        "it under `insecure-registries`: then it verifies nothing, and its classic image store reads no certificate "
-        "directory (so that no client certificate is sent). Or dockerd names it as a mirror of Docker Hub: with the "
-        "containerd image store it pulls through the mirror with what `docker.io` has. Or the registry is `docker.io`: "
-        "dockerd's classic image store reads no certificate directory for Docker Hub (every other runtime does). Or "
-        "`registries.conf` (CRI-O, Podman) has `insecure = true` for it, or sends its pulls to another host or mirror, "
-        "whose directory is used then. Or a `hosts.toml` that registry-trust did not write leads to it without its CA: "
-        "containerd uses no other file for a mirror.",
+        "The files are written, but a runtime does not verify this registry: containerd and dockerd skip TLS "
+        "verification for `localhost`, 127.0.0.0/8 and `[::1]` by themselves (CRI-O and Podman don't). Or dockerd "
+        "has it under `insecure-registries`: then it verifies nothing, and its classic image store reads no "
+        "certificate directory (so no client certificate is sent). Or dockerd names it as a mirror of Docker Hub: "
+        "with the containerd image store it pulls through the mirror with what `docker.io` has. Or the registry is "
+        "`docker.io`: dockerd's classic image store reads no certificate directory for Docker Hub (every other "
+        "runtime does). Or `registries.conf` (CRI-O, Podman) has `insecure = true` for it, or sends its pulls to "
+        "another host or mirror, and then that one's directory is used. Or a `hosts.toml` that registry-trust did "
+        "not write leads to it without its CA: containerd uses no other file for a mirror.",
         "/etc/docker/daemon.json lists it under insecure-registries: dockerd verifies nothing of it, and its classic "
-        "image store reads no certificate directory for it; take it out of the list and restart dockerd, or reload it: "
-        "that takes a list which is [], and keeps the old one where there is none",
+        "image store reads no certificate directory for it; take it out of the list and restart dockerd, or reload "
+        "it: that takes a list which is [], and keeps the old one where there is none",
         "Give the registry a name of its own, or take it out of `insecure-registries`. Pulls that name the mirror "
-        "itself (`docker pull mirror.corp.example/library/alpine`) do use its files. For `docker.io` with the classic "
-        "store, put the CA into the node's system store. To somebody else's `hosts.toml`, add the line of the message.",
+        "itself (`docker pull mirror.corp.example/library/alpine`) do use its files. For `docker.io` with the "
+        "classic store, put the CA into the node's system store. To a `hosts.toml` of another tool, add the line "
+        "from the message.",
         (Place.WARNING, Place.ROW, Place.NOTICE),
     ),
 }
@@ -80,17 +81,18 @@ SOURCES: Mapping[Reason, Explanation] = {
         REFUSED,
     ),
     Reason.SECRET_KEY_NOT_FOUND: Explanation(
-        "The Secret exists and lacks the key that the trust names; the message lists those that it has.",
-        'spec.caCertificates[0].secretKeyRef: Secret registry-trust/harbor-ca has no key "ca.crt"; it has "ca.pem"; '
-        "cert-manager fills ca.crt only where the issuer gives one",
-        "Name a key that is there. For a cert-manager issuer without `ca.crt`, put its CA into a Secret or ConfigMap "
-        "of its own.",
+        "The Secret exists but lacks the key named in the trust; the message lists the keys it has.",
+        'spec.caCertificates[0].secretKeyRef: Secret registry-certificates/harbor-ca has no key "ca.crt"; it has '
+        '"ca.pem"; cert-manager fills ca.crt only where the issuer gives one',
+        "Use a key that exists. For a cert-manager issuer without `ca.crt`, put its CA into a Secret or ConfigMap of "
+        "its own.",
         REFUSED,
     ),
     Reason.SECRET_TYPE_FORBIDDEN: Explanation(
-        "The Secret is of a type that is never a source: a service account's token, a pull secret, a Helm release.",
-        'spec.clientCertificates[0].secretRef: Secret registry-trust/pull has type "kubernetes.io/dockerconfigjson", '
-        "which never holds certificates for registries; use one of type Opaque or kubernetes.io/tls",
+        "The Secret has a type that can't be a source: a service account's token, a pull secret, a Helm release.",
+        "spec.clientCertificates[0].secretRef: Secret registry-certificates/pull has type "
+        '"kubernetes.io/dockerconfigjson", which never holds certificates for registries; use one of type Opaque or '
+        "kubernetes.io/tls",
         "Put the certificate into a Secret of type `Opaque` or `kubernetes.io/tls`.",
         REFUSED,
     ),
@@ -102,27 +104,28 @@ SOURCES: Mapping[Reason, Explanation] = {
         REFUSED,
     ),
     Reason.CONFIG_MAP_KEY_NOT_FOUND: Explanation(
-        "The ConfigMap exists and lacks the key that the trust names.",
-        'spec.caCertificates[0].configMapKeyRef: ConfigMap registry-trust/corp-roots has no key "ca.crt"; it has no '
-        "keys at all",
-        "Name a key that is there.",
+        "The ConfigMap exists but lacks the key named in the trust.",
+        'spec.caCertificates[0].configMapKeyRef: ConfigMap registry-certificates/corp-roots has no key "ca.crt"; it '
+        "has no keys at all",
+        "Use a key that exists.",
         REFUSED,
     ),
     Reason.EMPTY_DATA: Explanation(
-        "The key is there and holds nothing, or only what a template leaves where there was nothing (`null`, `{}`).",
-        "spec.caCertificates[0].secretKeyRef: Secret registry-trust/harbor-ca key ca.crt: is empty; put the CA "
-        "certificate of the registry there, as PEM",
-        "Fill it, or look at the program that should have.",
+        "The key exists but is empty, or has only what a template writes for an empty value (`null`, `{}`).",
+        "spec.caCertificates[0].secretKeyRef: Secret registry-certificates/harbor-ca key ca.crt: is empty; put the "
+        "CA certificate of the registry there, as PEM",
+        "Fill it, or check the program that should have filled it.",
         REFUSED,
     ),
     Reason.TOO_LARGE: Explanation(
-        "The data is larger than anything that a registry needs: 330,000 bytes, 300 blocks or 64 self-signed server "
-        "certificates for one source of CA certificates, 36,500 bytes for a client chain, 13,000 for a key, 27,000 for "
-        "one certificate. Nothing over a limit of bytes or blocks is parsed. A whole trust may take 320 KiB of the "
-        "bundle, with what `spec.caRetention` keeps (`operator.trustLimit` of the chart).",
-        "spec.caCertificates[0].configMapKeyRef: ConfigMap registry-trust/all key ca.crt: 412,005 bytes, at most "
-        "330,000 are read; give only the CA certificates that the registry needs, or split them among several sources",
-        "Give only what the registry needs.",
+        "The data is larger than any registry needs: 330,000 bytes, 300 blocks or 64 self-signed server certificates "
+        "for one source of CA certificates, 36,500 bytes for a client chain, 13,000 for a key, 27,000 for one "
+        "certificate. Data over a limit of bytes or blocks is not parsed. A whole trust may take 320 KiB of the "
+        "bundle, including what `spec.caRetention` keeps (`operator.trustLimit` of the chart).",
+        "spec.caCertificates[0].configMapKeyRef: ConfigMap registry-certificates/all key ca.crt: 412,005 bytes, at "
+        "most 330,000 are read; give only the CA certificates that the registry needs, or split them among several "
+        "sources",
+        "Provide only what the registry needs.",
         REFUSED,
     ),
 }
