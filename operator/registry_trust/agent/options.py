@@ -15,12 +15,12 @@ SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 _HIGHEST_PORT = 65535
 _SHORTEST, _LONGEST = 0.1, 3600.0
-"""Seconds between two looks."""
+"""Seconds between two full checks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A folder of the host: its path there, and the one under which this process reaches it."""
+    """A directory of the host: its path there, and the one under which this process reaches it."""
 
     host: str
     here: str
@@ -95,7 +95,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="registry-trust agent",
-        description="Keeps the certificate directories of one node as the bundle says, and reports.",
+        description="Keeps the certificate directories of one node as the bundle asks, and reports their state.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -119,7 +119,8 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=_target,
         metavar="LAYOUT=HOSTPATH",
-        help=f"a root to write in any case; LAYOUT is one of {', '.join(Layout)}; repeated",
+        help="a root to write regardless of the runtime's configuration; LAYOUT is one of "
+        f"{', '.join(Layout)}; repeated",
     )
     add(
         "--runtime-config",
@@ -136,17 +137,17 @@ def _parser() -> argparse.ArgumentParser:
         type=_absolute,
         metavar="HOSTPATH",
         help="containerd's main file, if its unit starts it with another than the usual one; repeated for nodes of "
-        "several kinds: the first that exists counts",
+        "several kinds: the first that exists is used",
     )
     add(
         "--systemd-units",
         type=_mount,
         metavar="HOSTPATH[=MOUNT]",
-        help="the host's /run/systemd/units, which tells when a runtime was started",
+        help="the host's /run/systemd/units, which shows when a runtime was started",
     )
     add("--listen", type=_address, metavar="HOST:PORT", help="serve /healthz, /readyz and /metrics; HOST may be empty")
     add("--log-format", choices=FORMATS, default=Options.log_format, help="lines of text, or JSON")
-    add("--log-level", choices=LEVELS, default=Options.log_level, help="log this and what is more serious")
+    add("--log-level", choices=LEVELS, default=Options.log_level, help="log this level and what is more serious")
     add(
         "--drift-interval",
         type=_seconds,
@@ -171,14 +172,14 @@ def _mount(text: str) -> Mount:
 def _target(text: str) -> ExplicitTarget:
     layout, equals, path = text.partition("=")
     if not equals or layout not in list(Layout):
-        raise argparse.ArgumentTypeError(f"{text!r} is no LAYOUT=HOSTPATH; layouts are {', '.join(Layout)}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not LAYOUT=HOSTPATH; layouts are {', '.join(Layout)}")
     return ExplicitTarget(Layout(layout), _absolute(path))
 
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > _HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT")
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
     return host.strip("[]"), int(port)
 
 
@@ -188,5 +189,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not _SHORTEST <= value <= _LONGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.1 to 3600")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to 3600")
     return value

@@ -67,7 +67,7 @@ class SelectorRequirement(APIModel):
         Operator,
         Field(
             strict=False,  # a manifest has the word, not the enum's member
-            description="How the label's value and `values` relate: In, NotIn (also true where the Node lacks the "
+            description="How the label's value and `values` relate: In, NotIn (also true if the Node lacks the "
             "label), Exists or DoesNotExist.",
         ),
     ]

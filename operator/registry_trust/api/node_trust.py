@@ -55,18 +55,18 @@ class RegistryStatus(APIModel):
     name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT, description="The registry, as host[:port].")]
     trust: Annotated[
         str | None,
-        Field(max_length=253, description="Set where the row is about what this one RegistryTrust asks for."),
+        Field(max_length=253, description="Set if the row is about what this one RegistryTrust asks for."),
     ] = None
     generation: Annotated[
         str | None,
-        Field(max_length=128, description="Names the content of the files on disk; absent where there are none."),
+        Field(max_length=128, description="Names the content of the files on disk; absent if there are none."),
     ] = None
     state: Annotated[
         RowState,
         Field(
             strict=False,
             description="Current: on disk as asked. Pending: on its way. Failed: see the message. Held: kept as it is, "
-            "because the operator can't say what it should be, or because a removal is held.",
+            "because the operator does not know what it should be, or because a removal is held.",
         ),
     ]
     reason: ReasonWord | None = None
@@ -89,13 +89,13 @@ class NodeTrustStatus(APIModel):
         Literal["Current", "Pending", "Failing", "RemovalHeld"] | None,
         Field(
             description="The whole node in one word. Failing: a registry failed, or a target is not read; the messages "
-            "say what to do. RemovalHeld: most trusts were removed, and their files stay for some minutes; the rows of "
-            "that reason say how to confirm or undo it."
+            "explain what to do. RemovalHeld: most trusts were removed, and their files stay for some minutes; the "
+            "rows of that reason explain how to confirm or undo it."
         ),
     ] = None
     targets_summary: Annotated[
         str | None,
-        Field(max_length=512, description="The targets in short, with their state where it is not Read."),
+        Field(max_length=512, description="The targets in short, with their state if it is not Read."),
     ] = None
     targets: Annotated[
         list[TargetStatus] | None,
@@ -131,7 +131,7 @@ class NodeTrustStatus(APIModel):
 
 
 class NodeTrust(APIModel):
-    """A NodeTrust says what one node has: which registries, in which directories, and what failed.
+    """A NodeTrust reports what one node has: which registries, in which directories, and what failed.
 
     It is named after its Node, owned by it and goes with it. Only the node's own agent writes it; don't edit it.
     """

@@ -97,7 +97,7 @@ class RegistryTrustSpec(APIModel):
             json_schema_extra=list_type("set"),
             description="The registries that the certificates are for: host[:port], byte for byte as in an image "
             "reference (case included), e.g. harbor.corp.example:5000. No scheme, path or wildcard. A runtime looks "
-            "up host and host:443 separately; name both where images are named both ways.",
+            "up host and host:443 separately; name both if images are named both ways.",
         ),
         AfterValidator(_distinct_registries),
     ]
@@ -107,8 +107,8 @@ class RegistryTrustSpec(APIModel):
             max_length=MAXIMUM_CA_SOURCES,
             json_schema_extra=list_type("atomic"),
             description="Where the CA certificates come from. Every certificate found there becomes a root that may "
-            "vouch for the registry's server certificate, beside those that the runtime trusts anyway. A server "
-            "certificate that signed itself may stand here too. When a source changes, nodes follow within a second.",
+            "vouch for the registry's server certificate, in addition to those that the runtime trusts anyway. A "
+            "self-signed server certificate works here too. When a source changes, nodes follow within a second.",
         ),
     ] = None
     client_certificates: Annotated[
@@ -160,11 +160,11 @@ class RegistryTrustSpec(APIModel):
         ExistingFilesPolicy | None,
         Field(
             strict=False,  # a manifest has the word, not the enum's member
-            description="What an agent does where files that registry-trust did not write are in a registry's place. "
-            "Refuse (the default) leaves them alone, and that node says ForeignFile or WouldShadow. Replace puts them "
-            "aside in one step, keeps them beside the entry on that node, and puts them back when the entry goes: "
-            "when the trust or the registry in it is removed, and at an uninstallation that removes files. It counts "
-            "when a place is taken: Refuse later on gives nothing back. Where several trusts name a registry, one "
+            description="What an agent does if files that registry-trust did not write are in a registry's place. "
+            "Refuse (the default) leaves them alone, and that node reports ForeignFile or WouldShadow. Replace puts "
+            "them aside in one step, keeps them next to the entry on that node, and puts them back when the entry "
+            "goes: when the trust or the registry in it is removed, and at an uninstallation that removes files. It "
+            "counts when a place is taken: Refuse later on gives nothing back. If several trusts name a registry, one "
             "that says Replace is enough.",
         ),
     ] = None

@@ -50,7 +50,7 @@ class FailingNode(APIModel):
     name: Annotated[str, Field(max_length=253, description="The Node's name.")]
     registry: Annotated[
         str | None,
-        Field(max_length=NAME_LIMIT, description="The registry that is concerned; absent where it is all of them."),
+        Field(max_length=NAME_LIMIT, description="The registry that is concerned; absent if it is all of them."),
     ] = None
     reason: ReasonWord
     message: Message | None = None
@@ -67,7 +67,7 @@ class CertificateStatus(APIModel):
         str | None,
         Field(
             max_length=1024,
-            description="Where it came from, e.g. Secret registry-trust/harbor-ca key ca.crt; absent where its source "
+            description="Where it came from, e.g. Secret registry-trust/harbor-ca key ca.crt; absent if its source "
             "is gone and the last good content is served.",
         ),
     ] = None
@@ -115,7 +115,7 @@ class RegistryTrustStatus(APIModel):
         Field(
             max_length=64,
             description="Names the content that is served now; it changes when a certificate, a registry or the "
-            "nodeSelector does. Absent where nothing is served.",
+            "nodeSelector does. Absent if nothing is served.",
         ),
     ] = None
     registries_summary: Annotated[
@@ -131,12 +131,12 @@ class RegistryTrustStatus(APIModel):
     conditions: Annotated[
         Conditions | None,
         Field(
-            description="Accepted: the spec and its sources are usable; where not, the last good content stays served. "
+            description="Accepted: the spec and its sources can be used; if not, the last good content stays served. "
             "Distributed: every selected node with a live agent has `revision` on disk. Expiring: a served certificate "
-            "is near its end. Ready: Accepted and Distributed. Reconciling and Stalled are there while they are true."
+            "is about to expire. Ready: Accepted and Distributed. Reconciling and Stalled are there only while true."
         ),
     ] = None
-    nodes: Annotated[NodeCounts | None, Field(description="How many nodes are selected, and how they stand.")] = None
+    nodes: Annotated[NodeCounts | None, Field(description="How many nodes are selected, and in which state.")] = None
     nodes_summary: Annotated[
         str | None, Field(max_length=32, description="Current and selected nodes, e.g. 4998/5000.")
     ] = None

@@ -83,12 +83,12 @@ def render(
     "--root",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="The runtime's certs.d directory, such as /etc/docker/certs.d; it is made if it is missing.",
+    help="The runtime's certs.d directory, such as /etc/docker/certs.d; it is created if it is missing.",
 )
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
-    help="How the runtime reads it.  [default: by the end of --root, such as containerd/certs.d]",
+    help="How the runtime reads it; not needed if --root ends like a usual place, such as containerd/certs.d.",
 )
 @click.option("--prune", is_flag=True, help="Also remove the files of trusts that FILES do not give this node now.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; show what would be done.")
@@ -153,7 +153,7 @@ def apply(
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
-    help="Log this and what is more serious.",
+    help="Log this level and what is more serious.",
 )
 @click.option(
     "--leader-election/--no-leader-election", default=True, show_default=True, help="Lead only while holding the Lease."
