@@ -23,7 +23,7 @@ from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.delays import Delays
-from registry_trust.controller.events import About, Events
+from registry_trust.controller.events import About, Events, Similar
 from registry_trust.controller.statuses import StatusWriter
 from registry_trust.controller.transitions import Notice
 from registry_trust.core.bundle import Bundle
@@ -106,6 +106,22 @@ def test_an_event_that_has_expired_is_made_again(installed: Installation) -> Non
 
     (event,) = told(installed, about.uid)
     assert event["count"] == 2
+
+
+def test_an_event_whose_name_another_has_taken_is_told_all_the_same(installed: Installation) -> None:
+    about = About("RegistryTrust", "taken", "uid-of-taken")
+    notice = Notice("Warning", "NodeFailing", "Distribute", "n1: ForeignFile: why")
+    name, _ = Similar().identify(about, notice, 0.0)
+    decoy = {"kind": "Pod", "namespace": "default", "name": "decoy", "uid": "uid-of-decoy", "fieldPath": "spec"}
+    of_decoy = {"reason": "Pulled", "type": "Normal", "message": "fine", "count": 2**31 - 1, "involvedObject": decoy}
+    metadata = {"name": name, "namespace": "default"}
+    installed.plane.kubectl.apply({"apiVersion": "v1", "kind": "Event", "metadata": metadata, **of_decoy})
+
+    Events(Noting(installed)).tell(about, notice, NOW, 1)
+
+    (event,) = told(installed, about.uid)
+    assert event["involvedObject"].keys() == {"apiVersion", "kind", "name", "uid"}
+    assert (event["type"], event["reason"], event["message"]) == (notice.kind, notice.reason, notice.note)
 
 
 # ---- statuses --------------------------------------------------------------------------------------------------------

@@ -41,6 +41,9 @@ These are the limits of client-go's EventCorrelator, so that admins find what th
 
 COMBINED = "(combined from similar events): "
 
+_OF_THE_FIRST = frozenset({"apiVersion", "kind", "metadata", "firstTimestamp", "count"})
+"""Fields of an Event's object that stay when it is told again."""
+
 HIGHEST_COUNT = 2**31 - 1
 """`count` is an int32."""
 
@@ -139,8 +142,10 @@ class Events:
         return 0
 
     def _repeat(self, event: dict[str, Any], **fields: int) -> dict[str, Any]:
-        changed = {"lastTimestamp": event["lastTimestamp"], "message": event["message"], **fields}
-        return self._server.merge(f"{EVENTS}/{event['metadata']['name']}", changed)
+        # The whole of it but its beginning: whoever took the name before must not have taken the Event away.
+        changed = {key: value for key, value in event.items() if key not in _OF_THE_FIRST} | fields
+        about = dict.fromkeys(("namespace", "fieldPath", "resourceVersion")) | event["involvedObject"]
+        return self._server.merge(f"{EVENTS}/{event['metadata']['name']}", {**changed, "involvedObject": about})
 
     def _affordable(self, about: About, now: float) -> bool:
         if len(self._each) >= MOST_OBJECTS:
