@@ -14,7 +14,7 @@ import pytest
 
 from registry_trust.api.crd import render_crds
 from registry_trust.core.bundle import ClientPairRef, reference_of
-from registry_trust.core.selection import NodeSelector
+from registry_trust.core.selection import Selector
 from tests.integration.agent_site import AUTHORITY, BINDINGS, REGISTRY, RIGHTS, Site, answer, trust
 from tools.authority import Authority
 from tools.cluster import canaries
@@ -123,7 +123,7 @@ def test_a_lower_serial_of_the_same_secret_is_refused(site: Site) -> None:
 
 def test_a_relabelled_node_follows(site: Site) -> None:
     agent = site.start()
-    site.put(trust(selector=NodeSelector((("pool", "green"),))), blobs=(AUTHORITY.pem,))
+    site.put(trust(selector=Selector((("pool", "green"),))), blobs=(AUTHORITY.pem,))
     site.wait_for_serial(1)
     entry = agent.root() / REGISTRY
     assert not entry.exists()

@@ -22,14 +22,14 @@ from registry_trust.controller.settings import OperatorSettings
 from registry_trust.core.bundle import Bundle, TrustContent
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState
-from registry_trust.core.selection import NodeSelector, labels_hash
+from registry_trust.core.selection import Selector, labels_hash
 from tests.unit.machines import Machine, Written
 
 NAMES = ("n1", "n2", "n3")
 ZONES = ("a", "b")
 CONTENTS = {
     "everywhere": TrustContent(("every.example",)),
-    "zone-a": TrustContent(("zone.example",), selector=NodeSelector((("zone", "a"),))),
+    "zone-a": TrustContent(("zone.example",), selector=Selector((("zone", "a"),))),
 }
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 LABELS = {zone: {"zone": zone} for zone in ZONES}

@@ -9,7 +9,7 @@ import pytest
 from registry_trust.api.parse import check_trust, parse_trust
 from registry_trust.core.errors import InvalidField
 from registry_trust.core.reasons import Reason
-from registry_trust.core.selection import NodeSelector, Operator, Requirement
+from registry_trust.core.selection import Operator, Requirement, Selector
 from registry_trust.core.trust import ClientSource, InlinePEM, SourceRef, Trust
 from tests.unit.compiling import pair_of
 
@@ -67,7 +67,7 @@ def test_every_field_of_an_object_arrives_in_the_trust():
         client_sources=(
             ClientSource(SourceRef("Secret", "c", "client.cert"), SourceRef("Secret", "c", "client.key"), "node"),
         ),
-        selector=NodeSelector(
+        selector=Selector(
             (("example.org/gpu", ""), ("pool", "build")), (Requirement("zone", Operator.NOT_IN, ("a", "b")),)
         ),
         suspend=True,
@@ -199,7 +199,7 @@ BAD: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
     ),
     "a label key that no Node can have": (
         selector(matchLabels={"a b": "c"}), N, "spec.nodeSelector.matchLabels[a b]",
-        '"a b" is not the key of a label; write [prefix/]name as the Node has it',
+        '"a b" is not the key of a label; write [prefix/]name as the object has it',
     ),
     "a label value that is a boolean in YAML": (
         selector(matchLabels={"gpu": True}), N, "spec.nodeSelector.matchLabels[gpu]",

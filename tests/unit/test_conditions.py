@@ -20,7 +20,7 @@ from registry_trust.core.bundle import Bundle
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState
-from registry_trust.core.selection import NodeSelector, labels_hash
+from registry_trust.core.selection import Selector, labels_hash
 from registry_trust.core.trust import InlinePEM, SourceRef, Trust
 from tools.authority import Authority
 
@@ -29,7 +29,7 @@ UID = "bundle"
 CA = InlinePEM(Authority.create("a CA").pem.decode())
 GOOD = Trust("harbor", "uid", "2027-01-01T00:00:00Z", 1, ("harbor.example",), (CA,))
 MISSING = replace(GOOD, ca_sources=(SourceRef("Secret", "missing", "ca.crt"),))
-NOBODY = replace(GOOD, selector=NodeSelector((("pool", "none"),)))
+NOBODY = replace(GOOD, selector=Selector((("pool", "none"),)))
 LOCAL = replace(GOOD, registries=("localhost:5000",))
 SUSPENDED = replace(GOOD, suspend=True)
 READY = Node("n1", "u1", {}, ready=True)

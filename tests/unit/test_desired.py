@@ -6,7 +6,7 @@ from registry_trust.core.bundle import Bundle, ClientPairRef, IndexedTrust, Trus
 from registry_trust.core.desired import desired_state
 from registry_trust.core.layout import Material
 from registry_trust.core.reasons import Reason
-from registry_trust.core.selection import NodeSelector
+from registry_trust.core.selection import Selector
 from registry_trust.core.trust import ExistingFilesPolicy
 
 BLOBS = {name: f"<{name}>".encode() for name in ("ca1", "ca2", "cert1", "key1", "cert2", "key2")}
@@ -38,7 +38,7 @@ def test_a_trust_without_a_selector_is_for_every_node_and_for_each_of_its_regist
 
 
 def test_a_trust_with_a_selector_is_for_the_nodes_that_it_selects():
-    gpu = trust("a", selector=NodeSelector((("pool", "gpu"),)))
+    gpu = trust("a", selector=Selector((("pool", "gpu"),)))
 
     assert desired(gpu, labels={"pool": "gpu"}).registries.keys() == {"r.example"}
     assert not desired(gpu, labels={"pool": "web"}).registries
@@ -56,7 +56,7 @@ def test_several_trusts_for_one_registry_add_up():
 
 
 def test_one_trust_that_says_replace_is_enough_and_only_where_it_selects_the_node():
-    replacing = trust("b", selector=NodeSelector((("pool", "gpu"),)), policy=ExistingFilesPolicy.REPLACE)
+    replacing = trust("b", selector=Selector((("pool", "gpu"),)), policy=ExistingFilesPolicy.REPLACE)
 
     gpu = desired(trust("a"), replacing, labels={"pool": "gpu"})
     web = desired(trust("a"), replacing, labels={"pool": "web"})

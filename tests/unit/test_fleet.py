@@ -14,12 +14,12 @@ from registry_trust.compiler.placement import Agents, Placement, placement_of
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState, TargetRow, TargetState
-from registry_trust.core.selection import NodeSelector, labels_hash
+from registry_trust.core.selection import Selector, labels_hash
 
 UID = "bundle-uid"
 NODE = Node("n1", "uid-1", {"zone": "a"}, ready=True)
 ALL = Served("harbor", 3, TrustContent(("harbor.example",)))
-ZONE = Served("zoned", 3, TrustContent(("zoned.example",), selector=NodeSelector((("zone", "a"),))))
+ZONE = Served("zoned", 3, TrustContent(("zoned.example",), selector=Selector((("zone", "a"),))))
 REPORT = NodeReport(
     agent_version="1",
     runtime="containerd://2.4.2",

@@ -33,7 +33,7 @@ from registry_trust.core.layout import Layout
 from registry_trust.core.plan import ObservedRoot, Target, make_plan
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import confirmed_serial, held_removals
-from registry_trust.core.selection import NodeSelector, Operator, Requirement
+from registry_trust.core.selection import Operator, Requirement, Selector
 from registry_trust.core.trust import SourceRef, Trust
 from tools.authority import Authority
 
@@ -42,7 +42,7 @@ AUTHORITY = Authority.create("CA")
 CA = AUTHORITY.pem
 PAIR = AUTHORITY.client("node")
 NO_CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
-SELECTOR = NodeSelector((("zone", "a"),), (Requirement("gpu", Operator.NOT_IN, ("yes",)),))
+SELECTOR = Selector((("zone", "a"),), (Requirement("gpu", Operator.NOT_IN, ("yes",)),))
 BLOBS = {reference_of(blob): blob for blob in (CA, PAIR.certificate, PAIR.key)}
 CLIENT = (ClientPairRef("client", reference_of(PAIR.certificate), reference_of(PAIR.key)),)
 AUTHORITIES = (reference_of(CA),)

@@ -7,7 +7,7 @@ import pytest
 from registry_trust.compiler.reachability import unreachable_pairs
 from registry_trust.core.bundle import Bundle, ClientPairRef, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.reasons import Reason
-from registry_trust.core.selection import NodeSelector
+from registry_trust.core.selection import Selector
 from tools.authority import Authority
 
 FIRST, SECOND = Authority.create("first clients"), Authority.create("second clients")
@@ -29,7 +29,7 @@ def trust(
     state: TrustState = TrustState.ACTIVE,
 ) -> IndexedTrust:
     references = tuple(ClientPairRef(file, reference_of(CHAINS[chain]), "key") for file, chain in pairs)
-    selector = NodeSelector((("zone", zone),)) if zone else None
+    selector = Selector((("zone", zone),)) if zone else None
     content = TrustContent(registries, (), references, selector)
     return IndexedTrust(name, f"uid-{name}", 1, state, content)
 

@@ -11,7 +11,7 @@ from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, Trust
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.removal_hold import held_removals
 from registry_trust.core.report import NodeReport, RegistryRow, RowState, TargetRow, TargetState, order_rows, summary
-from registry_trust.core.selection import NodeSelector
+from registry_trust.core.selection import Selector
 
 UNTIL = 1_800_000_000.0
 SHARED = ("shared.example",)
@@ -44,7 +44,7 @@ def test_a_removal_that_is_held_is_a_row_with_its_end_and_both_ways_out() -> Non
 
 
 def test_a_removal_in_its_grace_or_for_other_nodes_is_no_row() -> None:
-    elsewhere = replace(HELD, content=TrustContent(SHARED, selector=NodeSelector((("zone", "b"),))))
+    elsewhere = replace(HELD, content=TrustContent(SHARED, selector=Selector((("zone", "b"),))))
 
     assert rows(Bundle(12, (GRACE, STAYS))) == ()
     assert rows(Bundle(12, (elsewhere,)), zone="a") == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry_trust.compiler.removals import GRACE, GUARD_WINDOW, decide_removals
 from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState
-from registry_trust.core.selection import NodeSelector
+from registry_trust.core.selection import Selector
 
 NOW = 1_800_000_000.0
 CONTENT = TrustContent(("harbor.example",), ("aa", "bb"))
@@ -48,7 +48,7 @@ def test_a_trust_that_covers_the_same_ends_the_tombstone_at_once() -> None:
 def test_a_trust_that_covers_less_or_other_nodes_does_not() -> None:
     last = bundle("old", old=CONTENT)
     less = TrustContent(("harbor.example",), ("aa",))
-    elsewhere = TrustContent(("harbor.example",), ("aa", "bb"), selector=NodeSelector((("zone", "a"),)))
+    elsewhere = TrustContent(("harbor.example",), ("aa", "bb"), selector=Selector((("zone", "a"),)))
 
     assert decide_removals(last, {"new": less}, NOW).tombstones
     assert decide_removals(last, {"new": elsewhere}, NOW).tombstones

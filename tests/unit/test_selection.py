@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry_trust.core.selection import NodeSelector, Operator, Requirement, may_overlap
+from registry_trust.core.selection import Operator, Requirement, Selector, may_overlap
 
 KEYS, VALUES = ("zone", "pool"), ("a", "b", "c", "")
 MORE = (*VALUES, "a value that no selector names")
@@ -24,7 +24,7 @@ requirements = st.one_of(
     st.builds(Requirement, st.sampled_from(KEYS), st.sampled_from([Operator.EXISTS, Operator.DOES_NOT_EXIST])),
 )
 selectors = st.builds(
-    NodeSelector,
+    Selector,
     st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=2).map(lambda d: tuple(sorted(d.items()))),
     st.lists(requirements, max_size=3).map(tuple),
 )
@@ -32,15 +32,13 @@ selectors = st.builds(
 
 @settings(max_examples=500, deadline=None, database=None)
 @given(one=selectors, other=selectors)
-def test_two_selectors_overlap_exactly_where_a_node_exists_that_both_select(
-    one: NodeSelector, other: NodeSelector
-) -> None:
+def test_two_selectors_overlap_exactly_where_a_node_exists_that_both_select(one: Selector, other: Selector) -> None:
     assert may_overlap(one, other) is any(one.selects(labels) and other.selects(labels) for labels in NODES)
 
 
 def test_no_selector_overlaps_with_every_selector() -> None:
-    assert may_overlap(None, NodeSelector((("zone", "a"),)))
-    assert may_overlap(NodeSelector((("zone", "a"),)), None)
+    assert may_overlap(None, Selector((("zone", "a"),)))
+    assert may_overlap(Selector((("zone", "a"),)), None)
 
 
 @pytest.mark.parametrize(
@@ -55,4 +53,4 @@ def test_no_selector_overlaps_with_every_selector() -> None:
 def test_a_requirement_holds_as_kubernetes_has_it(requirement: Requirement, selected: list[bool]) -> None:
     nodes: tuple[dict[str, str], ...] = ({"zone": "a"}, {"zone": "c"}, {})
 
-    assert [NodeSelector((), (requirement,)).selects(labels) for labels in nodes] == selected
+    assert [Selector((), (requirement,)).selects(labels) for labels in nodes] == selected

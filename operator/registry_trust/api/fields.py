@@ -28,7 +28,7 @@ PATTERN_MEANINGS = {
     SUBDOMAIN: "is not a name of Kubernetes; use a-z, 0-9, - and ., with a letter or digit at both ends",
     DATA_KEY: "is not a key of a Secret or ConfigMap; use letters, digits, -, _ and .",
     FILE_NAME: "is not a safe file name; use a-z, 0-9, - and ., with a letter or digit at both ends",
-    LABEL_KEY: "is not the key of a label; write [prefix/]name as the Node has it",
+    LABEL_KEY: "is not the key of a label; write [prefix/]name as the object has it",
     LABEL_VALUE: "is not the value of a label; use letters, digits, -, _ and ., with a letter or digit at both ends",
     DURATION: "is not a duration; write whole hours, minutes and seconds, e.g. 24h, 1h30m or 0s",
 }

@@ -20,7 +20,7 @@ from registry_trust.api.fields import (
     show,
 )
 from registry_trust.core.reasons import Reason
-from registry_trust.core.selection import NodeSelector, Operator, Requirement
+from registry_trust.core.selection import Operator, Requirement, Selector
 
 MAXIMUM_LINES = 32
 VALUES_NEEDED = "needs values with the operators In and NotIn; add at least one"
@@ -38,7 +38,7 @@ LabelValue = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE)]
 
 
 class SelectorRequirement(APIModel):
-    """One requirement on one label of a Node."""
+    """One requirement on one label."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -67,8 +67,8 @@ class SelectorRequirement(APIModel):
         Operator,
         Field(
             strict=False,  # a manifest has the word, not the enum's member
-            description="How the label's value and `values` relate: In, NotIn (also true if the Node lacks the "
-            "label), Exists or DoesNotExist.",
+            description="How the label's value and `values` relate: In, NotIn (also true without the label), Exists or "
+            "DoesNotExist.",
         ),
     ]
     values: Annotated[
@@ -95,7 +95,43 @@ class SelectorRequirement(APIModel):
 
 
 class LabelSelector(APIModel):
-    """A label selector: every label and every requirement must hold."""
+    """A label selector: every label and every requirement must hold, and an empty one selects everything."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
+
+    match_labels: Annotated[
+        dict[Annotated[str, AfterValidator(_label_key)], LabelValue] | None,
+        Field(
+            max_length=MAXIMUM_LINES,
+            json_schema_extra=rules(
+                rule(
+                    f"self.all(key, key.size() <= {LABEL_KEY_LENGTH} && key.matches('{LABEL_KEY}'))",
+                    f"has a key that {PATTERN_MEANINGS[LABEL_KEY]}",
+                )
+            ),
+            description="Labels that the object must have, each with exactly this value, "
+            'e.g. {"node-role.kubernetes.io/worker": ""}.',
+        ),
+    ] = None
+    match_expressions: Annotated[
+        list[SelectorRequirement] | None,
+        Field(
+            max_length=MAXIMUM_LINES,
+            json_schema_extra=list_type("atomic"),
+            description="Requirements on labels, e.g. {key: pool, operator: In, values: [build, test]}.",
+        ),
+    ] = None
+
+    def to_core(self) -> Selector:
+        """Return the selector as the core's value, labels sorted."""
+        return Selector(
+            tuple(sorted((self.match_labels or {}).items())),
+            tuple(requirement.to_core() for requirement in self.match_expressions or ()),
+        )
+
+
+class NodeSelector(LabelSelector):
+    """Labels of Nodes: every label and every requirement must hold, and there is at least one."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -111,38 +147,8 @@ class LabelSelector(APIModel):
         }
     )
 
-    match_labels: Annotated[
-        dict[Annotated[str, AfterValidator(_label_key)], LabelValue] | None,
-        Field(
-            max_length=MAXIMUM_LINES,
-            json_schema_extra=rules(
-                rule(
-                    f"self.all(key, key.size() <= {LABEL_KEY_LENGTH} && key.matches('{LABEL_KEY}'))",
-                    f"has a key that {PATTERN_MEANINGS[LABEL_KEY]}",
-                )
-            ),
-            description="Labels that a Node must have, each with exactly this value, "
-            'e.g. {"node-role.kubernetes.io/worker": ""}.',
-        ),
-    ] = None
-    match_expressions: Annotated[
-        list[SelectorRequirement] | None,
-        Field(
-            max_length=MAXIMUM_LINES,
-            json_schema_extra=list_type("atomic"),
-            description="Requirements on labels, e.g. {key: pool, operator: In, values: [build, test]}.",
-        ),
-    ] = None
-
     @model_validator(mode="after")
     def _is_not_empty(self) -> Self:
         if not self.match_labels and not self.match_expressions:
             raise refuse(Reason.INVALID_SELECTOR, EMPTY)
         return self
-
-    def to_core(self) -> NodeSelector:
-        """Return the selector as the core's value, labels sorted."""
-        return NodeSelector(
-            tuple(sorted((self.match_labels or {}).items())),
-            tuple(requirement.to_core() for requirement in self.match_expressions or ()),
-        )

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from registry_trust.api.certificate_sources import CACertificateSource, ClientCertificate
 from registry_trust.api.fields import APIModel, list_type, refuse, rule, rules
-from registry_trust.api.node_selector import LabelSelector
+from registry_trust.api.node_selector import NodeSelector
 from registry_trust.api.registry_name import Registry
 from registry_trust.api.trust_status import RegistryTrustStatus
 from registry_trust.core.duration import DURATION, parse_duration
@@ -130,7 +130,7 @@ class RegistryTrustSpec(APIModel):
         AfterValidator(_distinct_names),
     ] = None
     node_selector: Annotated[
-        LabelSelector | None,
+        NodeSelector | None,
         Field(
             description="The nodes that get the files, by the labels of the Node, e.g. "
             '{matchLabels: {"pool": "build"}}. Absent means every node; an empty selector is refused. A relabelled '

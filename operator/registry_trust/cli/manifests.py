@@ -134,7 +134,7 @@ class _Reader:
             trust = objects.read_trust(document.body)
             if self._is_new(document, kind, "", trust.name):
                 self._trusts.append(trust)
-        elif any(kind == source.name and version in (source.api_version, None) for source in SOURCES):
+        elif any(kind == source.name and source.is_of(version) for source in SOURCES):
             self._take_source(document, SourceKind(kind))
 
     def _take_source(self, document: Document, kind: SourceKind) -> None:

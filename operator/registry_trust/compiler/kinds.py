@@ -17,7 +17,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kind(Generic[Value]):
+class WatchedKind(Generic[Value]):
     """One kind of object: its name, group, version and resource, which of its objects are asked for, and their reader.
 
     Attributes:
@@ -34,30 +34,30 @@ class Kind(Generic[Value]):
     of_trust_namespace: bool = False
     field_selector: str = ""
 
-    @property
-    def api_version(self) -> str:
-        """Return what an object of this kind has as its apiVersion."""
-        return f"{self.group}/{self.version}".lstrip("/")
-
     def path(self, trust_namespace: str) -> str:
         """Return the path of the kind's LIST."""
+        root = f"/apis/{self.group}" if self.group else "/api"
         scope = f"/namespaces/{trust_namespace}" if self.of_trust_namespace else ""
-        return f"/{'apis' if self.group else 'api'}/{self.api_version}{scope}/{self.resource}"
+        return f"{root}/{self.version}{scope}/{self.resource}"
+
+    def is_of(self, api_version: object) -> bool:
+        """Say whether an object of this kind may have this apiVersion; a manifest may have none."""
+        return api_version in (f"{self.group}/{self.version}".lstrip("/"), None)
 
 
-def _source(kind: SourceKind, resource: str, field_selector: str = "") -> Kind[SourceObject]:
+def _source(kind: SourceKind, resource: str, field_selector: str = "") -> WatchedKind[SourceObject]:
     def read(body: Object) -> SourceObject:
         return read_source(body, kind)[0]  # What the API server stored has no findings.
 
-    return Kind(kind, "", "v1", resource, read, of_trust_namespace=True, field_selector=field_selector)
+    return WatchedKind(kind, "", "v1", resource, read, of_trust_namespace=True, field_selector=field_selector)
 
 
-TRUST: Kind[TrustInput] = Kind("RegistryTrust", GROUP, VERSION, "registrytrusts", read_trust)
-NODE: Kind[Node] = Kind("Node", "", "v1", "nodes", read_node)
-REPORT: Kind[OwnedReport] = Kind("NodeTrust", GROUP, VERSION, "nodetrusts", read_report)
+TRUST: WatchedKind[TrustInput] = WatchedKind("RegistryTrust", GROUP, VERSION, "registrytrusts", read_trust)
+NODE: WatchedKind[Node] = WatchedKind("Node", "", "v1", "nodes", read_node)
+REPORT: WatchedKind[OwnedReport] = WatchedKind("NodeTrust", GROUP, VERSION, "nodetrusts", read_report)
 SOURCES = (
     # The bundle itself and Helm's releases are never sources.
     _source(SourceKind.SECRET, "secrets", f"type!={BUNDLE_TYPE},type!=helm.sh/release.v1"),
     _source(SourceKind.CONFIG_MAP, "configmaps"),
 )
-KINDS: tuple[Kind[Any], ...] = (TRUST, *SOURCES, NODE, REPORT)
+KINDS: tuple[WatchedKind[Any], ...] = (TRUST, *SOURCES, NODE, REPORT)

@@ -10,7 +10,7 @@ from registry_trust.core.bundle import Bundle, ClientPairRef, TrustState
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.findings import Finding
 from registry_trust.core.reasons import Reason
-from registry_trust.core.selection import NodeSelector, may_overlap
+from registry_trust.core.selection import Selector, may_overlap
 from registry_trust.core.text import quote
 
 
@@ -21,7 +21,7 @@ class _Standing:
     trust: str
     name: str
     registries: frozenset[str]
-    selector: NodeSelector | None
+    selector: Selector | None
 
 
 _Earlier = dict[frozenset[str], dict[str, list[_Standing]]]
@@ -62,7 +62,7 @@ def _hiding(
     pair: ClientPairRef,
     issuers: frozenset[str],
     registries: frozenset[str],
-    selector: NodeSelector | None,
+    selector: Selector | None,
     earlier: _Earlier,
 ) -> _Standing | None:
     for known, by_certificate in earlier.items():

@@ -8,7 +8,7 @@ from typing import Any
 
 from registry_trust.compiler.compile import TrustInput
 from registry_trust.compiler.fleet import Node
-from registry_trust.compiler.kinds import KINDS, NODE, REPORT, SOURCES, TRUST, Kind
+from registry_trust.compiler.kinds import KINDS, NODE, REPORT, SOURCES, TRUST, WatchedKind
 from registry_trust.compiler.objects import Object, OwnedReport
 from registry_trust.compiler.sources import Sources
 from registry_trust.controller.api_server import ApiServer
@@ -21,10 +21,12 @@ class Cluster:
 
     def __init__(self, trust_namespace: str) -> None:
         self.trust_namespace = trust_namespace
-        self.collections: Mapping[Kind[Any], Collection[Any]] = {kind: Collection() for kind in KINDS}
+        self.collections: Mapping[WatchedKind[Any], Collection[Any]] = {kind: Collection() for kind in KINDS}
         self.trusts: Collection[TrustInput] = self.collections[TRUST]
         self.nodes: Collection[Node] = self.collections[NODE]
         self.reports: Collection[OwnedReport] = self.collections[REPORT]
+        self.served: Mapping[WatchedKind[Any], str] = {}
+        """The version in which the API server has each kind, by the last complete LIST; empty before the first."""
         self.complete = False
         self.set_back = 0
         """How often the server's history was seen to be older than before."""
@@ -43,10 +45,11 @@ class Cluster:
         """
         swaps = [self._list(server, kind) for kind in KINDS]
         changes = [swap() for swap in swaps]
+        self.served = {kind: kind.version for kind in KINDS}
         first, self.complete = not self.complete, True
         return first or any(changes)
 
-    def take(self, kind: Kind[Any], body: Object, *, deleted: bool = False) -> bool:
+    def take(self, kind: WatchedKind[Any], body: Object, *, deleted: bool = False) -> bool:
         """Take one object, as an event or an answer has it; say whether that changed anything."""
         (key, version), collection = key_and_version(body), self.collections[kind]
         value = None if deleted else kind.read(body)
@@ -69,7 +72,7 @@ class Cluster:
         self.complete = False
         return True
 
-    def _list(self, server: ApiServer, kind: Kind[Any]) -> Callable[[], bool]:
+    def _list(self, server: ApiServer, kind: WatchedKind[Any]) -> Callable[[], bool]:
         """LIST one kind; return what takes it."""
         collection = self.collections[kind]
         asked_at = collection.newest

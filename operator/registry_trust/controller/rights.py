@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from registry_trust.compiler.kinds import KINDS
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.settings import OperatorSettings
 from registry_trust.core.names import EVENTS_ROLE, GROUP, OPERATOR, SOURCES_ROLE
@@ -38,11 +39,12 @@ def rights_of(settings: OperatorSettings) -> tuple[Right, ...]:
     there, events = f"Role {sources}/{SOURCES_ROLE}", f"Role default/{EVENTS_ROLE}"
     bundle, lease = settings.bundle_name, settings.lease_name
     reading = ("get", "list", "watch")
+    in_one = [kind for kind in KINDS if kind.of_trust_namespace]
+    cluster_wide = [kind for kind in KINDS if not kind.of_trust_namespace]
     return (
-        *(Right(everywhere, verb, GROUP, kind) for kind in ("registrytrusts", "nodetrusts") for verb in reading),
+        *(Right(everywhere, verb, each.group, each.resource) for each in cluster_wide for verb in reading),
         Right(everywhere, "patch", GROUP, "registrytrusts/status"),
-        *(Right(everywhere, verb, "", "nodes") for verb in reading),
-        *(Right(there, verb, "", kind, "", sources) for kind in ("secrets", "configmaps") for verb in reading),
+        *(Right(there, verb, each.group, each.resource, "", sources) for each in in_one for verb in reading),
         *(Right(here, verb, "", "secrets", bundle, own) for verb in ("get", "patch")),
         Right(here, "create", "coordination.k8s.io", "leases", "", own),
         *(Right(here, verb, "coordination.k8s.io", "leases", lease, own) for verb in ("get", "update")),

@@ -66,6 +66,7 @@ class OperatorProcess:
         self._other = OtherInstallation(self._server, settings.namespace)
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._listed = asyncio.Event()
         self._nodes: set[str] = set()
         self._compile = True
         self._last_pass = self._clock.steady()
@@ -101,8 +102,8 @@ class OperatorProcess:
             asyncio.get_running_loop().add_signal_handler(number, self._stop)
 
     def _stop(self) -> None:
-        self._stopping.set()
-        self._woken.set()
+        for event in (self._stopping, self._listed, self._woken):
+            event.set()
 
     def _healthy(self) -> bool:
         return not self._leading or self._clock.steady() - self._last_pass < STALLED
@@ -122,7 +123,11 @@ class OperatorProcess:
         self._woken.set()
 
     async def _watch(self) -> None:
-        """Run kopf, and run it again from new LISTs whenever what it knows may not be all."""
+        """Run kopf, and run it again from new LISTs whenever what it knows may not be all.
+
+        It begins with the first complete LIST: kopf never watches a kind that is created after it started.
+        """
+        await self._listed.wait()
         while not self._stopping.is_set():
             gap = asyncio.Event()
             registry = make_registry(self._cluster, self._wake, partial(self._connect, gap.set))
@@ -158,7 +163,8 @@ class OperatorProcess:
     async def _until_stale(self, watching: asyncio.Task[None], gap: asyncio.Event) -> str:
         """Return why the watches have to start again; empty if they ended by themselves, or the process is to end."""
         due = self._clock.steady() + self._settings.resync * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-        crd, set_back, ca = self._reconciler.crd_uid, self._cluster.set_back, self._connector.stamp()
+        served, set_back = self._cluster.served, self._cluster.set_back
+        crd, ca = self._reconciler.crd_uid, self._connector.stamp()
         while not watching.done() and not self._stopping.is_set():
             await asyncio.wait([watching], timeout=1.0)
             crd = crd or self._reconciler.crd_uid
@@ -167,7 +173,7 @@ class OperatorProcess:
                 "the CRD was created again": self._reconciler.crd_uid != crd,
                 "the API server's history was set back": self._cluster.set_back != set_back,
                 "the API server's CA has changed": self._connector.stamp() not in (None, ca),
-                _DUE: self._clock.steady() >= due,
+                _DUE: self._clock.steady() >= due or self._cluster.served != served,
             }
             if not watching.done() and (why := next((each for each, true in reasons.items() if true), "")):
                 return why
@@ -248,6 +254,7 @@ class OperatorProcess:
         if not self._cluster.complete or now >= self._next_resync:
             self._next_resync = now + self._settings.resync * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
             self._compile = await asyncio.to_thread(self._reconciler.relist) or self._compile
+            self._listed.set()
 
     def _pass(self, nodes: set[str], *, compiling: bool, statuses: bool) -> float | None:
         """Do one pass in a thread of its own; return the steady time of the next removal or write."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import kopf
 
-from registry_trust.compiler.kinds import KINDS, Kind
+from registry_trust.compiler.kinds import KINDS, WatchedKind
 from registry_trust.controller.cluster import Cluster
 
 Wake = Callable[[str, str], None]
@@ -28,7 +28,7 @@ def make_settings() -> kopf.OperatorSettings:
     settings.watching.inactivity_timeout = 130
     for kind in KINDS:
         if kind.field_selector:
-            settings.watching.field_selectors[kind.group, kind.version, kind.resource] = kind.field_selector
+            settings.watching.field_selectors[kind.group, kind.resource] = kind.field_selector
     # One task per object lives this long after its last event; the default of 5 s doubles the memory of a large LIST.
     settings.queueing.idle_timeout = 0.1
     # kopf's own backoffs are fixed: after an outage every operator would come back in the same second.
@@ -40,7 +40,7 @@ def make_settings() -> kopf.OperatorSettings:
 
 
 def make_registry(cluster: Cluster, wake: Wake, connection: Callable[[], kopf.AiohttpSession]) -> kopf.OperatorRegistry:
-    """Return kopf's registry with one event handler for each watched kind.
+    """Return kopf's registry with one event handler for each kind that the API server has.
 
     Only `on.event` handlers: a state-changing handler would copy a Secret's data into an annotation, and any other
     kind of handler would write finalizers or annotations on the objects.
@@ -51,13 +51,13 @@ def make_registry(cluster: Cluster, wake: Wake, connection: Callable[[], kopf.Ai
     async def login(**_: Any) -> kopf.AiohttpSession:  # a coroutine: the session belongs to kopf's loop
         return connection()
 
-    for kind in KINDS:
-        watch = kopf.on.event(kind.group, kind.version, kind.resource, id=f"watch-{kind.name}", registry=registry)
+    for kind, version in cluster.served.items():
+        watch = kopf.on.event(kind.group, version, kind.resource, id=f"watch-{kind.name}", registry=registry)
         watch(partial(_take, kind, cluster, wake))
     return registry
 
 
-async def _take(kind: Kind[Any], cluster: Cluster, wake: Wake, *, event: Any, **_: Any) -> None:
+async def _take(kind: WatchedKind[Any], cluster: Cluster, wake: Wake, *, event: Any, **_: Any) -> None:
     """Take one watch event, and wake the loop if that changed anything.
 
     A coroutine: kopf calls plain functions in threads, and the loop's own has time for it.

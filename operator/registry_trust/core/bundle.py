@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from registry_trust.core.selection import NodeSelector
+from registry_trust.core.selection import Selector
 from registry_trust.core.trust import ExistingFilesPolicy, SourceRef
 
 SCHEMA = 1
@@ -50,7 +50,7 @@ class TrustContent:
     registries: tuple[str, ...]
     ca_certificates: tuple[str, ...] = ()
     client_certificates: tuple[ClientPairRef, ...] = ()
-    selector: NodeSelector | None = None
+    selector: Selector | None = None
     existing_files: ExistingFilesPolicy = ExistingFilesPolicy.REFUSE
 
     def references(self) -> Iterable[str]:

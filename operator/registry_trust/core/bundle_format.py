@@ -23,7 +23,7 @@ from registry_trust.core.errors import InvalidField, UnusableBundle
 from registry_trust.core.layout import NAME_LIMIT
 from registry_trust.core.pem_shape import is_certificates, is_private_key
 from registry_trust.core.reasons import Reason
-from registry_trust.core.selection import NodeSelector, Operator, Requirement
+from registry_trust.core.selection import Operator, Requirement, Selector
 from registry_trust.core.trust import ExistingFilesPolicy, SourceRef
 
 PART = "0"
@@ -45,7 +45,7 @@ def encode(bundle: Bundle) -> dict[str, bytes]:
     return {INDEX_KEY: text.encode(), **dict(sorted(bundle.blobs.items()))}
 
 
-def encode_selector(selector: NodeSelector) -> dict[str, Any]:
+def encode_selector(selector: Selector) -> dict[str, Any]:
     """Return a selector in the shape of a Kubernetes label selector."""
     encoded: dict[str, Any] = {}
     if selector.match_labels:
@@ -58,14 +58,14 @@ def encode_selector(selector: NodeSelector) -> dict[str, Any]:
     return encoded
 
 
-def decode_selector(data: Mapping[str, Any]) -> NodeSelector:
+def decode_selector(data: Mapping[str, Any]) -> Selector:
     """Return the selector that a Kubernetes label selector describes.
 
     Raises:
         KeyError, ValueError, TypeError, AttributeError: the shape is another one.
     """
     labels = values.mapping(data.get("matchLabels", {}))
-    return NodeSelector(
+    return Selector(
         tuple(sorted((values.text(k), values.text(v)) for k, v in labels.items())),
         tuple(
             Requirement(

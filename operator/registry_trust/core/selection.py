@@ -40,7 +40,7 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeSelector:
+class Selector:
     """A label selector; every label of `match_labels` and every requirement must hold."""
 
     match_labels: tuple[tuple[str, str], ...] = ()
@@ -53,7 +53,7 @@ class NodeSelector:
         )
 
 
-def may_overlap(one: NodeSelector | None, other: NodeSelector | None) -> bool:
+def may_overlap(one: Selector | None, other: Selector | None) -> bool:
     """Say whether a node could exist that both select; None selects every node.
 
     Exact for what selectors can say, since each requirement speaks of one label and a label may have any value; whether

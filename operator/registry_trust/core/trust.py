@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from registry_trust.core.selection import NodeSelector
+from registry_trust.core.selection import Selector
 
 DEFAULT_CLIENT_NAME = "client"
 DEFAULT_CA_RETENTION = 86_400.0
@@ -99,7 +99,7 @@ class Trust:
     registries: tuple[str, ...]
     ca_sources: tuple[CASource, ...] = ()
     client_sources: tuple[ClientSource, ...] = ()
-    selector: NodeSelector | None = None
+    selector: Selector | None = None
     ca_retention: float = DEFAULT_CA_RETENTION
     existing_files: ExistingFilesPolicy = ExistingFilesPolicy.REFUSE
     suspend: bool = False
