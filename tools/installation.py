@@ -246,6 +246,18 @@ def config_map(name: str, data: Mapping[str, bytes]) -> dict[str, Any]:
     }
 
 
+def cluster_trust_bundle(
+    name: str, pem: bytes, signer: str = "", *, labels: Mapping[str, str] | None = None, version: str = "v1"
+) -> dict[str, Any]:
+    """Return a ClusterTrustBundle."""
+    return {
+        "apiVersion": f"certificates.k8s.io/{version}",
+        "kind": "ClusterTrustBundle",
+        "metadata": {"name": name, "labels": dict(labels or {})},
+        "spec": {"trustBundle": pem.decode(), **({"signerName": signer} if signer else {})},
+    }
+
+
 def trust(name: str, **spec: Any) -> dict[str, Any]:
     """Return a RegistryTrust."""
     return {

@@ -72,6 +72,7 @@ RIGHTS = {
         "registrytrust.io registrytrusts,nodetrusts: get,list,watch",
         "registrytrust.io registrytrusts/status: patch",
         "core nodes: get,list,watch",
+        "certificates.k8s.io clustertrustbundles: get,list,watch",
         (
             "apiextensions.k8s.io customresourcedefinitions "
             "[registrytrusts.registrytrust.io,nodetrusts.registrytrust.io]: get"

@@ -26,6 +26,7 @@ EXPECTED_DIRECTORIES = {
     "host-without-port.yaml": ["my-https.registry.example.com"],
     "docker-hub-behind-a-proxy.yaml": ["docker.io"],
     "localhost-5000.yaml": ["localhost:5000"],
+    "cluster-trust-bundle.yaml": ["harbor.corp.example:5000"],
     "one-ca-several-registries.yaml": ["harbor.corp.example:5000", "mirror.corp.example", "quay.corp.example"],
 }
 
@@ -37,12 +38,10 @@ def bodies(example: Path) -> list[dict[str, Any]]:
 
 
 def values(example: Path) -> list[str]:
-    """Return the text of every key of every source in the file."""
-    return [
-        text
-        for body in bodies(example)
-        for text in (*body.get("stringData", {}).values(), *(body.get("data", {}).values()))
-    ]
+    """Return the text of every source in the file, key by key."""
+    found = [part for body in bodies(example) for part in (body.get("stringData", {}), body.get("data", {}))]
+    bundles = [body["spec"]["trustBundle"] for body in bodies(example) if body["kind"] == "ClusterTrustBundle"]
+    return [*(text for part in found for text in part.values()), *bundles]
 
 
 def render(example: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -68,14 +67,16 @@ def test_the_api_takes_its_trusts(example):
 
 
 @EACH
-def test_every_source_that_it_names_is_in_the_trust_namespace(example):
-    sources = {body["metadata"]["name"] for body in bodies(example) if body["kind"] in ("Secret", "ConfigMap")}
+def test_every_source_that_it_names_is_there_and_not_in_another_namespace(example):
+    found = [body for body in bodies(example) if body["kind"] in ("Secret", "ConfigMap", "ClusterTrustBundle")]
+    sources = {body.get("spec", {}).get("signerName") or body["metadata"]["name"] for body in found}
     named: set[str] = set()
     for body in bodies(example):
         if body["kind"] == "RegistryTrust":
             for reference in (*body["spec"].get("caCertificates", ()), *body["spec"].get("clientCertificates", ())):
-                named.update(part["name"] for part in reference.values() if isinstance(part, dict))
-        else:
+                parts = [part for part in reference.values() if isinstance(part, dict)]
+                named.update(part.get("name") or part["signerName"] for part in parts)
+        elif body["kind"] != "ClusterTrustBundle":
             assert body["metadata"]["namespace"] == NAMESPACE
 
     assert named - sources == {NOT_IN_THE_FILE[example.name]} if example.name in NOT_IN_THE_FILE else named == sources

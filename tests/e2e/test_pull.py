@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.e2e.three_nodes import ELSEWHERE, LITERAL, SINGLE, STOCK, ThreeNodes
 from tools.cluster.waiting import wait_until
+from tools.installation import cluster_trust_bundle
 
 UNKNOWN_CA = "x509: certificate signed by unknown authority"
 
@@ -36,6 +37,17 @@ def test_a_trust_makes_kubelets_and_dockerd_pull_and_says_which_runtime_does_not
     assert "restart" in not_read["message"]
     assert targets["/etc/docker/certs.d"]["state"] == "Read"
     assert LITERAL in {target["path"] for target in clean.report(STOCK)["targets"] if target["state"] == "Read"}
+
+
+def test_a_ca_from_the_cluster_trust_bundles_of_a_signer_makes_a_kubelet_pull(clean: ThreeNodes) -> None:
+    signer, name = "corp.example/registries", "corp.example:registries:harbor"
+    clean.sources()
+    clean.kubectl.apply(cluster_trust_bundle(name, clean.registry.authority.pem, signer))
+    clean.trust(caCertificates=[{"clusterTrustBundle": {"signerName": signer, "labelSelector": {}}}])
+    clean.wait_for("harbor", "Ready", "False", reason="NodesFailing")  # the third node, as ever
+
+    assert clean.pull(SINGLE) == "", clean.situation()
+    clean.kubectl("delete", "clustertrustbundle", name)
 
 
 def test_a_runtime_that_is_cured_becomes_ready_and_pulls(clean: ThreeNodes) -> None:

@@ -142,7 +142,15 @@ REFUSED = {
     ),
     "a source that is none": (
         trust(caCertificates=[{}]),
-        "spec.caCertificates[0]: Invalid value: must have exactly one of secretKeyRef, configMapKeyRef and inline",
+        "spec.caCertificates[0]: Invalid value: must have exactly one of secretKeyRef, configMapKeyRef, clusterTrust",
+    ),
+    "ClusterTrustBundles of a signer without labelSelector": (
+        trust(caCertificates=[{"clusterTrustBundle": {"signerName": "corp.example/roots"}}]),
+        "must have labelSelector with signerName, and not with name",
+    ),
+    "ClusterTrustBundles by nothing": (
+        trust(caCertificates=[{"clusterTrustBundle": {}}]),
+        "must have either name or signerName",
     ),
     "a source that is two": (trust(caCertificates=[{**CA, "inline": "PEM"}]), "must have exactly one of secretKeyRef"),
     "a private key inline": (

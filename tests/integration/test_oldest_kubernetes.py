@@ -84,6 +84,25 @@ def test_a_trust_reaches_its_nodes_follows_its_source_and_goes(oldest: Installat
     wait_until(lambda: not any((root / REGISTRY).exists() for root in roots), "the files are gone", within=120)
 
 
+def test_a_trust_that_names_cluster_trust_bundles_says_that_they_are_not_served_and_disturbs_nothing(
+    oldest: Installation,
+):
+    assert oldest.operator is not None
+    bundles = {"signerName": "corp.example/registries", "labelSelector": {}}
+    oldest.secret("harbor-ca", {"ca.crt": OLD.pem})
+
+    oldest.trust("bundled", registries=["bundled.example"], caCertificates=[{"clusterTrustBundle": bundles}])
+    oldest.trust("other", registries=["other.example"], caCertificates=CA)
+
+    refused = oldest.wait_for("bundled", "Accepted", "False")
+    assert refused["reason"] == "ClusterTrustBundlesUnavailable"
+    assert "this API server does not serve ClusterTrustBundles" in refused["message"]
+    oldest.wait_for("other", "Accepted")
+    said = oldest.operator.log.read_text()
+    assert not [words for words in ("Unresolved", "watches ended", "pass not finished") if words in said], said
+    oldest.plane.kubectl("delete", "registrytrusts", "bundled", "other")
+
+
 def test_an_agent_writes_the_report_of_its_own_node_alone(oldest: Installation):
     agent = oldest.plane.service_account_kubeconfig(NAMESPACE, "registry-trust-agent", pod="agent-n1")
     body = {

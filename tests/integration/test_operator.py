@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 
-from registry_trust.core.bundle import Bundle, TrustState
+from registry_trust.core.bundle import Bundle, TrustState, reference_of
 from registry_trust.core.bundle_format import decode
 from tools.authority import Authority
 from tools.cluster import canaries
 from tools.cluster.kubectl import KubectlError
 from tools.cluster.waiting import wait_until
-from tools.installation import BUNDLE, NAMESPACE, TRUST_NAMESPACE, Installation, config_map
+from tools.installation import (
+    BUNDLE,
+    NAMESPACE,
+    TRUST_NAMESPACE,
+    Installation,
+    cluster_trust_bundle,
+    config_map,
+    eventually,
+)
 
 REGISTRY = Authority.create("registry CA")
 NODES = Authority.create("client CA")
@@ -80,6 +88,47 @@ def test_a_trust_from_secret_config_map_and_inline_is_served(installation: Insta
     content = served(installation, "three-sources").content
     assert len(content.ca_certificates) == 3
     assert [client.name for client in content.client_certificates] == ["node"]
+
+
+def test_cluster_trust_bundles_are_followed_by_name_and_by_signer_and_labels(installation: Installation) -> None:
+    kubectl, signer = installation.plane.kubectl, "corp.example/registries"
+    first, second, third = (Authority.create(f"bundled {number}") for number in range(3))
+    kubectl.apply(
+        cluster_trust_bundle("corp-roots", first.pem),
+        cluster_trust_bundle("corp.example:registries:a", first.pem + second.pem, signer, labels={"stage": "live"}),
+        cluster_trust_bundle("corp.example:registries:b", third.pem, signer, labels={"stage": "test"}),
+    )
+    live = {"signerName": signer, "labelSelector": {"matchLabels": {"stage": "live"}}}
+
+    def has(*authorities: Authority) -> None:
+        wanted = sorted(reference_of(each.pem) for each in authorities)
+        eventually(lambda: list(served(installation, "bundled").content.ca_certificates) == wanted, "it is so")
+
+    def trust(*sources: Any) -> None:
+        installation.trust(
+            "bundled",
+            registries=["bundled.example"],
+            caRetention="0s",
+            caCertificates=[{"clusterTrustBundle": source} for source in sources],
+        )
+
+    trust({"name": "corp-roots"})
+    assert installation.wait_for("bundled", "Accepted")["reason"] == "Valid"
+    has(first)
+    trust({"name": "corp-roots"}, live)
+    has(first, second)
+    kubectl("label", "clustertrustbundle", "corp.example:registries:b", "stage=live", "--overwrite")
+    has(first, second, third)
+    kubectl.apply(cluster_trust_bundle("corp-roots", second.pem))
+    kubectl("delete", "clustertrustbundle", "corp.example:registries:a")
+    has(second, third)
+
+    kubectl("delete", "clustertrustbundle", "corp.example:registries:b")
+    refused = installation.wait_for("bundled", "Accepted", "False")
+    assert refused["reason"] == "ClusterTrustBundleNotFound"
+    assert "still serving revision" in refused["message"]
+    has(second, third)
+    kubectl("delete", "clustertrustbundle", "corp-roots")
 
 
 def test_a_secret_that_turns_bad_is_refused_and_the_last_good_content_stays(installation: Installation) -> None:

@@ -138,7 +138,7 @@ BAD: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
     ),
     "no source in a list's item": (
         trust(caCertificates=[{}]), S, "spec.caCertificates[0]",
-        "must have exactly one of secretKeyRef, configMapKeyRef and inline",
+        "must have exactly one of secretKeyRef, configMapKeyRef, clusterTrustBundle and inline",
     ),
     "two sources in one item": (
         trust(caCertificates=[CA, {**CA, "inline": "PEM"}]), S, "spec.caCertificates[1]", "must have exactly one of",
@@ -230,7 +230,7 @@ BAD: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
     ),
     "a field of nowhere": (
         trust(caCertificates=[{**CA, "skip": 1}]), S, "spec.caCertificates[0].skip",
-        "is not a field of a RegistryTrust; the fields here are configMapKeyRef, inline, secretKeyRef",
+        "is not a field of a RegistryTrust; the fields here are clusterTrustBundle, configMapKeyRef, inline",
     ),
     "a policy that there is not": (
         trust(existingFilesPolicy="Delete"), S, "spec.existingFilesPolicy",

@@ -11,6 +11,7 @@ from registry_trust.compiler.objects import read_source, read_trust
 from registry_trust.core.trust import SourceKind
 
 SECRET, CONFIG_MAP = SourceKind.SECRET, SourceKind.CONFIG_MAP
+BUNDLE = SourceKind.CLUSTER_TRUST_BUNDLE
 NAMED = {"metadata": {"name": "x"}}
 
 WRONG: list[tuple[SourceKind, dict[str, Any], str]] = [
@@ -37,6 +38,10 @@ WRONG: list[tuple[SourceKind, dict[str, Any], str]] = [
         "binaryData.a: is not base64 but PEM text; move it to",
     ),
     (CONFIG_MAP, {**NAMED, "spec": {}}, "spec: is not a field of a ConfigMap; the data is in data or binaryData"),
+    (SECRET, {**NAMED, "spec": {}}, "spec: is not a field of a Secret; the data is in stringData or data"),
+    (BUNDLE, {**NAMED, "data": {}}, "data: is not a field of a ClusterTrustBundle; the data is in spec.trustBundle"),
+    (BUNDLE, {**NAMED, "spec": {"trustBundle": ["x"]}}, "spec.trustBundle: is missing, or not text; write"),
+    (BUNDLE, {"metadata": {"name": "a:b:C"}, "spec": {"trustBundle": ""}}, "metadata.name: is not an object's name"),
 ]
 
 
@@ -55,6 +60,17 @@ def test_the_data_of_both_kinds_is_read_text_and_encoded():
 
     config_map, findings = read_source({**NAMED, "data": {"a": "text"}, "binaryData": {"b": "QQ=="}}, CONFIG_MAP)
     assert (config_map.data, findings) == ({"a": b"text", "b": b"A"}, ())
+
+
+def test_a_cluster_trust_bundle_is_read_with_its_signer_and_its_labels():
+    metadata = {"name": "corp.example:x:1", "labels": {"stage": "live"}, "uid": "u", "resourceVersion": "7"}
+    spec = {"signerName": "corp.example/x", "trustBundle": "PEM"}
+
+    bundle, findings = read_source({"metadata": metadata, "spec": spec}, BUNDLE)
+
+    assert findings == ()
+    assert (bundle.name, bundle.version, bundle.data) == ("corp.example:x:1", "u/7", {"": b"PEM"})
+    assert (bundle.signer, bundle.labels) == ("corp.example/x", {"stage": "live"})
 
 
 def test_its_version_is_that_of_the_object():

@@ -67,6 +67,8 @@ class ControlPlane:
         self.inside = (self.place.address, self.place.port or free_port())
         self._etcd_port = 2379 if self.place.enter else free_port()
         self._etcd_peer_port = 2380 if self.place.enter else free_port()
+        self.apiserver_options: tuple[str, ...] = ()
+        """More arguments of the API server, from its next start on."""
         self.processes: dict[str, Process] = {}
         self.port = self.inside[1]
         """The port on this machine's loopback; with a namespace in between, that of a forwarder."""
@@ -155,6 +157,7 @@ class ControlPlane:
             f"--kubelet-client-key={folder / 'admin.key'}",
             "--kubelet-preferred-address-types=InternalIP",
             "--allow-privileged=true",
+            *self.apiserver_options,
         ]
         if local:
             command.append("--endpoint-reconciler-type=none")  # an Endpoints object may not name a loopback address

@@ -25,6 +25,12 @@ Object = Mapping[str, Any]
 _FIELDS = {
     SourceKind.SECRET: ("apiVersion", "kind", "metadata", "type", "data", "stringData", "immutable"),
     SourceKind.CONFIG_MAP: ("apiVersion", "kind", "metadata", "data", "binaryData", "immutable"),
+    SourceKind.CLUSTER_TRUST_BUNDLE: ("apiVersion", "kind", "metadata", "spec"),
+}
+_DATA_IS_IN = {
+    SourceKind.SECRET: "stringData or data",
+    SourceKind.CONFIG_MAP: "data or binaryData",
+    SourceKind.CLUSTER_TRUST_BUNDLE: "spec.trustBundle",
 }
 _ENCODED = {SourceKind.SECRET: "data", SourceKind.CONFIG_MAP: "binaryData"}
 _PLAIN = {SourceKind.SECRET: "stringData", SourceKind.CONFIG_MAP: "data"}
@@ -56,14 +62,23 @@ def read_trust(body: Object) -> TrustInput:
 
 
 def read_source(body: Object, kind: SourceKind) -> tuple[SourceObject, tuple[Finding, ...]]:
-    """Take the data of a Secret or ConfigMap, and say what an API server would not have stored.
+    """Take the data of a Secret, ConfigMap or ClusterTrustBundle, and say what an API server would not have stored.
 
     Returns:
         The object without the values that can't be read, and a finding for each of those, with its field's path. An
         object from an API server has none.
     """
     metadata = _mapping(body.get("metadata"))
-    findings = [*_unknown_fields(body, kind), *_check_metadata(body.get("metadata"))]
+    findings = [*_unknown_fields(body, kind), *_check_metadata(body.get("metadata"), kind)]
+    version = f"{_text(metadata.get('uid'))}/{_text(metadata.get('resourceVersion'))}"
+    if kind is SourceKind.CLUSTER_TRUST_BUNDLE:
+        spec = _mapping(body.get("spec"))
+        if not isinstance(spec.get("trustBundle"), str):
+            findings.append(_invalid("is missing, or not text; write the certificates as PEM", "spec.trustBundle"))
+        found = {"": _text(spec.get("trustBundle")).encode(errors="replace")}
+        labels = {str(key): str(value) for key, value in _mapping(metadata.get("labels")).items()}
+        signer = _text(spec.get("signerName"))
+        return SourceObject(kind, _text(metadata.get("name")), version, found, "", signer, labels), tuple(findings)
     data: dict[str, bytes] = {}
     for field, read in ((_ENCODED[kind], _decoded), (_PLAIN[kind], str.encode)):
         values = body.get(field)
@@ -84,7 +99,6 @@ def read_source(body: Object, kind: SourceKind) -> tuple[SourceObject, tuple[Fin
     secret_type = body.get("type")
     if secret_type is not None and not isinstance(secret_type, str):
         findings.append(_invalid(f"is {kind_of(secret_type)}; write a string, such as Opaque", "type"))
-    version = f"{_text(metadata.get('uid'))}/{_text(metadata.get('resourceVersion'))}"
     source = SourceObject(kind, _text(metadata.get("name")), version, data, _text(secret_type))
     return source, tuple(findings)
 
@@ -139,7 +153,7 @@ def _not_base64(value: str, kind: SourceKind) -> str:
     return f"is not base64; encode the file (base64 -w0 FILE), or put its text under {_PLAIN[kind]}"
 
 
-def _check_metadata(metadata: object) -> Iterator[Finding]:
+def _check_metadata(metadata: object, kind: SourceKind) -> Iterator[Finding]:
     if metadata is not None and not isinstance(metadata, Mapping):
         yield _invalid(f"is {kind_of(metadata)}; write a mapping with a name", "metadata")
         return
@@ -148,7 +162,7 @@ def _check_metadata(metadata: object) -> Iterator[Finding]:
         yield _invalid("is missing; give the object a name", "metadata.name")
     elif not isinstance(name, str):
         yield _invalid(f"is {kind_of(name)}; write a string (in quotes if YAML reads a number)", "metadata.name")
-    elif not re.fullmatch(SUBDOMAIN, name):
+    elif not re.fullmatch(SUBDOMAIN, name.rpartition(":")[2] if kind is SourceKind.CLUSTER_TRUST_BUNDLE else name):
         yield _invalid("is not an object's name: lower case letters, digits, '-' and '.'", "metadata.name")
     namespace = _mapping(metadata).get("namespace")
     if namespace is not None and not isinstance(namespace, str):
@@ -160,7 +174,7 @@ def _unknown_fields(body: Object, kind: SourceKind) -> Iterator[Finding]:
     for field in body:
         if field not in _FIELDS[kind]:
             near = difflib.get_close_matches(str(field).lower(), known, n=1, cutoff=0.7)
-            meant = f"did you mean {known[near[0]]}?" if near else f"the data is in {_PLAIN[kind]} or {_ENCODED[kind]}"
+            meant = f"did you mean {known[near[0]]}?" if near else f"the data is in {_DATA_IS_IN[kind]}"
             yield _invalid(f"is not a field of a {kind}; {meant}", path((str(field),)))
 
 

@@ -11,7 +11,7 @@ from registry_trust.compiler.fleet import Node
 from registry_trust.compiler.kinds import KINDS, NODE, REPORT, SOURCES, TRUST, WatchedKind
 from registry_trust.compiler.objects import Object, OwnedReport
 from registry_trust.compiler.sources import Sources
-from registry_trust.controller.api_server import ApiServer
+from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.collection import Collection
 from registry_trust.core.names import TRUSTS
 
@@ -27,6 +27,7 @@ class Cluster:
         self.reports: Collection[OwnedReport] = self.collections[REPORT]
         self.served: Mapping[WatchedKind[Any], str] = {}
         """The version in which the API server has each kind, by the last complete LIST; empty before the first."""
+        self._refused: Mapping[str, int] = {}
         self.complete = False
         self.set_back = 0
         """How often the server's history was seen to be older than before."""
@@ -34,20 +35,32 @@ class Cluster:
 
     def sources(self) -> Sources:
         """Return a snapshot of the trust namespace."""
-        found = (source for kind in SOURCES for source in self.collections[kind].values().values())
-        return Sources.of(self.trust_namespace, found)
+        served = [kind for kind in SOURCES if kind.name not in self._refused]
+        found = (source for kind in served for source in self.collections[kind].values().values())
+        return Sources.of(self.trust_namespace, found, self._refused)
 
     def relist(self, server: ApiServer) -> bool:
         """LIST everything completely and take it; say whether anything changed by it.
 
+        An optional kind that the API server refuses is done without until a later LIST finds it.
+
         Raises:
             ApiFailure: a LIST failed. Then nothing at all was taken: what is known stays.
         """
-        swaps = [self._list(server, kind) for kind in KINDS]
-        changes = [swap() for swap in swaps]
-        self.served = {kind: kind.version for kind in KINDS}
-        first, self.complete = not self.complete, True
-        return first or any(changes)
+        swaps: list[Callable[[], bool]] = []
+        served: dict[WatchedKind[Any], str] = {}
+        refused: dict[str, int] = {}
+        for kind in KINDS:
+            try:
+                served[kind], swap = self._list(server, kind)
+                swaps.append(swap)
+            except ApiFailure as error:
+                if not kind.optional or error.status not in (403, 404):
+                    raise
+                refused[kind.name] = error.status
+        changes = [not self.complete, refused != self._refused, *(swap() for swap in swaps)]
+        self.served, self._refused, self.complete = served, refused, True
+        return any(changes)
 
     def take(self, kind: WatchedKind[Any], body: Object, *, deleted: bool = False) -> bool:
         """Take one object, as an event or an answer has it; say whether that changed anything."""
@@ -72,15 +85,24 @@ class Cluster:
         self.complete = False
         return True
 
-    def _list(self, server: ApiServer, kind: WatchedKind[Any]) -> Callable[[], bool]:
-        """LIST one kind; return what takes it."""
+    def _list(self, server: ApiServer, kind: WatchedKind[Any]) -> tuple[str, Callable[[], bool]]:
+        """LIST one kind in the first version that is served; return the version, and what takes the objects."""
+        for version in kind.versions[:-1]:
+            try:
+                return version, self._list_version(server, kind, version)
+            except ApiFailure as error:
+                if error.status != 404:
+                    raise
+        return kind.versions[-1], self._list_version(server, kind, kind.versions[-1])
+
+    def _list_version(self, server: ApiServer, kind: WatchedKind[Any], version: str) -> Callable[[], bool]:
         collection = self.collections[kind]
         asked_at = collection.newest
         query = {"fieldSelector": kind.field_selector} if kind.field_selector else {}
-        version, bodies = server.list(kind.path(self.trust_namespace), **query)
+        listed_at, bodies = server.list(kind.path(version, self.trust_namespace), **query)
         found = ((key_and_version(body), kind.read(body)) for body in bodies)
         listed = {key: (at, value) for (key, at), value in found if value is not None}
-        return partial(collection.swap, version, listed, asked_at=asked_at)
+        return partial(collection.swap, listed_at, listed, asked_at=asked_at)
 
 
 def key_and_version(body: Object) -> tuple[str, int]:

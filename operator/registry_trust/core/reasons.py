@@ -24,6 +24,8 @@ class Reason(StrEnum):
     SECRET_TYPE_FORBIDDEN = "SecretTypeForbidden"
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
     CONFIG_MAP_KEY_NOT_FOUND = "ConfigMapKeyNotFound"
+    CLUSTER_TRUST_BUNDLE_NOT_FOUND = "ClusterTrustBundleNotFound"
+    CLUSTER_TRUST_BUNDLES_UNAVAILABLE = "ClusterTrustBundlesUnavailable"
     EMPTY_DATA = "EmptyData"
     TOO_LARGE = "TooLarge"
     # material

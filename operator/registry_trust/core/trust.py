@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,6 +29,7 @@ class SourceKind(StrEnum):
 
     SECRET = "Secret"
     CONFIG_MAP = "ConfigMap"
+    CLUSTER_TRUST_BUNDLE = "ClusterTrustBundle"
     INLINE = "inline"
 
 
@@ -35,8 +37,9 @@ class SourceKind(StrEnum):
 class SourceRef:
     """A reference to a source: one key of one object, or a trust's own text (`inline`, without name and key).
 
-    Its text, `KIND/NAME/KEY` or `inline`, is how the bundle remembers it. `kind` is a `SourceKind`, or a word that a
-    later version wrote there.
+    A ClusterTrustBundle has no key. All those of a signer that a selector chooses are one source: their name is the
+    signer's, which has a slash in it, and their key stands for the selector. The bundle remembers a reference by its
+    text, `KIND/NAME/KEY` or `inline`. `kind` is a `SourceKind`, or a word that a later version wrote there.
     """
 
     kind: str
@@ -72,7 +75,21 @@ class InlinePEM:
         return SourceRef(SourceKind.INLINE)
 
 
-CASource = SourceRef | InlinePEM
+@dataclass(frozen=True, slots=True)
+class SignerBundles:
+    """The ClusterTrustBundles of one signer that a selector of labels chooses, united."""
+
+    signer: str
+    selector: Selector
+
+    @property
+    def ref(self) -> SourceRef:
+        """Return the reference that stands for signer and selector."""
+        digest = hashlib.sha256(repr(self.selector).encode()).hexdigest()[:12]
+        return SourceRef(SourceKind.CLUSTER_TRUST_BUNDLE, self.signer, digest)
+
+
+CASource = SourceRef | InlinePEM | SignerBundles
 
 
 @dataclass(frozen=True, slots=True)

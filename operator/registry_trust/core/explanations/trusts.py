@@ -11,12 +11,13 @@ TRUSTS: Mapping[Reason, Explanation] = {
     Reason.INVALID_SPEC: Explanation(
         "A field is missing, unknown, or has a value that the API does not allow. The API server itself rejects most "
         "of these; this one came through an older CRD, or from `registry-trust render`.",
-        "spec.caCertificates[0]: must have exactly one of secretKeyRef, configMapKeyRef and inline",
+        "spec.caCertificates[0]: must have exactly one of secretKeyRef, configMapKeyRef, clusterTrustBundle and inline",
         "Correct the field named in the message; `kubectl explain registrytrust.spec` describes each.",
         REFUSED,
     ),
     Reason.INVALID_SELECTOR: Explanation(
-        "`nodeSelector` can't be used: it is empty, or one of its labels or expressions is not valid.",
+        "`nodeSelector`, or the `labelSelector` of a source, can't be used: one of its labels or expressions is not "
+        "valid, or `nodeSelector` is empty.",
         "spec.nodeSelector: is empty; leave nodeSelector out to select every node, or name labels in matchLabels or "
         "matchExpressions",
         "Leave it out for every node, or name labels as a Deployment's `selector` would.",
@@ -108,6 +109,24 @@ SOURCES: Mapping[Reason, Explanation] = {
         'spec.caCertificates[0].configMapKeyRef: ConfigMap registry-certificates/corp-roots has no key "ca.crt"; it '
         "has no keys at all",
         "Use a key that exists.",
+        REFUSED,
+    ),
+    Reason.CLUSTER_TRUST_BUNDLE_NOT_FOUND: Explanation(
+        "There is no ClusterTrustBundle of that name, or none of that signer with the labels of `labelSelector`.",
+        'spec.caCertificates[0].clusterTrustBundle: no ClusterTrustBundle of signer "corp.example/roots" has the '
+        "labels of labelSelector; create one, or correct signerName or labelSelector",
+        "Compare with `kubectl get clustertrustbundles --show-labels`. The name of a signer's begins with the signer's "
+        "own, with `:` for `/`.",
+        REFUSED,
+    ),
+    Reason.CLUSTER_TRUST_BUNDLES_UNAVAILABLE: Explanation(
+        "The API server does not serve ClusterTrustBundles, or does not let the operator read them. Other sources "
+        "are not affected.",
+        "spec.caCertificates[0].clusterTrustBundle: this API server does not serve ClusterTrustBundles (Kubernetes "
+        "1.37 does, earlier versions only if they are enabled); put the certificates into a ConfigMap and name that",
+        "Enable `certificates.k8s.io/v1beta1` with the feature gate `ClusterTrustBundle`, upgrade to Kubernetes 1.37, "
+        "or use a ConfigMap. If the operator may not read them, apply the chart or `deploy/` again. It checks again "
+        "every ten minutes.",
         REFUSED,
     ),
     Reason.EMPTY_DATA: Explanation(
