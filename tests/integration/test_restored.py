@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ from registry_trust.controller.api_server import ApiServer
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.leadership import LOST
 from registry_trust.core.names import TRUSTS
+from registry_trust.core.removal_hold import confirm_command
 from tools.authority import Authority
 from tools.cluster.waiting import wait_until
-from tools.installation import Agent, Installation
+from tools.installation import BUNDLE, NAMESPACE, Agent, Installation
 
 OLD, NEW, NEXT = (Authority.create(f"the {which} CA") for which in ("old", "new", "next"))
 
@@ -61,10 +64,10 @@ def test_a_restored_etcd_leaves_nobody_deaf_although_every_resource_version_goes
     def serials() -> set[int]:
         return {plane.kubectl.get("nodetrust", agent.node)["status"]["bundle"]["serial"] for agent in agents}
 
-    def has_come(right: list[dict[str, str]], *kinds: str, since: float) -> None:
+    def has_come(right: list[dict[str, str]], *kinds: str, since: float, aside: str = "") -> None:
         def is_so() -> bool:
             ready = [installation.condition(f"{kind}-{name}", "Ready") for kind in kinds]
-            assert files(agents) == right
+            assert [{kind: ca for kind, ca in each.items() if kind != aside} for each in files(agents)] == right
             assert all(each.get("status") == "True" for each in ready), ready
             assert len(serials()) == 1, serials()
             return True
@@ -98,8 +101,10 @@ def test_a_restored_etcd_leaves_nobody_deaf_although_every_resource_version_goes
 
     began = time.monotonic()
     assert admin.list_version(TRUSTS) < before - WRITES
-    has_come([{"kept": "old", "deleted": "old"}] * 2, "kept", "deleted", since=began)
+    # An operator that went on gives the lost trust its grace, one that had to start again holds it longer.
+    has_come([{"kept": "old", "deleted": "old"}] * 2, "kept", "deleted", since=began, aside="lost")
     assert min(serials()) > lost
+    confirm(installation, confirm_command(NAMESPACE, BUNDLE, min(serials())))
     assert not plane.kubectl.get("nodetrust", f"one-{name}")["status"].get("notices"), "taken as newer, not in the end"
 
     installation.secret(name, {"ca.crt": NEXT.pem})
@@ -107,3 +112,106 @@ def test_a_restored_etcd_leaves_nobody_deaf_although_every_resource_version_goes
     plane.kubectl("label", "node", f"two-{name}", "pool-")
     right: list[dict[str, str]] = [{"kept": "next", "deleted": "next", "later": "next"}, {}]
     has_come(right, "kept", "deleted", "later", since=time.monotonic())
+
+
+def started(installation: Installation, name: str) -> tuple[Agent, Callable[[str], None]]:
+    """Start an agent on a node of a pool of its own; return it, and what applies a trust of a kind for that pool."""
+    installation.secret(name, {"ca.crt": OLD.pem})
+    installation.add_node(name, {"pool": name})
+    source = [{"secretKeyRef": {"name": name, "key": "ca.crt"}}]
+
+    def trust(kind: str) -> None:
+        pool = {"matchLabels": {"pool": name}}
+        spec = {"registries": [f"{kind}.{name}.example"], "caCertificates": source, "nodeSelector": pool}
+        installation.trust(f"{kind}-{name}", **spec)
+        installation.wait_for(f"{kind}-{name}", "Ready", within=WITHIN)
+
+    return installation.start_agent(name), trust
+
+
+def held(installation: Installation, agent: Agent, *kinds: str) -> str:
+    """Wait until a node reports that it holds the files of exactly these kinds; return the command that ends that."""
+
+    def messages() -> dict[str, str]:
+        status = installation.plane.kubectl.get("nodetrust", agent.node)["status"]
+        rows = [row for row in status["registries"] if row.get("reason") == "RemovalHeld"]
+        assert status["state"] == ("RemovalHeld" if rows else "Current"), status
+        return {row["name"].split(".")[0]: row["message"] for row in rows if row["state"] == "Held"}
+
+    def exactly_these() -> dict[str, str]:
+        found = messages()
+        return found if found.keys() == set(kinds) else {}
+
+    found = wait_until(exactly_these, f"the node holds the files of {kinds}", within=WITHIN)
+    ways = {message.partition("To keep them, ")[2] for message in found.values()}
+    (way,) = ways
+    again, _, command = way.partition(". To remove them now: ")
+    assert again == "apply the trust again"
+    return command
+
+
+def confirm(installation: Installation, command: str) -> None:
+    """Carry out the command of a message."""
+    assert command.startswith(f"kubectl annotate --overwrite -n {NAMESPACE} secret {BUNDLE} "), command
+    installation.plane.kubectl(*command.split()[1:])
+
+
+def test_nodes_keep_the_trusts_that_a_backup_lacks_until_an_admin_decides_although_the_operator_restarts(
+    installation: Installation,
+) -> None:
+    plane, name = installation.plane, "backup"
+    agent, trust = started(installation, name)
+    trust("kept")
+    assert installation.operator is not None
+    installation.operator.stop()
+    backup = plane.back_up()
+    installation.start_operator()
+    trust("again")
+    trust("lost")
+    generation = (agent.root() / f"again.{name}.example").readlink()
+    installation.operator.stop()
+
+    plane.restore(backup)
+    installation.start_operator()
+
+    held(installation, agent, "again", "lost")
+    trust("again")
+    assert (agent.root() / f"again.{name}.example").readlink() == generation, "it was taken over as it was"
+    plane.kubectl("label", "node", name, "pool-")  # As if the label had been newer than the backup.
+    command = held(installation, agent, "kept", "again", "lost")
+    assert files([agent]) == [dict.fromkeys(("kept", "again", "lost"), "old")]
+    plane.kubectl("label", "node", name, f"pool={name}")
+    assert held(installation, agent, "lost") == command
+    assert (agent.root() / f"again.{name}.example").readlink() == generation
+
+    confirm(installation, command)
+    wait_until(lambda: files([agent]) == [{"kept": "old", "again": "old"}], "the lost trust is removed", within=WITHIN)
+
+
+@pytest.mark.parametrize("loss", ["put-back", "emptied", "created-again"])
+def test_nodes_keep_what_the_secret_of_the_bundle_no_longer_knows_when_the_operator_starts(
+    installation: Installation, loss: str
+) -> None:
+    kubectl = installation.plane.kubectl
+    agent, trust = started(installation, loss)
+    trust("kept")
+    older = kubectl.get("secret", BUNDLE, "-n", NAMESPACE)
+    trust("gone")
+    assert installation.operator is not None
+    installation.operator.stop()
+
+    kubectl("delete", "rt", f"gone-{loss}")
+    if loss == "created-again":
+        kubectl("delete", "secret", BUNDLE, "-n", NAMESPACE)
+        metadata = {"name": BUNDLE, "namespace": NAMESPACE}
+        kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": older["type"]})
+    else:
+        change = {"op": "remove"} if loss == "emptied" else {"op": "replace", "value": older["data"]}
+        patch = json.dumps([{"path": "/data", **change}])
+        kubectl("patch", "secret", BUNDLE, "-n", NAMESPACE, "--type=json", "-p", patch)
+    installation.start_operator()
+
+    command = held(installation, agent, "gone")
+    assert files([agent]) == [{"kept": "old", "gone": "old"}]
+    confirm(installation, command)
+    wait_until(lambda: files([agent]) == [{"kept": "old"}], "the trust that is gone is removed", within=WITHIN)

@@ -22,6 +22,7 @@ from registry_trust.core.bundle import (
     CAOrigin,
     ClientPairRef,
     IndexedTrust,
+    LostHistory,
     TrustContent,
     TrustState,
     reference_of,
@@ -30,9 +31,9 @@ from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.desired import desired_state
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.layout import Layout
-from registry_trust.core.plan import ObservedRoot, Target, make_plan
+from registry_trust.core.plan import ObservedRoot, OwnEntry, Target, make_plan
 from registry_trust.core.reasons import Reason
-from registry_trust.core.removal_hold import confirmed_serial, held_removals
+from registry_trust.core.removal_hold import confirmed_serial, held_removals, hold_losses
 from registry_trust.core.selection import Operator, Requirement, Selector
 from registry_trust.core.trust import SourceRef, Trust
 from tools.authority import Authority
@@ -74,6 +75,7 @@ BUNDLE = Bundle(
     BLOBS,
     fleet_size=4,
     removals=(("other", NOW - 60),),
+    lost_history=LostHistory(5, NOW + 600),
 )
 DATA = encode(BUNDLE)
 INDEX = json.loads(DATA["index.json"])
@@ -134,7 +136,9 @@ def read(data: dict[str, bytes]) -> Bundle | None:
         desired = desired_state(bundle, labels)
         held_removals(bundle, labels, "registry-trust", "bundle")
         for layout in Layout:
-            make_plan(Target("/etc/certs.d", layout), desired, {"/etc/certs.d": ObservedRoot()})
+            plan = make_plan(Target("/etc/certs.d", layout), desired, {"/etc/certs.d": OBSERVED})
+            if desired.lost_history is not None:
+                hold_losses(plan, OBSERVED, desired.lost_history, "registry-trust", "bundle")
     for steady in (NOW, NOW - 1e6, NOW + 1e6):
         compiled = compile_bundle(LIVE, Sources("trusts", {}), stored.bundle, NOW, checker=Checker(), steady=steady)
         assert decode(encode(compiled.bundle)) == compiled.bundle
@@ -158,6 +162,7 @@ def changed(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 PLACES = places(INDEX)
+OBSERVED = ObservedRoot({"lost.example": OwnEntry("lost.example", "aa-1", "aa", ("lost",), intact=True)})
 
 
 def test_every_value_of_an_index_replaced_by_every_hostile_one_is_refused_or_read_to_the_end() -> None:
@@ -213,6 +218,16 @@ def test_a_time_that_no_clock_shows_is_an_unusable_bundle(moment: object) -> Non
 
     with pytest.raises(UnusableBundle):
         decode(data_of({**INDEX, "trusts": [entry]}))
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [[], "", 58, {}, {"since": 5}, {"heldUntil": NOW}, {"since": 8, "heldUntil": NOW}, {"since": 5, "heldUntil": 1e18}],
+    ids=str,
+)
+def test_a_lost_history_that_no_operator_writes_is_an_unusable_bundle(lost: object) -> None:
+    with pytest.raises(UnusableBundle):
+        decode(data_of({**INDEX, "lostHistory": lost}))
 
 
 def with_blob(old: bytes, new: bytes) -> dict[str, bytes]:

@@ -23,6 +23,7 @@ from registry_trust.core.layout import STORE
 from registry_trust.core.mirrors import mirror_notices
 from registry_trust.core.plan import Target, make_plan, merge_rows
 from registry_trust.core.reasons import Reason
+from registry_trust.core.removal_hold import hold_losses
 from registry_trust.core.report import RegistryRow, RowState, TargetRow, TargetState
 
 LONGEST = 15.0
@@ -88,6 +89,8 @@ class Passes:
             breathe: called between any two pieces of work; what it raises ends the pass there.
             monotonic: a clock in seconds.
         """
+        namespace, _, secret = source.partition("/")
+        self._secret = namespace, secret
         self.roots = Roots(roots, configurations, source, breathe, monotonic)
         self.repairs = Repairs()
         self.failures = Failures()
@@ -164,6 +167,8 @@ class Passes:
             self.roots.claim(target.path, store, now)
             seen = opened.seen[target.path]
             plan = make_plan(target, desired, opened.observed())
+            if desired.lost_history is not None:
+                plan = hold_losses(plan, seen.root, desired.lost_history, *self._secret)
             done.entries = {(target.path, step.entry) for step in plan.steps}
             taken = self._steps.take(plan, seen.root, store, applied.serial, now, lambda: self._monotonic() >= end)
             done.rows, done.left = taken.rows, taken.left

@@ -89,8 +89,8 @@ class NodeTrustStatus(APIModel):
         Literal["Current", "Pending", "Failing", "RemovalHeld"] | None,
         Field(
             description="The whole node in one word. Failing: a registry failed, or a target is not read; the messages "
-            "explain what to do. RemovalHeld: most trusts were removed, and their files stay for some minutes; the "
-            "rows of that reason explain how to confirm or undo it."
+            "explain what to do. RemovalHeld: most trusts were removed, or the cluster's state was set back, "
+            "and files stay for some minutes; the rows of that reason explain how to confirm or undo it."
         ),
     ] = None
     targets_summary: Annotated[

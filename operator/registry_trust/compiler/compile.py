@@ -18,6 +18,7 @@ from registry_trust.compiler.admission import (
     reserved,
 )
 from registry_trust.compiler.content import Checked, Checker, SourcedCertificate
+from registry_trust.compiler.lost_history import still_held
 from registry_trust.compiler.reachability import unreachable_pairs
 from registry_trust.compiler.removals import Removals, decide_removals
 from registry_trust.compiler.retention import Serving, last_good, replacement_warnings, retain
@@ -138,7 +139,10 @@ def compile_bundle(
     for check in checks.values():
         blobs.update(check.blobs)
     # A write that changes nothing else takes no serial: then it is the last bundle that stays.
-    frame = Bundle(serial=last.serial + 1, fleet_size=fleet_size, withdrawn=last.withdrawn and not resume)
+    lost = still_held(last.lost_history, elapsed, confirmed_serial=confirmed_serial, frozen=removals_frozen)
+    frame = Bundle(
+        serial=last.serial + 1, fleet_size=fleet_size, withdrawn=last.withdrawn and not resume, lost_history=lost
+    )
     draft = _assemble(ordered, served, removals, blobs, last, frame)
     changed, encoded = _differs(draft, last), encode(draft)
     refused: Mapping[str, Finding] = {}
@@ -167,10 +171,10 @@ def compile_bundle(
         )
         for item in ordered
     }
-    dues = [due - elapsed for due in (removals.due, *(serving.due for serving in served.values())) if due is not None]
-    return Compiled(
-        bundle, encoded if changed else {}, outcomes, removals, changed, min(dues, default=None), tuple(crowding)
-    )
+    held_until = None if lost is None or removals_frozen else lost.held_until
+    ends = (removals.due, held_until, *(serving.due for serving in served.values()))
+    due = min((end - elapsed for end in ends if end is not None), default=None)
+    return Compiled(bundle, encoded if changed else {}, outcomes, removals, changed, due, tuple(crowding))
 
 
 def size_of(encoded: Mapping[str, bytes]) -> int:

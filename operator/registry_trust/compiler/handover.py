@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from registry_trust.compiler.removals import GUARD_WINDOW
 from registry_trust.core.bundle import Bundle, IndexedTrust, TrustState
 
 
@@ -11,8 +12,8 @@ def take_over(bundle: Bundle, now: float) -> Bundle:
     """Return a bundle whose times this process may count on from.
 
     The clock of whoever wrote it may have been wrong. So the short waits that keep a mistake from the nodes (a removed
-    trust's grace, the mass-removal guard) begin anew and pass while this process looks on. What lasts a day would not
-    end if restarts began it anew: it goes on, and a time that lies in the future is now.
+    trust's grace, the mass-removal guard, the hold after a lost history) begin anew and pass while this process looks
+    on. What lasts a day would not end if restarts began it anew: it goes on, and a time that lies in the future is now.
 
     Args:
         bundle: as it was read.
@@ -22,6 +23,7 @@ def take_over(bundle: Bundle, now: float) -> Bundle:
         bundle,
         trusts=tuple(_taken_over(trust, now) for trust in bundle.trusts),
         removals=tuple((name, now) for name, _ in bundle.removals),
+        lost_history=None if (lost := bundle.lost_history) is None else replace(lost, held_until=now + GUARD_WINDOW),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from registry_trust.core.bundle import HIGHEST_SERIAL, Bundle
+from registry_trust.compiler.removals import GUARD_WINDOW
+from registry_trust.core.bundle import HIGHEST_SERIAL, Bundle, LostHistory
 from registry_trust.core.report import NodeReport
 
 LONGEST_STEP = 1_000_000
@@ -28,13 +29,27 @@ def highest_reported(reports: Iterable[NodeReport], bundle_uid: str, own: int = 
     return max((serial for serial in serials if serial <= bound), default=0)
 
 
-def go_on_after(bundle: Bundle, serial: int) -> Bundle:
+def go_on_after(bundle: Bundle, serial: int, now: float | None = None) -> Bundle:
     """Return a bundle that every node takes as newer than a serial, and whose trusts all count as changed by it.
 
-    What stood under the lost serials nobody knows, so that no node counts as current before it has this one.
+    What stood under the lost serials nobody knows, so that no node counts as current before it has this one, and no
+    node loses what it has for as long as the mass-removal guard would hold it.
+
+    Args:
+        bundle: the last one that is known.
+        serial: the highest one that was lost.
+        now: Unix time from which nodes hold what they have; None where they are not to begin that again.
     """
     return replace(
         bundle,
         serial=serial + 1,
         trusts=tuple(replace(trust, since=serial + 1) for trust in bundle.trusts),
+        lost_history=bundle.lost_history if now is None else LostHistory(serial + 1, now + GUARD_WINDOW),
     )
+
+
+def still_held(lost: LostHistory | None, now: float, *, confirmed_serial: int, frozen: bool) -> LostHistory | None:
+    """Return the lost history for which nodes still hold what they have; see `removals.judge` for what ends that."""
+    if lost is None or confirmed_serial >= lost.since or (now >= lost.held_until and not frozen):
+        return None
+    return lost

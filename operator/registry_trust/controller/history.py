@@ -11,6 +11,7 @@ from registry_trust.compiler.handover import take_over
 from registry_trust.compiler.lost_history import go_on_after, highest_reported
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
+from registry_trust.controller.budget import Budget
 from registry_trust.controller.bundle_secret import BundleSecret, StoredBundle
 from registry_trust.controller.clock import Clock
 from registry_trust.core.bundle import Bundle
@@ -30,6 +31,11 @@ LONGEST_PAUSE = 10.0
 LEAP_PAUSE = 600.0
 """Seconds between two writes that only a report of a later serial asks for: a lying node must not cost more."""
 
+HOLDS, HOLD_EVERY = 2, 3600.0
+"""Times that this process lets nodes hold removals for a lost history, and the seconds until it may once more: the
+first node to report after a restore need not be the one that has the newest bundle, and one that lies must not hold
+removals for ever."""
+
 
 class History:
     """The one writer of the bundle's Secret, and what it remembers between two writes."""
@@ -41,6 +47,7 @@ class History:
         self._clock = clock
         self._counted = clock.counted_from(clock.wall())
         self._next_write = self._next_leap = clock.steady()
+        self._holds = Budget(HOLDS, HOLD_EVERY)
         self._told_missing = False
         self.stored: StoredBundle | None = None
         """The Secret as it was read or written last; None while it is not there, or somebody else wrote it."""
@@ -117,7 +124,11 @@ class History:
             _log.warning("the bundle Secret holds no bundle", extra={"error": str(stored.problem)})
             # A serial that no node of this bundle has seen yet, although the Secret was emptied.
             serial = max(self.last.serial, highest_reported(reports, stored.uid, self.last.serial))
-            self.last = replace(self.last, serial=serial)
+            if self.last.serial == 0 and any(report.serial for report in reports):
+                # Nodes have had a bundle, and neither the Secret nor this process knows what was in it.
+                self._go_on_after(serial)
+            else:
+                self.last = replace(self.last, serial=serial)
         elif stored.bundle.serial < self.last.serial:
             # An older bundle under us (a restored etcd): what is in memory is newer, and is written over it.
             self.stored = _outdated(stored)
@@ -137,9 +148,13 @@ class History:
             extra={"serial": self.last.serial, "reported": reported},
         )
         self._next_leap = self._clock.steady() + LEAP_PAUSE
-        self.last = go_on_after(self.last, reported)
+        self._go_on_after(reported)
         self.stored = _outdated(self.stored)
         return True
+
+    def _go_on_after(self, serial: int) -> None:
+        """Follow a serial of a lost history; nodes hold what they have of it, unless one may have said so in vain."""
+        self.last = go_on_after(self.last, serial, self.now() if self._holds.take(self._clock.steady()) else None)
 
 
 def _outdated(stored: StoredBundle) -> StoredBundle:

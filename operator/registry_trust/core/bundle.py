@@ -105,6 +105,21 @@ class IndexedTrust:
 
 
 @dataclass(frozen=True, slots=True)
+class LostHistory:
+    """A history before this bundle of which the operator knows nothing (a restored etcd, an emptied Secret).
+
+    Nodes may have trusts of it that the index does not list. While a bundle says so, no trust loses files on a node.
+
+    Attributes:
+        since: the first serial that is not of the lost history.
+        held_until: Unix time at which the operator takes this out of the bundle, if no admin confirms before.
+    """
+
+    since: int
+    held_until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """All trusts in the order of their age in the index, and the PEM blobs that they refer to.
 
@@ -119,6 +134,7 @@ class Bundle:
     withdrawn: bool = False
     removals: tuple[tuple[str, float], ...] = ()
     """Name and Unix time of the last minutes' removals that nobody confirmed: the mass-removal guard counts them."""
+    lost_history: LostHistory | None = None
     _by_name: Mapping[str, IndexedTrust] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -135,7 +151,7 @@ class Bundle:
             trusts = tuple(
                 (t.name, t.uid, t.state, t.content, t.removed_at, t.origins, t.held_until) for t in bundle.trusts
             )
-            return trusts, bundle.fleet_size, bundle.withdrawn
+            return trusts, bundle.fleet_size, bundle.withdrawn, bundle.lost_history
 
         return essence(self) == essence(other) and dict(self.blobs) == dict(other.blobs)
 

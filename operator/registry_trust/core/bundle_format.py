@@ -15,6 +15,7 @@ from registry_trust.core.bundle import (
     CAOrigin,
     ClientPairRef,
     IndexedTrust,
+    LostHistory,
     TrustContent,
     TrustState,
     reference_of,
@@ -32,7 +33,7 @@ PART = "0"
 
 def encode(bundle: Bundle) -> dict[str, bytes]:
     """Return the Secret's data: `index.json` and one key for each distinct PEM, named by its SHA-256."""
-    index = {
+    index: dict[str, Any] = {
         "schema": SCHEMA,
         "minReader": 1,
         "serial": bundle.serial,
@@ -41,6 +42,9 @@ def encode(bundle: Bundle) -> dict[str, bytes]:
         "removals": [list(removal) for removal in bundle.removals],
         "trusts": [_encode_trust(trust) for trust in bundle.trusts],
     }
+    if bundle.lost_history is not None:
+        lost = bundle.lost_history
+        index["lostHistory"] = {"since": lost.since, "heldUntil": lost.held_until}
     text = json.dumps(index, separators=(",", ":"), sort_keys=True)
     return {INDEX_KEY: text.encode(), **dict(sorted(bundle.blobs.items()))}
 
@@ -176,7 +180,8 @@ def _decode_index(index: Mapping[str, Any], data: Mapping[str, bytes]) -> Bundle
     if len(set(names)) != len(names):
         raise ValueError(names)
     serial = values.number(index["serial"])
-    if any(trust.since > serial for trust in trusts):
+    lost = _decode_lost_history(index.get("lostHistory"))
+    if any(trust.since > serial for trust in trusts) or (lost is not None and lost.since > serial):
         raise ValueError(serial)
     blobs = {
         reference: data[reference]
@@ -191,7 +196,15 @@ def _decode_index(index: Mapping[str, Any], data: Mapping[str, bytes]) -> Bundle
         fleet_size=values.number(index.get("fleetSize", 0)),
         withdrawn=index.get("withdrawn", False) is True,
         removals=_decode_moments(index.get("removals", [])),
+        lost_history=lost,
     )
+
+
+def _decode_lost_history(encoded: object) -> LostHistory | None:
+    if encoded is None:
+        return None
+    entry = values.mapping(encoded)
+    return LostHistory(values.number(entry["since"]), values.moment(entry["heldUntil"]))
 
 
 def _decode_trust(entry: Mapping[str, Any]) -> IndexedTrust:

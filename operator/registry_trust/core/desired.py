@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from registry_trust.core.bundle import Bundle, IndexedTrust
+from registry_trust.core.bundle import Bundle, IndexedTrust, LostHistory
 from registry_trust.core.layout import ClientPair, Material
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
@@ -30,13 +30,15 @@ class Desired:
     """Everything that a node is to have.
 
     `held` are trusts whose content nobody knows: what a node has of them stays. `conflicts` are rows for trusts whose
-    client certificate lost its name to an earlier trust. With `withdrawn` nothing of ours is to stay, at once.
+    client certificate lost its name to an earlier trust. With `withdrawn` nothing of ours is to stay, at once. With
+    `lost_history` no trust is to lose files that the node has of it.
     """
 
     registries: Mapping[str, DesiredRegistry]
     held: frozenset[str] = frozenset()
     conflicts: tuple[RegistryRow, ...] = ()
     withdrawn: bool = False
+    lost_history: LostHistory | None = None
 
 
 def desired_state(bundle: Bundle, labels: Mapping[str, str]) -> Desired:
@@ -65,7 +67,7 @@ def desired_state(bundle: Bundle, labels: Mapping[str, str]) -> Desired:
             replace=ExistingFilesPolicy.REPLACE in policies,
         )
         conflicts.extend(lost)
-    return Desired(registries, held, tuple(conflicts))
+    return Desired(registries, held, tuple(conflicts), lost_history=bundle.lost_history)
 
 
 def _unite(registry: str, trusts: list[IndexedTrust], blobs: Mapping[str, bytes]) -> tuple[Material, list[RegistryRow]]:

@@ -1,14 +1,18 @@
-"""The mass-removal hold: what a node says of the removed trusts that the guard keeps on it, and how to end that."""
+"""Removals that are held: what a node keeps of trusts that are gone, what it says of it, and how to end that."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
-from registry_trust.core.bundle import Bundle, IndexedTrust
+from registry_trust.core.bundle import Bundle, IndexedTrust, LostHistory
 from registry_trust.core.names import CONFIRM_ANNOTATION
+from registry_trust.core.plan import ObservedRoot, Plan
+from registry_trust.core.prune import spare
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
+from registry_trust.core.text import escape, listing
 from registry_trust.core.times import rfc3339
 
 _SERIAL = re.compile(r"[0-9]{1,16}")
@@ -55,3 +59,33 @@ def _message(trust: IndexedTrust, command: str) -> str:
         f"trust {trust.name} is gone, and with it more than half of all; in case that was a mistake, its files stay "
         f"until {end}. To keep them, apply it again. To remove them now: {command}"
     )
+
+
+def hold_losses(plan: Plan, observed: ObservedRoot, lost: LostHistory, namespace: str, secret: str) -> Plan:
+    """Leave out every step by which a trust loses files, with a row for each entry that stays as it is for that.
+
+    Args:
+        plan: a plan for the root.
+        observed: what the root holds.
+        lost: the history of which the operator knows nothing.
+        namespace: where the bundle's Secret is, for the command.
+        secret: its name.
+    """
+    plan, spared = spare(plan, observed)
+    held = {observed.own[entry].registry: (observed.own[entry].digest, trusts) for entry, trusts in spared.items()}
+    ways_out = (
+        f"its files stay at least until {rfc3339(lost.held_until)}. To keep them, apply the trust again. "
+        f"To remove them now: {confirm_command(namespace, secret, lost.since)}"
+    )
+    rows = tuple(
+        RegistryRow(
+            registry,
+            RowState.HELD,
+            digest,
+            Reason.REMOVAL_HELD,
+            "kept as it is: the operator's history was lost (was etcd restored from a backup?), and this node no "
+            f"longer gets this registry from {listing([escape(trust, 64) for trust in trusts])}; {ways_out}",
+        )
+        for registry, (digest, trusts) in held.items()
+    )
+    return replace(plan, rows=(*(row for row in plan.rows if row.registry not in held), *rows))

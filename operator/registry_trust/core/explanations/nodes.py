@@ -200,14 +200,18 @@ BUNDLE: Mapping[Reason, Explanation] = {
     ),
     Reason.REMOVAL_HELD: Explanation(
         "More than half of the trusts disappeared within ten minutes. In case that was a mistake, their files stay "
-        "on the nodes ten minutes longer: `kubectl get nt` shows `RemovalHeld` for every node that has some.",
+        "on the nodes ten minutes longer: `kubectl get nt` shows `RemovalHeld` for every node that has some. The same "
+        "happens if the operator starts on a state that is older than what nodes have (etcd was restored from a "
+        "backup, the bundle's Secret was emptied or put back): for ten minutes, no trust loses files that a node has "
+        "of it, even if the trust, a registry in it, its selector or the node's labels are older or gone.",
         "trust harbor is gone, and with it more than half of all; in case that was a mistake, its files stay until "
         "2027-02-19T09:12:44Z. To keep them, apply it again. To remove them now: kubectl annotate --overwrite -n "
         "registry-trust secret registry-trust-bundle registrytrust.io/confirm-removal=58",
         "Apply the trusts again to keep the files; use the command in the message to remove them now; or wait. The "
-        "trusts are gone, so look at the NodeTrusts (`kubectl get nt NODE -o yaml`), at `kubectl get events -n "
+        "command ends the hold on all nodes. "
+        "The trusts are gone, so look at the NodeTrusts (`kubectl get nt NODE -o yaml`), at `kubectl get events -n "
         "default --field-selector reason=RemovalHeld`, or at the metric `registry_trust_removals_held`.",
-        (Place.ROW, Place.EVENT, Place.LOG),
+        (Place.ROW, Place.FAILING_NODE, Place.EVENT, Place.LOG),
     ),
     Reason.BUNDLE_MISSING: Explanation(
         "The node has received no bundle, or the bundle was emptied or deleted. Nothing is removed for that reason: "
@@ -246,7 +250,8 @@ BUNDLE: Mapping[Reason, Explanation] = {
         "with a serial that is accepted at once.",
         "RollbackRefused: serial 41 is older than the applied 57; files stay as they are. It is taken if nothing "
         "newer comes within 10 minutes",
-        "Nothing, unless etcd was restored from a backup: then check that the sources are as they should be.",
+        "Nothing, unless etcd was restored from a backup: then check that the sources are as they should be, and apply "
+        "the trusts that the backup lacks again. Nodes keep their files for ten minutes ([RemovalHeld](#removalheld)).",
         _NOTICED,
     ),
     Reason.ROLLED_BACK: Explanation(
