@@ -96,14 +96,23 @@ class Roots:
 
     @contextmanager
     def open(self) -> Iterator[tuple[ExitStack, Opened]]:
-        """Lock and look at every root, in the order of their paths; one that fails is left out."""
+        """Lock and look at every root, in the order of their paths; one that fails is left out.
+
+        A directory that is mounted twice (a host's /etc/docker/certs.d may be a link to containerd's) is locked once:
+        a second lock would wait for the first one's end.
+        """
         opened = Opened()
+        paths: dict[tuple[int, int], str] = {}
         with ExitStack() as stack:
             for path, store in sorted(self.stores.items()):
                 try:
-                    locked = stack.enter_context(store.lock())
-                    opened.seen[path] = locked.observe()
-                    opened.stores[path] = locked
+                    first = paths.setdefault(store.identity(), path)
+                    if first in opened.stores:
+                        opened.stores[path], opened.seen[path] = opened.stores[first], opened.seen[first]
+                    else:
+                        locked = stack.enter_context(store.lock())
+                        opened.seen[path] = locked.observe()
+                        opened.stores[path] = locked
                     self._watched[path] = opened.seen[path].watched
                 except Exception as error:  # noqa: BLE001 - the boundary of one root: its fault is no other root's
                     failure = error if isinstance(error, StoreFailure) else unexpected(path, error)

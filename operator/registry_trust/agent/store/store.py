@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from registry_trust.agent.store import mounts
 from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.failures import failing
 from registry_trust.agent.store.garbage import Garbage
 from registry_trust.agent.store.lock import Lock
 from registry_trust.agent.store.locked_store import LockedStore, Past
@@ -78,6 +80,16 @@ class Store:
                 yield locked
             finally:
                 locked.close()
+
+    def identity(self) -> tuple[int, int]:
+        """Return device and inode of the root: two mounts may be one directory.
+
+        Raises:
+            StoreFailure: it can't be looked at.
+        """
+        with failing("look at", self._shown_path):
+            status = Path(self._directory).stat()
+        return status.st_dev, status.st_ino
 
     def is_detached(self) -> bool:
         """Say whether the root was moved or deleted under its mount: then this process writes where nobody reads."""
