@@ -18,7 +18,7 @@ from registry_trust.compiler.content import SourcedCertificate
 from registry_trust.compiler.fleet import NodeStanding, NodeState, Standing
 from registry_trust.compiler.status import make_status
 from registry_trust.core.bundle import TrustContent
-from registry_trust.core.findings import Finding
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from tools.cluster.binaries import binary
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.tools("kstatus", "argohealth")
 
 HEALTH = Path(__file__).resolve().parents[2] / "deploy" / "argocd" / "health.lua"
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
-ERROR = Finding(Reason.SECRET_NOT_FOUND, "there is no Secret", "spec.caCertificates[0].secretKeyRef")
+ERROR = Problem(Reason.SECRET_NOT_FOUND, "there is no Secret", "spec.caCertificates[0].secretKeyRef")
 
 
 @dataclass(frozen=True)

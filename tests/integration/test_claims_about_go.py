@@ -36,7 +36,7 @@ def said_of(data: bytes) -> str:
     try:
         read = read_ca_certificates(data, field="f", place="p", now=pki.NOW, registries=(f"{HOST}:5000",))
     except UnusableMaterial as error:
-        return error.message
+        return error.problem.message
     return "\n".join(warning.message for warning in read.warnings)
 
 
@@ -209,7 +209,7 @@ def test_a_key_that_runtimes_are_said_not_to_read_neither_version_loads(key: byt
     with pytest.raises(UnusableMaterial) as caught:
         read_client_pair(client().pem, key, field="f", certificate_place="c", key_place="k", now=pki.NOW)
 
-    assert words in caught.value.message
+    assert words in caught.value.problem.message
     assert [verdict.pair != "" for verdict in asked(certificate=client().pem, key=key)] == [True, True]
 
 

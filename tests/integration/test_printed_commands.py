@@ -210,7 +210,7 @@ def test_what_the_command_of_a_refusal_writes_is_accepted_whole(name: str, tmp_p
     door, value, typed = CONVERTED[name]
     refused = at(door, value)
     assert isinstance(refused, UnusableMaterial), "accepted as it is"
-    command = command_of(refused.message)
+    command = command_of(refused.problem.message)
     given = _READ.search(command)
     if given is not None:
         (tmp_path / given[1]).write_bytes(value)
@@ -272,7 +272,7 @@ def test_what_a_command_is_said_to_show_is_shown(name: str, tmp_path: Path) -> N
     (tmp_path / door).write_bytes(value)
     refused = at(door, value)
     assert isinstance(refused, UnusableMaterial)
-    command = command_of(refused.message)
+    command = command_of(refused.problem.message)
 
     done = run(command, tmp_path)
 

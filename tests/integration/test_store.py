@@ -324,4 +324,4 @@ def test_a_root_that_is_not_there_is_named_by_its_path_on_the_host(tmp_path):
 
     with pytest.raises(StoreFailure, match=r"open /etc/docker/certs.d: ENOENT") as caught, store.lock():
         pass
-    assert caught.value.reason is Reason.WRITE_FAILED
+    assert caught.value.problem.reason is Reason.WRITE_FAILED

@@ -77,9 +77,9 @@ def test_refused_at_any_step_the_last_good_files_stay_and_the_error_says_where_a
         for outcome in outcomes:
             if outcome.error is not None:
                 said += 1
-                assert outcome.error.reason is Reason.WRITE_FAILED
-                assert f": {errno.errorcode[number]} (" in outcome.error.message
-                assert str(root.path) in outcome.error.message
+                assert outcome.error.problem.reason is Reason.WRITE_FAILED
+                assert f": {errno.errorcode[number]} (" in outcome.error.problem.message
+                assert str(root.path) in outcome.error.problem.message
         if reached:
             assert len([name for name in unfinished_names(root.path) if ".new-" in name]) <= 1
         assert after_restart(root, template) == ""
@@ -120,7 +120,7 @@ def test_a_switch_that_was_not_made_durable_is_not_reported_until_it_is(tmp_path
 
     monkeypatch.setattr(Directory, "sync", refuse)
     (outcome,) = root.bring(wanted(CA_2))
-    assert "EIO" in outcome.error.message
+    assert "EIO" in outcome.error.problem.message
     for _ in range(3):
         assert root.read() == files_of(CA_2), "the link was switched: only its durability is not known"
         with pytest.raises(StoreFailure, match=r"make durable .*: EIO"):
@@ -155,7 +155,7 @@ def test_failing_again_and_again_takes_no_more_space(tmp_path, monkeypatch):
     monkeypatch.setattr(linux_calls, "renameat2", refuse)
     for _ in range(5):
         (outcome,) = root.bring(wanted(CA_2))
-        assert ": EPERM (" in outcome.error.message
+        assert ": EPERM (" in outcome.error.problem.message
         assert names_below(root.path) == before
 
 
@@ -180,7 +180,8 @@ def unfill():
 fill()
 big = ClientPair("client", b"c" * 20_000, b"k" * 20_000)
 (outcome,) = root.bring(wanted(CA_2, pairs=(big,)))
-assert ": ENOSPC (" in outcome.error.message and "free space or inodes" in outcome.error.message, outcome.error
+told = outcome.error.problem.message
+assert ": ENOSPC (" in told and "free space or inodes" in told, outcome.error
 assert root.read() == files_of(CA_1, pairs=(PAIR_1,))
 assert unfinished_names(root.path) == []
 unfill()

@@ -79,7 +79,7 @@ def test_of_two_processes_that_make_the_store_at_once_one_begins_anew(tmp_path):
         (outcome,) = store.apply(steps, second.layout)
 
     assert outcome.error is not None
-    assert outcome.error.reason is Reason.CONTESTED
+    assert outcome.error.problem.reason is Reason.CONTESTED
     assert first.read() == files_of(CA_1)
     second.bring_well(wanted(CA_2))
     assert first.read() == files_of(CA_2)
@@ -92,8 +92,8 @@ def test_a_root_that_another_process_keeps_is_given_up_after_a_while(tmp_path):
     with root.store.lock(), pytest.raises(StoreFailure) as caught, other.lock():
         pass
 
-    assert caught.value.reason is Reason.CONTESTED
-    assert caught.value.message.endswith(f"fuser -v {root.path}/.registry-trust/.lock/lock")
+    assert caught.value.problem.reason is Reason.CONTESTED
+    assert caught.value.problem.message.endswith(f"fuser -v {root.path}/.registry-trust/.lock/lock")
     with other.lock() as store:
         assert store.observe().root.own[REGISTRY].intact
 
@@ -137,7 +137,7 @@ def test_what_the_lock_yielded_changes_nothing_when_the_lock_has_ended(tmp_path)
 
     (outcome,) = store.apply(steps, root.layout)
 
-    assert "EBADF" in outcome.error.message
+    assert "EBADF" in outcome.error.problem.message
     with pytest.raises(StoreFailure, match="EBADF"):
         store.remember("uid-1", 7)
     with pytest.raises(StoreFailure, match="EBADF"):

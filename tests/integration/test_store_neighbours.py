@@ -158,7 +158,7 @@ def test_what_somebody_puts_there_after_our_look_is_not_replaced(root, foreign, 
         before = attributes(root.entry())
         (outcome,) = store.apply(steps, root.layout)
 
-    assert outcome.error.reason is Reason.FOREIGN_FILE
+    assert outcome.error.problem.reason is Reason.FOREIGN_FILE
     assert attributes(root.entry()) == before
     assert unfinished_names(root.path) == []
 
@@ -182,7 +182,7 @@ def test_what_appears_between_our_check_and_our_step_is_put_back(root, foreign, 
     assert [root.entry().lstat().st_ino] == theirs
     assert unfinished_names(root.path) == []
     if call == "exchange":
-        assert outcome.error.reason is Reason.FOREIGN_FILE
+        assert outcome.error.problem.reason is Reason.FOREIGN_FILE
 
 
 def _act_before(monkeypatch, method, entry, act):
@@ -258,7 +258,7 @@ def test_a_store_folder_that_is_a_link_is_not_followed(docker, tmp_path):
 
     with pytest.raises(StoreFailure) as caught:
         docker.bring(wanted(CA_1))
-    assert caught.value.reason is Reason.FOREIGN_FILE
+    assert caught.value.problem.reason is Reason.FOREIGN_FILE
     assert list((tmp_path / "outside").iterdir()) == []
 
 
@@ -294,8 +294,8 @@ def test_where_the_entry_is_gone_and_a_link_stands_for_its_manifest_the_pass_say
 
     (outcome,) = docker.bring(wanted(CA_2))
 
-    assert outcome.error.reason is Reason.FOREIGN_FILE
-    assert f"{manifest} was not written by registry-trust" in outcome.error.message
+    assert outcome.error.problem.reason is Reason.FOREIGN_FILE
+    assert f"{manifest} was not written by registry-trust" in outcome.error.problem.message
     assert fingerprint(tmp_path / "outside") == before
 
 

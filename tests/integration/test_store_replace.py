@@ -215,7 +215,7 @@ def test_the_store_itself_keeps_one_only(replaced):
         (outcome,) = store.apply([step], replaced.layout)
 
     assert isinstance(outcome.error, StoreFailure)
-    assert outcome.error.reason is Reason.FOREIGN_FILE
+    assert outcome.error.problem.reason is Reason.FOREIGN_FILE
     assert replaced.read() == {"ca.crt": THEIRS}
     assert replaced.kept().is_dir()
 
@@ -291,7 +291,7 @@ def test_where_the_system_can_t_exchange_nothing_is_changed_and_it_is_said(root,
     monkeypatch.setattr(linux_calls, "renameat2", refuse)
     (outcome,) = root.bring(REPLACING)
 
-    assert outcome.error.reason is Reason.REPLACE_UNSUPPORTED
+    assert outcome.error.problem.reason is Reason.REPLACE_UNSUPPORTED
     assert root.read() == {"ca.crt": THEIRS}
     assert not os.path.lexists(root.kept())
 

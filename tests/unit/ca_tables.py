@@ -46,7 +46,7 @@ def check_refused(data: bytes, reason: Reason, message: str) -> None:
 
     assert isinstance(error, UnusableMaterial)
     assert str(error) == f"{reason}: {FIELD}: {PLACE}: {message}"
-    assert (error.reason, error.field) == (reason, FIELD)
+    assert (error.problem.reason, error.problem.field) == (reason, FIELD)
     check_presentable(error)
 
 

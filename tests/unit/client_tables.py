@@ -62,5 +62,5 @@ def check_refused(certificate: bytes, key: bytes, place: str, reason: Reason, me
 
     assert isinstance(error, UnusableMaterial)
     assert str(error) == f"{reason}: {FIELD}: {place}: {whole}"
-    assert (error.reason, error.field) == (reason, FIELD)
+    assert (error.problem.reason, error.problem.field) == (reason, FIELD)
     check_presentable(error)

@@ -260,8 +260,8 @@ def test_refused_with_reason_field_and_cure(obj: dict[str, Any], reason: Reason,
     with pytest.raises(InvalidField) as refused:
         parse_trust(obj)
 
-    assert (refused.value.reason, refused.value.field) == (reason, field)
-    assert message in refused.value.message
+    assert (refused.value.problem.reason, refused.value.problem.field) == (reason, field)
+    assert message in refused.value.problem.message
     assert len(check_trust(obj)) == 1
 
 
@@ -275,7 +275,7 @@ def test_all_errors_are_found_at_once_each_with_its_own_field():
         )
     )
 
-    assert [error.field for error in errors] == [
+    assert [error.problem.field for error in errors] == [
         "spec.caCertificates[1].secretKeyRef.key",
         "spec.registries[0]",
         "spec.registries[1]",

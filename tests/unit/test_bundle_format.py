@@ -42,7 +42,7 @@ def test_what_is_no_bundle_is_refused_and_never_taken_for_an_empty_one(data: dic
     with pytest.raises(UnusableBundle) as caught:
         decode(data)
 
-    assert caught.value.reason is reason
+    assert caught.value.problem.reason is reason
 
 
 def test_an_index_without_trusts_is_a_bundle() -> None:

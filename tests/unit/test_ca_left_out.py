@@ -118,9 +118,9 @@ def test_where_nothing_usable_remains_the_source_is_refused_with_the_cure():
     error = attempt(armour(b"rubbish") + armour(handmade(serial=b"\xff")))
 
     assert isinstance(error, UnusableMaterial)
-    assert error.reason == Reason.CERTIFICATE_PARSE
-    assert "certificate 1 of 2, line 1: " in error.message
-    assert "copy it again" in error.message
+    assert error.problem.reason == Reason.CERTIFICATE_PARSE
+    assert "certificate 1 of 2, line 1: " in error.problem.message
+    assert "copy it again" in error.problem.message
 
 
 @pytest.mark.parametrize(
@@ -146,4 +146,4 @@ def test_beside_a_usable_certificate_these_stay_refusals(block, reason):
     error = attempt(root().pem + block())
 
     assert isinstance(error, UnusableMaterial)
-    assert error.reason == reason
+    assert error.problem.reason == reason

@@ -139,8 +139,8 @@ def test_labels_that_no_object_can_have_are_refused() -> None:
     with pytest.raises(InvalidField, match="is not the key of a label") as refused:
         parse_trust(described({"signerName": SIGNER, "labelSelector": {"matchLabels": {"a b": ""}}}))
 
-    assert refused.value.reason is Reason.INVALID_SELECTOR
-    assert refused.value.field == "spec.caCertificates[0].clusterTrustBundle.labelSelector.matchLabels[a b]"
+    assert refused.value.problem.reason is Reason.INVALID_SELECTOR
+    assert refused.value.problem.field == "spec.caCertificates[0].clusterTrustBundle.labelSelector.matchLabels[a b]"
 
 
 def test_they_are_named_or_chosen_by_signer_and_labels_and_no_labels_choose_all() -> None:

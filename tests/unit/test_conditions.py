@@ -17,7 +17,7 @@ from registry_trust.compiler.sources import Sources
 from registry_trust.compiler.status import make_status, without
 from registry_trust.controller.transitions import notices
 from registry_trust.core.bundle import Bundle
-from registry_trust.core.findings import Finding
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState
 from registry_trust.core.selection import Selector, labels_hash
@@ -169,8 +169,8 @@ def test_each_turn_is_told_once(before: Situation, after: Situation, told: tuple
 
 
 def test_many_warnings_of_one_reason_hide_none_of_another() -> None:
-    weak = [Finding(Reason.WEAK_KEY, f"root {number}") for number in range(140)]
-    hidden = Finding(Reason.UNREACHABLE_CLIENT_CERTIFICATE, "the pair is never used")
+    weak = [Problem(Reason.WEAK_KEY, f"root {number}") for number in range(140)]
+    hidden = Problem(Reason.UNREACHABLE_CLIENT_CERTIFICATE, "the pair is never used")
     outcome = replace(Situation().outcome(), warnings=(*weak, hidden))
 
     status = make_status(outcome, Fleet().standing("harbor", 10), datetime.fromtimestamp(NOW, UTC), {})

@@ -209,7 +209,7 @@ def test_what_stops_a_parser_of_json_is_an_unusable_bundle(text: bytes) -> None:
     with pytest.raises(UnusableBundle) as caught:
         decode({"index.json": text})
 
-    assert caught.value.reason is Reason.BUNDLE_UNREADABLE
+    assert caught.value.problem.reason is Reason.BUNDLE_UNREADABLE
 
 
 @pytest.mark.parametrize("moment", [1e18, 10**30, float("inf"), float("nan"), -1.0, "2027", True])
@@ -258,7 +258,7 @@ def test_a_blob_that_no_operator_wrote_is_an_unusable_bundle(old: bytes, new: by
     with pytest.raises(UnusableBundle) as caught:
         decode(with_blob(old, new))
 
-    assert "it was altered" in caught.value.message
+    assert "it was altered" in caught.value.problem.message
 
 
 @pytest.mark.parametrize("old", [CA, PAIR.certificate], ids=["CA", "client"])

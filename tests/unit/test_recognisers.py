@@ -266,9 +266,9 @@ def test_each_input_is_recognised_at_each_door(name: str, door: str) -> None:
     error = at(door, data)
 
     assert error is not None
-    assert said[door] in error.message
-    assert ("stringData" in error.message) == (door == "Secret" and "base64 of" in error.message)
-    assert "(in a Secret" not in error.message or door == "Secret"
+    assert said[door] in error.problem.message
+    assert ("stringData" in error.problem.message) == (door == "Secret" and "base64 of" in error.problem.message)
+    assert "(in a Secret" not in error.problem.message or door == "Secret"
     check_presentable(error)
 
 
@@ -305,8 +305,11 @@ def test_a_private_key_in_a_comment_among_ca_certificates_is_refused(sign: bytes
     error = at("ConfigMap", root().pem + commented)
 
     assert error is not None
-    assert error.reason == "PrivateKeyInCA"
-    assert "line 10: is a private key among the CA certificates, and a comment hides it from nobody" in error.message
+    assert error.problem.reason == "PrivateKeyInCA"
+    assert (
+        "line 10: is a private key among the CA certificates, and a comment hides it from nobody"
+        in error.problem.message
+    )
 
 
 def test_a_commented_block_inside_of_an_open_one_is_not_read_as_a_part_of_it() -> None:
@@ -315,4 +318,4 @@ def test_a_commented_block_inside_of_an_open_one_is_not_read_as_a_part_of_it() -
     )
 
     assert error is not None
-    assert "has no END line before the next BEGIN; copy it again, whole" in error.message
+    assert "has no END line before the next BEGIN; copy it again, whole" in error.problem.message

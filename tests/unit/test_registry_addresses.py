@@ -198,4 +198,4 @@ def test_refused(name, reason, message):
         registry_names.check(name, FIELD)
 
     assert str(raised.value) == f"{reason}: {FIELD}: {message.replace('{name}', name)}"
-    assert (raised.value.reason, raised.value.field) == (reason, FIELD)
+    assert (raised.value.problem.reason, raised.value.problem.field) == (reason, FIELD)

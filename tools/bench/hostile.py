@@ -147,7 +147,7 @@ def cost(data: bytes, key: bytes | None) -> Cost:
         else:
             read_client_pair(data, key, field="f", certificate_place="c", key_place="k", now=pki.NOW)
     except UnusableMaterial as error:
-        verdict = error.reason
+        verdict = error.problem.reason
     taken = time.process_time() - began
     return Cost(taken * 1000, _kibibytes("VmHWM") - before, verdict)
 

@@ -219,7 +219,7 @@ def _after_restart(root: Root, template: Template) -> str:
             return f"left after the removal: {sorted(left)}"
     else:
         outcomes = root.restart().bring(target(scenario))
-        errors = [outcome.error.message for outcome in outcomes if outcome.error is not None]
+        errors = [outcome.error.problem.message for outcome in outcomes if outcome.error is not None]
         if errors:
             return f"the first pass after the restart says {errors}"
         if left_over := unfinished_names(root.path):

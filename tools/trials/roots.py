@@ -16,7 +16,6 @@ from registry_trust.agent.store.locked_store import LockedStore, StepOutcome
 from registry_trust.agent.store.observe import Observation
 from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired, DesiredRegistry
-from registry_trust.core.findings import Finding
 from registry_trust.core.layout import (
     STORE,
     ClientPair,
@@ -28,6 +27,7 @@ from registry_trust.core.layout import (
     replaced_name,
 )
 from registry_trust.core.plan import ObservedRoot, Plan, Remove, Target, make_plan
+from registry_trust.core.problem import Problem
 
 REGISTRY = "harbor.corp.example:5000"
 OTHER = "other.corp.example"
@@ -101,7 +101,7 @@ class Root:
             self.seen = store.observe()
         return self.seen.root
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[Problem, ...]:
         """Return what the last look and the last collection of garbage found."""
         return self.seen.findings + self.collected.findings
 

@@ -182,7 +182,7 @@ class Passes:
                 done.failure = self._remember(target.path, store, applied, now, withdrawn=desired.withdrawn)
         except Exception as error:  # noqa: BLE001 - the boundary of one root: its fault is no other root's
             failure = error if isinstance(error, StoreFailure) else unexpected(target.path, error)
-            self.failures.record((target.path, ""), "", failure.reason, failure.message, now)
+            self.failures.record((target.path, ""), "", failure.problem.reason, failure.problem.message, now)
             done.failure = failure
         if done.failure is not None:
             done.entries.add((target.path, ""))
@@ -204,7 +204,7 @@ class Passes:
             if not (withdrawn and store.dissolve()):
                 store.remember(applied.uid, applied.serial)
         except StoreFailure as error:
-            self.failures.record(key, wanted, error.reason, error.message, now)
+            self.failures.record(key, wanted, error.problem.reason, error.problem.message, now)
             return error
         self.failures.clear(key)
         return None
@@ -217,7 +217,7 @@ class Passes:
             yield stack, opened
 
     def _say(self, subject: Key, failure: StoreFailure | None) -> None:
-        text = "" if failure is None else failure.message
+        text = "" if failure is None else failure.problem.message
         self._journal.trouble(log, subject, text, registry=subject[1], serial=self._serial)
 
     def _say_faults(self, opened: Opened) -> None:
@@ -234,10 +234,12 @@ def _after(candidate: Candidate, target: Target, failure: StoreFailure | None, o
     row = candidate.row
     if failure is not None:
         state = row.state if row.state is TargetState.STANDBY else TargetState.FAILED
-        return replace(candidate, row=replace(row, state=state, reason=failure.reason, message=failure.message))
+        return replace(
+            candidate, row=replace(row, state=state, reason=failure.problem.reason, message=failure.problem.message)
+        )
     unseen = next((opened.unseen[path] for path in target.lookup_chain() if path in opened.unseen), None)
     if unseen is None or row.state is not TargetState.READ:
         return candidate
     # Nobody knows what another root of the same reader holds: never Ready by silence.
-    row = replace(row, state=TargetState.UNKNOWN, reason=Reason.RUNTIME_UNKNOWN, message=unseen.message)
+    row = replace(row, state=TargetState.UNKNOWN, reason=Reason.RUNTIME_UNKNOWN, message=unseen.problem.message)
     return replace(candidate, row=row)

@@ -12,9 +12,9 @@ from registry_trust.agent.store.failures import failing
 from registry_trust.agent.store.locked_store import StepOutcome
 from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired
-from registry_trust.core.findings import Finding
 from registry_trust.core.layout import Layout
 from registry_trust.core.plan import ObservedRoot, OwnEntry, Plan, Remove, Switch, Target, make_plan
+from registry_trust.core.problem import Problem
 from registry_trust.core.prune import spare
 from registry_trust.core.report import RegistryRow, RowState
 from registry_trust.core.text import listing
@@ -58,7 +58,7 @@ class PassOutcome:
 
     rows: tuple[PassRow, ...]
     outcomes: tuple[StepOutcome, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[Problem, ...]
     failures: tuple[str, ...]
 
 
@@ -124,7 +124,7 @@ def _outcome(
     observed: ObservedRoot,
     outcomes: tuple[StepOutcome, ...],
     spared: Mapping[str, tuple[str, ...]],
-    findings: tuple[Finding, ...],
+    findings: tuple[Problem, ...],
     leftovers: tuple[str, ...],
 ) -> PassOutcome:
     rows = {row.registry: _row_of_plan(row) for row in plan.rows}
@@ -150,7 +150,7 @@ def _row_of_step(outcome: StepOutcome, own: OwnEntry | None, rows: Mapping[str, 
     registry = step.desired.registry if isinstance(step, Switch) else own.registry if own is not None else step.entry
     planned = rows.get(registry)
     if error is not None:
-        return PassRow(registry, Action.FAILED, "", error.reason, error.message)
+        return PassRow(registry, Action.FAILED, "", error.problem.reason, error.problem.message)
     if isinstance(step, Remove):
         return PassRow(registry, Action.REMOVED)
     if isinstance(step, Switch):

@@ -101,8 +101,8 @@ class Steps:
         step, error = outcome.step, outcome.error
         key, registry = (path, step.entry), _registry_of(step, observed)
         if error is not None:
-            self._failures.record(key, _digest(step), error.reason, error.message, now)
-            return _failed(registry, error.reason, error.message)
+            self._failures.record(key, _digest(step), error.problem.reason, error.problem.message, now)
+            return _failed(registry, error.problem.reason, error.problem.message)
         self._failures.clear(key)
         own = observed.own.get(step.entry)
         trusts = step.desired.trusts if isinstance(step, Switch) else own.trusts if own is not None else ()

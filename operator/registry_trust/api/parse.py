@@ -80,9 +80,9 @@ def _read(obj: Mapping[str, object]) -> tuple[RegistryTrustSpec | None, tuple[Re
     try:
         spec = RegistryTrustSpec.model_validate(dict(raw) if isinstance(raw, Mapping) else raw)
     except ValidationError as error:
-        said = {null.field for null in nulls}
+        said = {null.problem.field for null in nulls}
         translated = (_translate(detail) for detail in error.errors(include_url=False))
-        errors += [error for error in translated if error.field not in said]
+        errors += [error for error in translated if error.problem.field not in said]
     return spec, tuple(errors)
 
 

@@ -48,7 +48,7 @@ def _check(value: str) -> str:
     try:
         return registry_names.check(value)
     except InvalidField as error:
-        raise refuse(error.reason, error.message) from None
+        raise refuse(error.problem.reason, error.problem.message) from None
 
 
 Registry = Annotated[

@@ -22,7 +22,7 @@ from registry_trust.certificates.origin import Origin, UnusableCertificate
 from registry_trust.certificates.outside import KEY_AMONG_CAS
 from registry_trust.certificates.pem import CERTIFICATE, Block
 from registry_trust.certificates.structure import Structure
-from registry_trust.core.findings import Finding
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
 from registry_trust.core.times import rfc3339
@@ -44,7 +44,7 @@ class CheckedRoots:
 
     pems: tuple[bytes, ...]
     facts: tuple[CertificateFacts, ...]
-    warnings: tuple[Finding, ...]
+    warnings: tuple[Problem, ...]
     left_out: int = 0
 
 
@@ -123,7 +123,7 @@ def _usable(
     return tuple(unique.values())
 
 
-def _left_out(unusable: list[UnusableCertificate], origin: Origin) -> list[Finding]:
+def _left_out(unusable: list[UnusableCertificate], origin: Origin) -> list[Problem]:
     """Return one warning for all certificates of a source that can't be used, with the first of them in full."""
     if not unusable:
         return []
@@ -131,7 +131,7 @@ def _left_out(unusable: list[UnusableCertificate], origin: Origin) -> list[Findi
     left = "It is left out, and the others are used; remove it from the source"
     if len(unusable) > 1:
         left = f"These {len(unusable)} are left out, and the others are used; remove them from the source"
-    return [origin.warn(unusable[0].reason, f"{which}. {left}")]
+    return [origin.warn(unusable[0].problem.reason, f"{which}. {left}")]
 
 
 def _check_usable(certificate: Certificate, registries: tuple[str, ...], origin: Origin) -> None:
@@ -166,13 +166,13 @@ def _check_usable(certificate: Certificate, registries: tuple[str, ...], origin:
 
 def _role_warnings(
     certificate: Certificate, subjects: set[bytes], registries: tuple[str, ...], origin: Origin
-) -> list[Finding]:
+) -> list[Problem]:
     """Return the warnings for what works within limits only."""
     found = certificate.structure
     subject = quote(found.subject)
     if not _is_authority(found):
         return [_own_certificate(certificate, subjects, registries, origin)]
-    warnings: list[Finding] = []
+    warnings: list[Problem] = []
     if not found.is_self_issued and found.issuer_der not in subjects:
         warnings.append(
             origin.warn(
@@ -197,7 +197,7 @@ def _role_warnings(
     return warnings
 
 
-def _common_name_warnings(certificate: Certificate, registries: tuple[str, ...], origin: Origin) -> list[Finding]:
+def _common_name_warnings(certificate: Certificate, registries: tuple[str, ...], origin: Origin) -> list[Problem]:
     """Warn of what `openssl req -x509` makes without `-addext`: a server's certificate that is a CA by its mark."""
     name = common_name(certificate.structure.subject_der)
     named = tuple(registry for registry in registries if is_common_name(registry, name))
@@ -223,7 +223,7 @@ def self_signed(registries: tuple[str, ...]) -> str:
 
 def _own_certificate(
     certificate: Certificate, subjects: set[bytes], registries: tuple[str, ...], origin: Origin
-) -> Finding:
+) -> Problem:
     """Warn of a server certificate, which vouches for itself whoever issued it (Go 1.22 to 1.26: `Roots.contains`)."""
     found = certificate.structure
     if found.is_self_issued:

@@ -14,7 +14,7 @@ from registry_trust.certificates.limits import CERTIFICATE_BYTES
 from registry_trust.certificates.origin import Origin, UnusableCertificate
 from registry_trust.certificates.pem import CERTIFICATE, Block, encode
 from registry_trust.certificates.structure import Structure, read_structure, subject_of
-from registry_trust.core.findings import Finding
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
 from registry_trust.core.times import rfc3339
@@ -115,11 +115,11 @@ def _check_key(structure: Structure, where: str, origin: Origin) -> None:
     raise origin.unusable(Reason.UNSUPPORTED_ALGORITHM, f"{quote(structure.subject, SUBJECT)} {gist}", advice, where)
 
 
-def common_warnings(certificate: Certificate, now: datetime, origin: Origin) -> list[Finding]:
+def common_warnings(certificate: Certificate, now: datetime, origin: Origin) -> list[Problem]:
     """Return what deserves a word whatever the certificate is for: weak key, serial number, dates."""
     found = certificate.structure
     subject = quote(found.subject)
-    warned: list[Finding] = []
+    warned: list[Problem] = []
     if found.key.name == "RSA" and found.key.bits < RSA_STRONG_BITS:
         gist = f"{subject} has an RSA key of {found.key.bits} bits; have it issued anew with 2048 bits or more"
         warned.append(origin.warn(Reason.WEAK_KEY, gist, certificate.where))

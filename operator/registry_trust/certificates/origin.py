@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from registry_trust.core.errors import UnusableMaterial
-from registry_trust.core.findings import Finding
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import clip, escape
 
@@ -52,9 +52,9 @@ class Origin:
         message = self._sentence(f"{gist}; {advice}", where)
         return UnusableCertificate(reason, message, field=self.field, where=where, gist=gist)
 
-    def warn(self, reason: Reason, gist: str, where: str = "") -> Finding:
+    def warn(self, reason: Reason, gist: str, where: str = "") -> Problem:
         """Return the warning that says `gist` of this place."""
-        return Finding(reason, clip(self._sentence(gist, where)), self.field)
+        return Problem(reason, clip(self._sentence(gist, where)), self.field)
 
     def _sentence(self, gist: str, where: str) -> str:
         return ": ".join(part for part in (escape(self.place), where, gist) if part)

@@ -21,7 +21,7 @@ from registry_trust.certificates.origin import Door, Origin
 from registry_trust.certificates.pem import CERTIFICATE, Block, split
 from registry_trust.certificates.private import PrivateKey
 from registry_trust.core.errors import UnusableMaterial
-from registry_trust.core.findings import Finding
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
 
@@ -36,7 +36,7 @@ class CheckedPair:
     certificate: bytes
     key: PrivateKey
     facts: tuple[CertificateFacts, ...]
-    warnings: tuple[Finding, ...]
+    warnings: tuple[Problem, ...]
 
 
 def read_client_pair(
@@ -214,10 +214,10 @@ def _check_purpose(leaf: Certificate, origin: Origin) -> None:
         )
 
 
-def _warnings(chain: tuple[Certificate, ...], now: datetime, origin: Origin) -> list[Finding]:
+def _warnings(chain: tuple[Certificate, ...], now: datetime, origin: Origin) -> list[Problem]:
     leaf = chain[0].structure
     subject = quote(leaf.subject)
-    warnings: list[Finding] = []
+    warnings: list[Problem] = []
     usages = leaf.extensions.extended_usages
     if usages and not {CLIENT_AUTH, ANY_USAGE} & set(usages):
         gist = (

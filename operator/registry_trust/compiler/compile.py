@@ -26,7 +26,7 @@ from registry_trust.compiler.served_certificates import served_certificates
 from registry_trust.compiler.sources import Sources
 from registry_trust.core.bundle import SIZE_LIMIT, Bundle, IndexedTrust, TrustContent, TrustState
 from registry_trust.core.bundle_format import encode
-from registry_trust.core.findings import Finding
+from registry_trust.core.problem import Problem
 from registry_trust.core.trust import Trust
 
 
@@ -39,7 +39,7 @@ class TrustInput:
     created: str
     generation: int
     trust: Trust | None
-    errors: tuple[Finding, ...] = ()
+    errors: tuple[Problem, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -54,8 +54,8 @@ class Outcome:
     name: str
     uid: str
     generation: int
-    errors: tuple[Finding, ...]
-    warnings: tuple[Finding, ...]
+    errors: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
     certificates: tuple[SourcedCertificate, ...]
     content: TrustContent | None
     since: int
@@ -145,7 +145,7 @@ def compile_bundle(
     )
     draft = _assemble(ordered, served, removals, blobs, last, frame)
     changed, encoded = _differs(draft, last), encode(draft)
-    refused: Mapping[str, Finding] = {}
+    refused: Mapping[str, Problem] = {}
     if changed and _needs_fitting(draft, size_of(encoded), last, trust_limit):
         # What does not fit covers nothing: a removed trust goes only for content that is served already.
         kept = {item.name: last_good(last.trust(item.name)).content for item in ordered}
@@ -268,7 +268,7 @@ def _fit(
     last: Bundle,
     frame: Bundle,
     trust_limit: int,
-) -> tuple[Bundle, dict[str, Serving], dict[str, Finding]]:
+) -> tuple[Bundle, dict[str, Serving], dict[str, Problem]]:
     """Take what fits, in index order, and say of each other trust why it does not; see `admission`."""
     chosen = {item.name: last_good(last.trust(item.name)) for item in ordered}
     draft = _assemble(ordered, chosen, removals, blobs, last, frame)
@@ -318,8 +318,8 @@ def _outcome(
     checked: Checked,
     bundle: Bundle,
     sources: Sources,
-    warnings: tuple[Finding, ...],
-    refused: Finding | None,
+    warnings: tuple[Problem, ...],
+    refused: Problem | None,
 ) -> Outcome:
     indexed = bundle.trust(item.name)
     content = indexed.content if indexed is not None else None

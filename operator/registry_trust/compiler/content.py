@@ -13,7 +13,7 @@ from registry_trust.compiler.sources import Sources, read_ca, read_pair
 from registry_trust.core import registry as registry_names
 from registry_trust.core.bundle import CAOrigin, ClientPairRef, TrustContent, in_order, reference_of
 from registry_trust.core.errors import RegistryTrustError
-from registry_trust.core.findings import Finding
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
 from registry_trust.core.trust import SourceRef, Trust
@@ -38,8 +38,8 @@ class Checked:
     content: TrustContent | None
     blobs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     certificates: tuple[SourcedCertificate, ...] = ()
-    errors: tuple[Finding, ...] = ()
-    warnings: tuple[Finding, ...] = ()
+    errors: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     origins: tuple[CAOrigin, ...] = ()
     left_out: frozenset[SourceRef] = frozenset()
     """Sources of which a certificate can't be used and the others are."""
@@ -76,8 +76,8 @@ class Checker:
 
 def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
     """Resolve and check every source of a trust; all errors are collected, so that one look shows them all."""
-    errors: list[Finding] = []
-    warnings: list[Finding] = list(_registry_warnings(trust))
+    errors: list[Problem] = []
+    warnings: list[Problem] = list(_registry_warnings(trust))
     blobs: dict[str, bytes] = {}
     certificates: list[SourcedCertificate] = []
     authorities: list[str] = []
@@ -91,7 +91,7 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
             place = sources.place(source.ref)
             roots = read_ca_certificates(data, field=field_path, place=place, now=now, registries=trust.registries)
         except RegistryTrustError as error:
-            errors.append(Finding(error.reason, error.message, error.field))
+            errors.append(error.problem)
             continue
         for pem, facts in zip(roots.pems, roots.facts, strict=True):
             reference = reference_of(pem)
@@ -111,7 +111,7 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
                 certificate, key, field=field_path, certificate_place=places[0], key_place=places[1], now=now
             )
         except RegistryTrustError as error:
-            errors.append(Finding(error.reason, error.message, error.field))
+            errors.append(error.problem)
             continue
         key_pem = pair.key.reveal()
         references = ClientPairRef(client.name, reference_of(pair.certificate), reference_of(key_pem))
@@ -136,7 +136,7 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
 
 def _unreachable(
     name: str, pair: CheckedPair, earlier: Sequence[tuple[str, CheckedPair]], field_path: str
-) -> list[Finding]:
+) -> list[Problem]:
     """Warn of a pair that Go's TLS passes over for an earlier one.
 
     crypto/tls takes the first certificate in whose chain an issuer is one that the registry asks for, and never tries
@@ -146,7 +146,7 @@ def _unreachable(
     for other_name, other in earlier:
         if issuers <= {facts.issuer for facts in other.facts}:
             return [
-                Finding(
+                Problem(
                     Reason.UNREACHABLE_CLIENT_CERTIFICATE,
                     f"{quote(name)} is never shown to a registry: {quote(other_name)} stands before it and has the "
                     f"same issuer, {quote(pair.facts[0].issuer)}, and runtimes take the first that fits; remove one, "
@@ -157,13 +157,13 @@ def _unreachable(
     return []
 
 
-def _registry_warnings(trust: Trust) -> list[Finding]:
-    warnings: list[Finding] = []
+def _registry_warnings(trust: Trust) -> list[Problem]:
+    warnings: list[Problem] = []
     for index, registry in enumerate(trust.registries):
         place = f"spec.registries[{index}]"
         if registry_names.is_loopback(registry):
             warnings.append(
-                Finding(
+                Problem(
                     Reason.RUNTIME_IGNORES_TLS,
                     f"containerd and dockerd skip TLS verification for {quote(registry)} by themselves; "
                     "give the registry a name to have it verified",
@@ -173,7 +173,7 @@ def _registry_warnings(trust: Trust) -> list[Finding]:
         host, port = registry_names.split(registry)
         if port == "443":
             warnings.append(
-                Finding(
+                Problem(
                     Reason.INVALID_PORT,
                     f"{quote(registry)} is another directory than {quote(host)}: it serves only image references "
                     "that spell :443",

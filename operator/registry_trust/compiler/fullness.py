@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from registry_trust.compiler.admission import Weight
 from registry_trust.core.bundle import Bundle, TrustState
-from registry_trust.core.findings import Finding
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 
 NEARLY_FULL = 0.8
@@ -17,7 +17,7 @@ MOST_CROWDING = 10
 """Trusts that are told: a nearly full bundle must not change every status."""
 
 
-def crowding(bundle: Bundle, size: int, limit: int) -> dict[str, tuple[Finding]]:
+def crowding(bundle: Bundle, size: int, limit: int) -> dict[str, tuple[Problem]]:
     """Return a warning for each of the largest trusts, by name, if a bundle of `size` bytes is nearly full."""
     if size < NEARLY_FULL * limit:
         return {}
@@ -28,7 +28,7 @@ def crowding(bundle: Bundle, size: int, limit: int) -> dict[str, tuple[Finding]]
     }
     return {
         name: (
-            Finding(
+            Problem(
                 Reason.BUNDLE_NEARLY_FULL,
                 f"the bundle of all trusts is more than {NEARLY_FULL:.0%} full ({limit:,} bytes), and this trust is "
                 f"one of the largest, with {sizes[name]:,} bytes of PEM; what trusts ask for beyond their share may "
@@ -40,9 +40,9 @@ def crowding(bundle: Bundle, size: int, limit: int) -> dict[str, tuple[Finding]]
     }
 
 
-def no_room(weight: Weight, share: int, size: int, limit: int) -> Finding:
+def no_room(weight: Weight, share: int, size: int, limit: int) -> Problem:
     """Return the error of a trust whose content does not fit beside that of the others."""
-    return Finding(
+    return Problem(
         Reason.BUNDLE_TOO_LARGE,
         f"this trust's certificates do not fit: they take {weight.total:,} bytes, a trust's share is {share:,}, and "
         f"the bundle holds {size:,} of {limit:,}; use fewer CA certificates, or the same ones in several trusts (each "
@@ -51,9 +51,9 @@ def no_room(weight: Weight, share: int, size: int, limit: int) -> Finding:
     )
 
 
-def over_its_limit(weight: Weight, trust_limit: int) -> Finding:
+def over_its_limit(weight: Weight, trust_limit: int) -> Problem:
     """Return the error of a trust that takes more than one trust may."""
-    return Finding(
+    return Problem(
         Reason.TOO_LARGE,
         f"this trust takes {weight.total:,} bytes of the bundle, with the CA certificates that spec.caRetention keeps, "
         f"and one trust may take {trust_limit:,} (operator.trustLimit); use fewer CA certificates",
@@ -61,6 +61,6 @@ def over_its_limit(weight: Weight, trust_limit: int) -> Finding:
     )
 
 
-def still_served(finding: Finding) -> Finding:
+def still_served(finding: Problem) -> Problem:
     """Return the error of a trust whose earlier content stays."""
     return replace(finding, message=f"{finding.message}; the content before this change is still served")

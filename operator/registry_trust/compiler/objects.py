@@ -15,7 +15,7 @@ from registry_trust.compiler.compile import TrustInput
 from registry_trust.compiler.fleet import Node
 from registry_trust.compiler.sources import SourceObject
 from registry_trust.core.errors import InvalidField
-from registry_trust.core.findings import Finding
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, decode_report
 from registry_trust.core.trust import SourceKind
@@ -42,13 +42,13 @@ _BASE64 = re.compile("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3
 def read_trust(body: Object) -> TrustInput:
     """Parse a `RegistryTrust`; one that can't be parsed is an input with everything that is wrong with it."""
     metadata = _mapping(body.get("metadata"))
-    errors: tuple[Finding, ...] = ()
+    errors: tuple[Problem, ...] = ()
     trust = None
     try:
         trust = parse_trust(body)
     except InvalidField as error:
         everything = check_trust(body) or (error,)
-        errors = tuple(Finding(each.reason, each.message, each.field) for each in everything)
+        errors = tuple(each.problem for each in everything)
     generation = metadata.get("generation")
     return TrustInput(
         name=_text(metadata.get("name")),
@@ -61,7 +61,7 @@ def read_trust(body: Object) -> TrustInput:
     )
 
 
-def read_source(body: Object, kind: SourceKind) -> tuple[SourceObject, tuple[Finding, ...]]:
+def read_source(body: Object, kind: SourceKind) -> tuple[SourceObject, tuple[Problem, ...]]:
     """Take the data of a Secret, ConfigMap or ClusterTrustBundle, and say what an API server would not have stored.
 
     Returns:
@@ -153,7 +153,7 @@ def _not_base64(value: str, kind: SourceKind) -> str:
     return f"is not base64; encode the file (base64 -w0 FILE), or put its text under {_PLAIN[kind]}"
 
 
-def _check_metadata(metadata: object, kind: SourceKind) -> Iterator[Finding]:
+def _check_metadata(metadata: object, kind: SourceKind) -> Iterator[Problem]:
     if metadata is not None and not isinstance(metadata, Mapping):
         yield _invalid(f"is {kind_of(metadata)}; write a mapping with a name", "metadata")
         return
@@ -169,7 +169,7 @@ def _check_metadata(metadata: object, kind: SourceKind) -> Iterator[Finding]:
         yield _invalid(f"is {kind_of(namespace)}; write a string", "metadata.namespace")
 
 
-def _unknown_fields(body: Object, kind: SourceKind) -> Iterator[Finding]:
+def _unknown_fields(body: Object, kind: SourceKind) -> Iterator[Problem]:
     known = {field.lower(): field for field in _FIELDS[kind]}
     for field in body:
         if field not in _FIELDS[kind]:
@@ -178,8 +178,8 @@ def _unknown_fields(body: Object, kind: SourceKind) -> Iterator[Finding]:
             yield _invalid(f"is not a field of a {kind}; {meant}", path((str(field),)))
 
 
-def _invalid(message: str, field: str) -> Finding:
-    return Finding(Reason.INVALID_SPEC, message, field)
+def _invalid(message: str, field: str) -> Problem:
+    return Problem(Reason.INVALID_SPEC, message, field)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from registry_trust.certificates.facts import CertificateKind, read_facts
 from registry_trust.core.bundle import Bundle, ClientPairRef, TrustState
 from registry_trust.core.errors import UnusableMaterial
-from registry_trust.core.findings import Finding
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.selection import Selector, may_overlap
 from registry_trust.core.text import quote
@@ -28,7 +28,7 @@ _Earlier = dict[frozenset[str], dict[str, list[_Standing]]]
 """By issuers, and then by certificate: a thousand trusts that share a pair, or pairs of a hundred CAs, cost little."""
 
 
-def unreachable_pairs(bundle: Bundle) -> dict[str, tuple[Finding, ...]]:
+def unreachable_pairs(bundle: Bundle) -> dict[str, tuple[Problem, ...]]:
     """Return, by trust, a warning for each client pair that Go's TLS passes over for one of an earlier trust.
 
     Runtimes load a registry's pairs in the order of the index (`core.layout.pair_names`), and take the first of which
@@ -37,13 +37,13 @@ def unreachable_pairs(bundle: Bundle) -> dict[str, tuple[Finding, ...]]:
     Each certificate is parsed once (`_issuers` remembers); what is left is comparisons of sets.
     """
     earlier: _Earlier = {}
-    found: dict[str, tuple[Finding, ...]] = {}
+    found: dict[str, tuple[Problem, ...]] = {}
     for trust in bundle.trusts:
         content = trust.content
         if content is None or trust.state is not TrustState.ACTIVE or not content.client_certificates:
             continue
         registries = frozenset(content.registries)
-        warnings: list[Finding] = []
+        warnings: list[Problem] = []
         for place, pair in enumerate(content.client_certificates):
             issuers = _issuers(bundle.blobs[pair.certificate])
             hiding = _hiding(pair, issuers, registries, content.selector, earlier)
@@ -79,8 +79,8 @@ def _hiding(
     return None
 
 
-def _warning(place: int, pair: ClientPairRef, issuer: str, registry: str, hiding: _Standing) -> Finding:
-    return Finding(
+def _warning(place: int, pair: ClientPairRef, issuer: str, registry: str, hiding: _Standing) -> Problem:
+    return Problem(
         Reason.UNREACHABLE_CLIENT_CERTIFICATE,
         f"on nodes that both trusts select, {quote(pair.name)} is never shown to {registry}: {quote(hiding.name)} of "
         f"trust {hiding.trust}, which is older, stands before it and has the same issuer, {quote(issuer)}, and "

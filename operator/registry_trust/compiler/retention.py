@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from registry_trust.compiler.sources import Sources
 from registry_trust.core.bundle import CAOrigin, IndexedTrust, TrustContent, in_order
-from registry_trust.core.findings import Finding
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.times import rfc3339
 from registry_trust.core.trust import SourceRef, Trust
@@ -133,13 +133,13 @@ def _by_source(origins: Iterable[CAOrigin]) -> dict[SourceRef, set[str]]:
 
 def replacement_warnings(
     indexed: IndexedTrust | None, trust: Trust | None, sources: Sources, now: float
-) -> tuple[Finding, ...]:
+) -> tuple[Problem, ...]:
     """Return the warnings of sources whose CA certificates were replaced with no overlap, as long as they are told."""
     if indexed is None or trust is None:
         return ()
     places = {source.ref: f"spec.caCertificates[{index}]" for index, source in enumerate(trust.ca_sources)}
     return tuple(
-        Finding(
+        Problem(
             Reason.ROOT_REPLACED,
             f"{sources.place(source)}: CA certificates were replaced at once, at "
             f"{rfc3339(moment)}, with no time in which old and new "

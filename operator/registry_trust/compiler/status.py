@@ -15,8 +15,8 @@ from registry_trust.compiler.fleet import NodeState, Standing
 from registry_trust.compiler.served_certificates import that_matter
 from registry_trust.core.certificate_state import ENDING, EXPIRY_WARNING, CertificateState, state_of
 from registry_trust.core.conditions import Condition, ConditionStatus, merge
-from registry_trust.core.findings import Finding
 from registry_trust.core.names import AGENT, MAXIMUM_CERTIFICATES, MAXIMUM_FAILING_NODES, PRODUCT
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import clip, listing
 from registry_trust.core.times import rfc3339
@@ -125,10 +125,10 @@ def _accepted(outcome: Outcome) -> Condition:
     return Condition("Accepted", ConditionStatus.TRUE, Reason.VALID, "every certificate and key is usable")
 
 
-def _one_of_each_first(findings: Sequence[Finding]) -> list[Finding]:
+def _one_of_each_first(findings: Sequence[Problem]) -> list[Problem]:
     """Order findings so that none is pushed out of a message by many of another reason, as of a public bundle."""
     met: Counter[Reason] = Counter()
-    turns: list[tuple[int, Finding]] = []
+    turns: list[tuple[int, Problem]] = []
     for finding in findings:
         turns.append((met[finding.reason], finding))
         met[finding.reason] += 1

@@ -12,6 +12,7 @@ from registry_trust.core.bundle import HIGHEST_SERIAL, Bundle
 from registry_trust.core.bundle_format import decode
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.names import BUNDLE_TYPE, CONFIRM_ANNOTATION, OPERATOR
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import confirmed_serial
 
@@ -27,23 +28,23 @@ class StoredBundle:
     version: str
     bundle: Bundle
     confirmed_serial: int = 0
-    problem: UnusableBundle | None = None
+    problem: Problem | None = None
 
 
 def stored_bundle(secret: Mapping[str, Any]) -> StoredBundle:
     """Return what a Secret holds, whoever wrote it."""
     metadata = secret["metadata"]
-    problem: UnusableBundle | None = None
+    problem: Problem | None = None
     try:
         data = secret.get("data") or {}
         bundle = decode({key: base64.b64decode(value or "", validate=True) for key, value in data.items()})
     except UnusableBundle as error:
-        bundle, problem = Bundle(), error
+        bundle, problem = Bundle(), error.problem
     except ValueError:
-        bundle, problem = Bundle(), UnusableBundle(Reason.BUNDLE_UNREADABLE, "the bundle's data is not base64")
+        bundle, problem = Bundle(), Problem(Reason.BUNDLE_UNREADABLE, "the bundle's data is not base64")
     if bundle.serial > HIGHEST_SERIAL:
         message = "the bundle's serial is not one that an operator writes"
-        bundle, problem = Bundle(), UnusableBundle(Reason.BUNDLE_UNREADABLE, message)
+        bundle, problem = Bundle(), Problem(Reason.BUNDLE_UNREADABLE, message)
     return StoredBundle(
         uid=metadata["uid"],
         version=metadata["resourceVersion"],

@@ -16,7 +16,7 @@ from registry_trust.controller.bundle_secret import BundleSecret, StoredBundle
 from registry_trust.controller.clock import Clock
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.bundle_format import encode
-from registry_trust.core.errors import UnusableBundle
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport
 
@@ -60,7 +60,7 @@ class History:
         return self.stored.uid if self.stored is not None else ""
 
     @property
-    def refusal(self) -> UnusableBundle | None:
+    def refusal(self) -> Problem | None:
         """Return why nothing may be written over what the Secret holds: a newer operator wrote it."""
         problem = self.stored.problem if self.stored is not None else None
         return problem if problem is not None and problem.reason is Reason.UNSUPPORTED_BUNDLE else None
@@ -159,4 +159,4 @@ class History:
 
 def _outdated(stored: StoredBundle) -> StoredBundle:
     message = f"the Secret holds serial {stored.bundle.serial}, an older one"
-    return replace(stored, problem=UnusableBundle(Reason.BUNDLE_UNREADABLE, message))
+    return replace(stored, problem=Problem(Reason.BUNDLE_UNREADABLE, message))

@@ -10,6 +10,7 @@ RegistryTrustError
 
 from __future__ import annotations
 
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import clip
 
@@ -18,16 +19,12 @@ class RegistryTrustError(Exception):
     """The base of every error that an admin is meant to read.
 
     Attributes:
-        reason: CamelCase word from the one table of reasons, the same in conditions, Events and logs.
-        field: where it is, e.g. `spec.caCertificates[0].secretKeyRef`; empty where there is no field.
-        message: what was found and what to do; printable ASCII, without secret bytes.
+        problem: the reason, what was found and what to do, and the field that it is about.
     """
 
     def __init__(self, reason: Reason, message: str, *, field: str = "") -> None:
-        self.reason = reason
-        self.field = field
-        self.message = clip(message)
-        super().__init__(f"{reason}: {field}: {self.message}" if field else f"{reason}: {self.message}")
+        self.problem = Problem(reason, clip(message), field)
+        super().__init__(str(self.problem))
 
 
 class InvalidField(RegistryTrustError):

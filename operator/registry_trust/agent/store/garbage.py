@@ -12,8 +12,8 @@ from registry_trust.agent.store.manifest import OWNER_FILE, Ownership
 from registry_trust.agent.store.open_store import OpenStore
 from registry_trust.agent.store.ownership import write_ownership
 from registry_trust.core.errors import StoreFailure
-from registry_trust.core.findings import Finding
 from registry_trust.core.layout import PUBLIC_DIRECTORY
+from registry_trust.core.problem import Problem
 
 RETRY = 60.0
 """Seconds from an error in an entry's garbage to the next try."""
@@ -24,7 +24,7 @@ class Collected:
     """What one collection came to: seconds until the next is due (None: nothing waits), and what was in its way."""
 
     due: float | None
-    findings: tuple[Finding, ...]
+    findings: tuple[Problem, ...]
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class _Round:
 
     now: float
     seen: dict[str, dict[str, float]] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Problem] = field(default_factory=list)
     due: list[float] = field(default_factory=list)
 
 
@@ -45,9 +45,9 @@ class Garbage:
         self._monotonic = monotonic
         self._seen: dict[str, dict[str, float]] = {}
         """Monotonic times, by entry and generation."""
-        self._failed: dict[str, tuple[float, Finding]] = {}
+        self._failed: dict[str, tuple[float, Problem]] = {}
         """By entry the time of the next try, and what was said."""
-        self.findings: tuple[Finding, ...] = ()
+        self.findings: tuple[Problem, ...] = ()
 
     def collect(self, store: OpenStore, *, immediately: bool, enough: Callable[[], bool] = lambda: False) -> Collected:
         """Remove what is due in every entry of ours, until it is enough.
@@ -69,7 +69,7 @@ class Garbage:
             try:
                 self._collect_entry(store, entry, this, immediately=immediately)
             except StoreFailure as error:
-                this.findings.append(Finding(error.reason, error.message))
+                this.findings.append(error.problem)
                 self._failed[entry] = (this.now + RETRY, this.findings[-1])
                 this.due.append(this.now + RETRY)
         self._seen, self.findings = this.seen, tuple(this.findings)

@@ -24,7 +24,6 @@ from registry_trust.agent.store.manifest import (
 from registry_trust.agent.store.open_store import OpenStore
 from registry_trust.agent.store.ownership import read_any_ownership
 from registry_trust.core.errors import StoreFailure
-from registry_trust.core.findings import Finding
 from registry_trust.core.layout import (
     ENDINGS,
     HOSTS_FILE,
@@ -36,6 +35,7 @@ from registry_trust.core.layout import (
 )
 from registry_trust.core.mirrors import unverified_hosts
 from registry_trust.core.plan import ForeignEntry, ObservedRoot, OwnEntry
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import escape, listing, quote
 
@@ -58,7 +58,7 @@ class Observation:
     """
 
     root: ObservedRoot
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Problem, ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)
     watched: tuple[str, ...] = ()
 
@@ -71,7 +71,7 @@ def observe_root(root: Directory, store: OpenStore | None, breathe: Callable[[],
         store: its store; None where there is none yet.
         breathe: called before each entry; what it raises ends the look.
     """
-    findings: list[Finding] = []
+    findings: list[Problem] = []
     own: dict[str, OwnEntry] = {}
     faults: dict[str, str] = {}
     unreadable: dict[str, str] = {}
@@ -87,7 +87,7 @@ def observe_root(root: Directory, store: OpenStore | None, breathe: Callable[[],
             try:
                 seen = _look_at(store, entry, kept=entry in kept)
             except StoreFailure as error:
-                unreadable[entry] = error.message  # One registry's bad sector stops no other registry.
+                unreadable[entry] = error.problem.message  # One registry's bad sector stops no other registry.
                 continue
             findings.extend(seen.findings)
             if seen.own is not None:
@@ -125,7 +125,7 @@ class _Seen:
     """What one entry's folder in the store shows; `own` is None where the entry is not ours or was removed."""
 
     own: OwnEntry | None
-    findings: tuple[Finding, ...]
+    findings: tuple[Problem, ...]
     fault: str = ""
 
 
@@ -233,16 +233,16 @@ def _describe_link(root: Directory, name: str) -> ForeignEntry:
     return ForeignEntry(description)
 
 
-def _not_ours(folder: Directory, ownership: Ownership | None) -> Finding:
+def _not_ours(folder: Directory, ownership: Ownership | None) -> Problem:
     if ownership is not None:
         gist = f"belongs to another installation of registry-trust ({escape(ownership.installation, 40)})"
     else:
         gist = f"has no {OWNER_FILE} of this installation"
     message = f"{shown(folder.path)} {gist}; it is left alone. Move it away if nobody needs it"
-    return Finding(Reason.FOREIGN_FILE, message)
+    return Problem(Reason.FOREIGN_FILE, message)
 
 
-def _strangers(folder: Directory, ownership: Ownership, linked: str) -> list[Finding]:
+def _strangers(folder: Directory, ownership: Ownership, linked: str) -> list[Problem]:
     """Find what nobody reads through us and what our removal leaves in place."""
     paths = [
         folder.path_of(name)
@@ -255,20 +255,20 @@ def _strangers(folder: Directory, ownership: Ownership, linked: str) -> list[Fin
     return [_stranger(paths)] if paths else []
 
 
-def _kept_for_good(root: Directory, observed: ObservedRoot) -> Iterator[Finding]:
+def _kept_for_good(root: Directory, observed: ObservedRoot) -> Iterator[Problem]:
     """Find what an entry replaced and that is not put back: somebody took the place, or the manifest is lost."""
     for entry in sorted(observed.kept):
         own = observed.own.get(entry)
         if own is not None and (own.digest or entry not in observed.foreign):
             continue
-        yield Finding(
+        yield Problem(
             Reason.EXISTING_FILES_REPLACED,
             f"{shown(root.path_of(replaced_name(entry)))} is what an entry of registry-trust replaced, and is kept: it "
             f"can't be put back to {shown(root.path_of(entry))} by itself; move it where it belongs",
         )
 
 
-def _unknown_in_store(store: Directory, unreadable: Collection[str]) -> list[Finding]:
+def _unknown_in_store(store: Directory, unreadable: Collection[str]) -> list[Problem]:
     paths = [
         store.path_of(name)
         for name in store.names()
@@ -278,8 +278,8 @@ def _unknown_in_store(store: Directory, unreadable: Collection[str]) -> list[Fin
     return [_stranger(paths)] if paths else []
 
 
-def _stranger(paths: list[str]) -> Finding:
-    return Finding(
+def _stranger(paths: list[str]) -> Problem:
+    return Problem(
         Reason.FOREIGN_FILE,
         f"{listing([shown(path) for path in paths])}: not written by registry-trust, or changed since, and nothing "
         "reads it there; it is left alone. Move it away",
