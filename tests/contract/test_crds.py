@@ -16,6 +16,8 @@ from registry_trust.api.node_trust import NodeTrustStatus
 from registry_trust.api.trust_status import CertificateStatus
 from registry_trust.certificates.facts import CertificateKind
 from registry_trust.core.layout import Layout
+from registry_trust.core.problem import Problem
+from registry_trust.core.reasons import Reason
 from registry_trust.core.report import (
     NodeReport,
     RegistryRow,
@@ -218,6 +220,7 @@ def test_a_new_trust_is_not_taken_for_done():
     assert status["properties"]["observedGeneration"]["minimum"] == -1
 
 
+FOREIGN = Problem(Reason.FOREIGN_FILE, "somebody else's")
 FULL_REPORT = NodeReport(
     agent_version="0.1.0",
     runtime="containerd://2.4.2",
@@ -225,13 +228,12 @@ FULL_REPORT = NodeReport(
     serial=7,
     labels_hash="0123456789abcdef",
     targets=tuple(
-        TargetRow(f"/etc/{state.value}", layout.value, state, "RootNotRead", "add config_path")
+        TargetRow(f"/etc/{state.value}", layout.value, state, Problem(Reason.ROOT_NOT_READ, "add config_path"))
         for state in TargetState
         for layout in Layout
     ),
     registries=tuple(
-        RegistryRow(f"{state.value.lower()}.example", state, "abc-1", "ForeignFile", "somebody else's", "harbor")
-        for state in RowState
+        RegistryRow(f"{state.value.lower()}.example", state, "abc-1", FOREIGN, "harbor") for state in RowState
     ),
     registry_count=4,
     failing=1,

@@ -65,7 +65,7 @@ def standing(agents: int = 3, **counts: int) -> Standing:
     numbers = {state: counts.get(state.value, 0) for state in NodeState}
     reasons = {NodeState.FAILED: Reason.FOREIGN_FILE, NodeState.PENDING: Reason.NODE_PENDING}
     behind = tuple(
-        (f"{state.value}-{number}", NodeStanding(state, reasons.get(state, Reason.NODE_UNREACHABLE), message="why"))
+        (f"{state.value}-{number}", NodeStanding(state, Problem(reasons.get(state, Reason.NODE_UNREACHABLE), "why")))
         for state in set(NodeState) - {NodeState.CURRENT}
         for number in range(numbers[state])
     )

@@ -127,8 +127,8 @@ def test_an_exception_in_one_root_leaves_the_other_roots_and_the_report(
 
     rows = {row.path: row for row in agent.report.targets}
     assert rows[spoiled].state is TargetState.FAILED
-    assert "unexpected KeyError in fail (test_agent_loop.py" in rows[spoiled].message
-    assert SECRET not in rows[spoiled].message
+    assert "unexpected KeyError in fail (test_agent_loop.py" in rows[spoiled].problem.message
+    assert SECRET not in rows[spoiled].problem.message
     assert rows[str(agent.roots[Layout.DOCKER])].state is TargetState.READ
     assert (agent.roots[Layout.DOCKER] / HOST.format(1)).exists()
 

@@ -16,6 +16,7 @@ from registry_trust.agent.store.neighbour_roots import NeighbourRoots
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.layout import ClientPair, Layout, Material
 from registry_trust.core.plan import Target
+from tests.rows import reason_of
 from tools.authority import Authority
 from tools.cluster.binaries import binary
 from tools.cluster.registry import Registry
@@ -86,7 +87,7 @@ class Host:
     def reason(self) -> str:
         """Make a pass; return the reason of its only row."""
         (row,) = self.bring().rows
-        return row.reason
+        return reason_of(row)
 
     def fetch(self) -> str:
         """Ask the registry as containers-image does; return its words where that fails, else nothing."""

@@ -16,6 +16,7 @@ from registry_trust.controller.api_server import ApiServer
 from registry_trust.controller.bundle_secret import stored_bundle
 from registry_trust.controller.connection import Connector
 from registry_trust.core.names import REPORTS
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, TargetRow, TargetState
 from registry_trust.core.selection import labels_hash
@@ -59,7 +60,9 @@ class Flapper:
             registry_count=0,
             failing=0,
         )
-        self._bad = TargetRow("/etc/docker/certs.d", "docker", TargetState.NOT_READ, Reason.ROOT_NOT_READ, "why")
+        self._bad = TargetRow(
+            "/etc/docker/certs.d", "docker", TargetState.NOT_READ, Problem(Reason.ROOT_NOT_READ, "why")
+        )
         self._over = threading.Event()
         self.flaps = 0
 

@@ -100,9 +100,9 @@ def test_what_a_neighbour_removes_is_repaired_at_once_and_then_more_and_more_slo
             row = row_of(agent)
         pauses.append(agent.now - began)
 
-    assert (row.state, row.reason) == (RowState.FAILED, Reason.CONTESTED)
-    assert "changed or removed by somebody else more than 5 times within 10 minutes" in row.message
-    assert str(root.entry()) in row.message
+    assert (row.state, row.problem.reason) == (RowState.FAILED, Reason.CONTESTED)
+    assert "changed or removed by somebody else more than 5 times within 10 minutes" in row.problem.message
+    assert str(root.entry()) in row.problem.message
     assert pauses[-1] > pauses[0], "it must be slower each time"
 
 
@@ -116,8 +116,8 @@ def test_a_directory_that_a_distribution_writes_in_our_place_is_left_alone_and_n
     for _ in range(10):
         k3s_or_talos(root.path)
         row = row_of(agent)
-        assert (row.state, row.reason) == (RowState.FAILED, Reason.FOREIGN_FILE)
-        assert f"{root.entry()} is a directory (with hosts.toml)" in row.message
+        assert (row.state, row.problem.reason) == (RowState.FAILED, Reason.FOREIGN_FILE)
+        assert f"{root.entry()} is a directory (with hosts.toml)" in row.problem.message
     assert fingerprint(root.entry()).keys() == theirs.keys()
     assert agent.turns <= 11
 
@@ -142,7 +142,7 @@ def test_a_link_into_the_store_that_still_leads_to_files_is_left_alone_without_i
     with root.store.lock() as store:
         plan = root.plan(store, wanted(CA_1))
 
-    assert [row.reason for row in plan.rows] == [Reason.FOREIGN_FILE]
+    assert [row.problem.reason for row in plan.rows] == [Reason.FOREIGN_FILE]
     assert fingerprint(root.path) == before
 
 
@@ -156,7 +156,7 @@ def test_without_a_bundle_drift_is_named_and_left_for_the_bundle_to_repair(tmp_p
 
     looks = [passes.look() for _ in range(3)]
 
-    assert {row.message for _, rows, _ in looks for row in rows} == {
+    assert {row.problem.message for _, rows, _ in looks for row in rows} == {
         f"{root.entry()}: ca.crt has other content; it is written anew once a bundle is received"
     }
     assert fingerprint(root.path) == before

@@ -220,7 +220,8 @@ began = agent.now
 while agent.now < began + 300:
     rows = {row.registry: row for row in agent.turn().rows}
     failed = [row for row in rows.values() if row.state is RowState.FAILED]
-    assert [": ENOSPC (" in row.message and "free space or inodes" in row.message for row in failed] == [True], rows
+    told = [row.problem.message for row in failed]
+    assert [": ENOSPC (" in each and "free space or inodes" in each for each in told] == [True], rows
     assert root.read() == rotation.old and root.read(OTHER) == files_of(CA_1)
     assert rows[OTHER].state is RowState.CURRENT, rows
     fill()
@@ -257,7 +258,8 @@ began = agent.now
 while agent.now < began + 300:
     result = agent.turn()
     (row,) = [row for row in result.rows if row.state is RowState.FAILED]
-    assert ": EROFS (" in row.message and str(root.path) in row.message and "read-write" in row.message, row
+    told = row.problem.message
+    assert ": EROFS (" in told and str(root.path) in told and "read-write" in told, row
     assert root.read() == rotation.old
 assert agent.turns < 60, agent.turns
 remount("rw")

@@ -105,7 +105,7 @@ def test_a_second_agent_waits_and_writes_once_the_root_is_free(tmp_path, monkeyp
     agent = Agent(root, rotation)
     with root.store.lock():
         (target,) = agent.turn().targets
-        assert (target.state, target.reason) == (TargetState.FAILED, Reason.CONTESTED)
+        assert (target.state, target.problem.reason) == (TargetState.FAILED, Reason.CONTESTED)
         assert root.read() == rotation.old
 
     (target,) = agent.turn().targets

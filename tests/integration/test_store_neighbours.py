@@ -124,8 +124,8 @@ def test_where_somebody_elses_entry_is_nothing_is_written(root, foreign):
     with root.store.lock() as store:
         plan = root.plan(store, wanted(CA_1))
     assert plan.steps == ()
-    assert [(row.state, row.reason) for row in plan.rows] == [(RowState.FAILED, Reason.FOREIGN_FILE)]
-    assert str(root.entry()) in plan.rows[0].message
+    assert [(row.state, row.problem.reason) for row in plan.rows] == [(RowState.FAILED, Reason.FOREIGN_FILE)]
+    assert str(root.entry()) in plan.rows[0].problem.message
     assert fingerprint(root.path) == before
 
 

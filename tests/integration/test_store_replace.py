@@ -17,6 +17,7 @@ from registry_trust.core.layout import REPLACED, STORE, Layout
 from registry_trust.core.plan import Remove
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState
+from tests.rows import message_of, reason_of
 from tools.torture.neighbours import attributes, mark
 from tools.trials.interruptions import Calls, interrupted
 from tools.trials.roots import (
@@ -78,7 +79,7 @@ KINDS = (as_a_directory, as_a_read_only_directory_of_somebody_else, as_a_link, a
 
 def rows(root, desired=REPLACING):
     with root.store.lock() as store:
-        return [(row.state, row.reason, row.message) for row in root.plan(store, desired).rows]
+        return [(row.state, reason_of(row), message_of(row)) for row in root.plan(store, desired).rows]
 
 
 def findings(root):

@@ -56,8 +56,8 @@ def test_an_entry_that_cant_be_read_fails_alone_with_errno_and_path_and_stays_as
 
     assert (outcome.step.entry, outcome.error) == (OTHER, None)
     (row,) = [row for row in plan.rows if row.state is RowState.FAILED]
-    assert (row.registry, row.reason) == (REGISTRY, Reason.WRITE_FAILED)
-    assert f"{root.folder()}: {errno.errorcode[number]} (" in row.message
+    assert (row.registry, row.problem.reason) == (REGISTRY, Reason.WRITE_FAILED)
+    assert f"{root.folder()}: {errno.errorcode[number]} (" in row.problem.message
     assert root.read(OTHER) == files_of(CA_2)
     assert root.read() == files_of(CA_1, pairs=(PAIR_1,))
     assert fingerprint(root.folder()) == before

@@ -17,6 +17,7 @@ from registry_trust.core.layout import STORE, Layout
 from registry_trust.core.plan import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetRow, TargetState
+from tests.rows import reason_of
 from tools.trials.roots import CA_1, CA_2, NOTHING, REGISTRY, Clock, files_of, read_as_runtime, wanted
 
 
@@ -65,7 +66,7 @@ def two(tmp_path: Path) -> tuple[Installation, Installation, Clock]:
 
 def waits(row: TargetRow) -> bool:
     said = 'is written by another installation of registry-trust, for the bundle "first/bundle"' in row.message
-    return (row.state, row.reason) == (TargetState.FAILED, Reason.OTHER_INSTALLATION) and said
+    return (row.state, reason_of(row)) == (TargetState.FAILED, Reason.OTHER_INSTALLATION) and said
 
 
 def test_the_second_one_waits_for_as_long_as_the_first_one_works_and_changes_nothing(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_the_second_one_takes_over_ten_minutes_after_the_last_sign_of_the_first_
     assert second.read() == files_of(CA_2)
 
     late = first.turn(wanted(CA_1))
-    assert late.reason is Reason.OTHER_INSTALLATION, "the first one came back, and now waits itself"
+    assert late.problem.reason is Reason.OTHER_INSTALLATION, "the first one came back, and now waits itself"
     assert second.read() == files_of(CA_2)
 
 
@@ -113,7 +114,7 @@ def test_after_an_uninstallation_with_cleanup_or_without_the_state_it_takes_over
     assert second.turn(wanted(CA_2)).state is TargetState.READ
 
     third = Installation(second.root, "third/bundle", second.clock)
-    assert third.turn(wanted(CA_1)).reason is Reason.OTHER_INSTALLATION
+    assert third.turn(wanted(CA_1)).problem.reason is Reason.OTHER_INSTALLATION
     (second.root / STORE / "state.json").unlink()
     assert third.turn(wanted(CA_1)).state is TargetState.READ
     assert third.read() == files_of(CA_1)

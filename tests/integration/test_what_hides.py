@@ -12,6 +12,7 @@ from registry_trust.core.layout import Layout, Reader, possible_readers
 from registry_trust.core.mirrors import mirror_notices
 from registry_trust.core.plan import Target, make_plan
 from registry_trust.core.report import RegistryRow
+from tests.rows import message_of, reason_of
 from tools.authority import Authority
 from tools.cluster import loaders
 from tools.cluster.loaders import Loaders
@@ -126,18 +127,18 @@ def read(program: Loaders, root: Root, case: Case) -> str:
 def test_the_plan_says_what_the_loader_finds(program: Loaders, tmp_path: Path, case: Case) -> None:
     first, second = (Root(tmp_path / name, case.layout) for name in ("first", "second"))
     lay_down(first, case)
-    assert (row_of(first, case).reason, read(program, first, case)) == (case.without, case.read[0])
+    assert (reason_of(row_of(first, case)), read(program, first, case)) == (case.without, case.read[0])
 
     second.bring_well(wanted(OURS.pem))
     assert read(program, second, case) == OUR
     lay_down(second, case)
     row = row_of(second, case)
-    assert (row.reason, read(program, second, case)) == (case.beside, case.read[1])
-    assert case.beside == "" or f"{second.path}/{case.name}" in row.message
-    assert case.beside == "" or ("is not known here" in row.message) is (len(case.readers) > 1)
+    assert (reason_of(row), read(program, second, case)) == (case.beside, case.read[1])
+    assert case.beside == "" or f"{second.path}/{case.name}" in message_of(row)
+    assert case.beside == "" or ("is not known here" in message_of(row)) is (len(case.readers) > 1)
 
     (second.path / case.name).rename(tmp_path / "moved-away")
-    assert (row_of(second, case).reason, read(program, second, case)) == ("", OUR)
+    assert (reason_of(row_of(second, case)), read(program, second, case)) == ("", OUR)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
 from registry_trust.core.bundle import Bundle, TrustContent
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState
 from registry_trust.core.selection import Selector, labels_hash
@@ -288,7 +289,7 @@ class Churn(RuleBasedStateMachine):
         machine.had |= set() if fails else set(wanted.items())
         machine.unheard = True
         rows = tuple(
-            RegistryRow(CONTENTS[trust].registries[0], RowState.FAILED, reason=Reason.WRITE_FAILED)
+            RegistryRow(CONTENTS[trust].registries[0], RowState.FAILED, problem=Problem(Reason.WRITE_FAILED, ""))
             for trust in wanted
             if fails
         )

@@ -9,7 +9,10 @@ from registry_trust.agent.delivery.api_client import RequestFailed, retry_after
 from registry_trust.agent.delivery.subscriptions import node_subject
 from registry_trust.agent.delivery.watch import HEALTHY, RENEWAL, SILENCE, UNMARKED, Progress, Pulse
 from registry_trust.agent.pacing import SLOWEST, TOLERATED, WINDOW, Failures, Repairs
+from registry_trust.core.problem import Problem
+from registry_trust.core.reasons import Reason
 
+FULL = Problem(Reason.WRITE_FAILED, "ENOSPC")
 KEY = ("/etc/docker/certs.d", "harbor.example:5000")
 
 
@@ -108,15 +111,15 @@ def test_five_repairs_are_made_at_once_and_then_slower_and_slower() -> None:
 
 def test_what_failed_is_tried_again_later_and_other_content_at_once() -> None:
     failures = Failures(rand=half)
-    failures.record(KEY, "digest-1", "WriteFailed", "ENOSPC", 100.0)
+    failures.record(KEY, "digest-1", FULL, 100.0)
 
-    assert failures.waiting(KEY, "digest-1", 100.5) == ("WriteFailed", "ENOSPC")
+    assert failures.waiting(KEY, "digest-1", 100.5) == FULL
     assert failures.next_due(100.0) == 1.0
     assert failures.waiting(KEY, "digest-1", 101.0) is None
     assert failures.waiting(KEY, "digest-2", 100.5) is None
 
     for _ in range(10):
-        failures.record(KEY, "digest-1", "WriteFailed", "ENOSPC", 200.0)
+        failures.record(KEY, "digest-1", FULL, 200.0)
     assert failures.next_due(200.0) == SLOWEST / 2
     failures.keep(set())
     assert failures.next_due(200.0) is None

@@ -36,7 +36,7 @@ READY = Node("n1", "u1", {}, ready=True)
 AWAY = replace(READY, ready=False)
 CURRENT = NodeReport("1", "", UID, 1, labels_hash({}), (), (), 0, 0)
 LATE = replace(CURRENT, serial=0)
-ROW = RegistryRow("harbor.example", RowState.FAILED, reason=Reason.FOREIGN_FILE, message="a directory")
+ROW = RegistryRow("harbor.example", RowState.FAILED, problem=Problem(Reason.FOREIGN_FILE, "a directory"))
 FAILING = replace(CURRENT, registries=(ROW,), failing=1)
 AGENT = frozenset({"n1"})
 

@@ -77,8 +77,8 @@ def test_of_two_pairs_under_one_name_the_older_trusts_is_used_and_the_younger_is
 
     assert [pair.key for pair in state.registries["r.example"].material.client_pairs] == [b"<key1>"]
     (row,) = state.conflicts
-    assert (row.trust, row.registry, row.reason) == ("b", "r.example", Reason.CLIENT_CERTIFICATE_CONFLICT)
-    assert "trust a, which is older" in row.message
+    assert (row.trust, row.registry, row.problem.reason) == ("b", "r.example", Reason.CLIENT_CERTIFICATE_CONFLICT)
+    assert "trust a, which is older" in row.problem.message
 
 
 def test_the_same_pair_under_one_name_is_no_conflict():

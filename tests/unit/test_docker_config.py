@@ -17,6 +17,7 @@ from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
 from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
 from registry_trust.core.report import RegistryRow, RowState
+from tests.rows import message_of, reason_of
 
 PATH = "/etc/docker/daemon.json"
 
@@ -121,8 +122,8 @@ def test_docker_hub_is_nothing_that_the_classic_store_looks_for(
 
     (row,) = Facts().with_exceptions([hub], readers_of(dockerd(content, version)))
 
-    assert row.reason == ("RuntimeIgnoresTLS" if words else "")
-    assert words in row.message
+    assert reason_of(row) == ("RuntimeIgnoresTLS" if words else "")
+    assert words in message_of(row)
 
 
 @pytest.mark.parametrize(
@@ -143,14 +144,14 @@ def test_a_current_row_says_where_dockerd_has_no_use_for_the_files(content: dict
     (row,) = found(content).with_exceptions([CURRENT], readers_of(dockerd(content)))
 
     assert row.state is RowState.CURRENT
-    assert row.reason == ("RuntimeIgnoresTLS" if words else "")
-    assert words in row.message
+    assert reason_of(row) == ("RuntimeIgnoresTLS" if words else "")
+    assert words in message_of(row)
 
 
 def test_a_registry_on_the_node_itself_is_insecure_to_dockerd_by_default() -> None:
     local = RegistryRow("localhost:5000", RowState.CURRENT)
 
-    assert [row.reason for row in found({}).with_exceptions([CURRENT, local], EITHER)] == [
+    assert [reason_of(row) for row in found({}).with_exceptions([CURRENT, local], EITHER)] == [
         "",
         "RuntimeIgnoresTLS",
     ]

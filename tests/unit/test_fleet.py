@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from registry_trust.compiler.fleet import Fleet, Node, NodeState, Served
 from registry_trust.compiler.placement import Agents, Placement, placement_of
 from registry_trust.core.bundle import TrustContent
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState, TargetRow, TargetState
 from registry_trust.core.selection import Selector, labels_hash
@@ -80,11 +81,11 @@ def test_a_node_that_is_not_selected_is_not_counted() -> None:
 
 
 def test_a_failing_row_of_the_registry_fails_the_node() -> None:
-    row = RegistryRow("harbor.example", RowState.FAILED, reason=Reason.FOREIGN_FILE, message="a file")
+    row = RegistryRow("harbor.example", RowState.FAILED, problem=Problem(Reason.FOREIGN_FILE, "a file"))
     made = fleet(replace(REPORT, registries=(row,), failing=1))
 
     assert state(made) is NodeState.FAILED
-    assert made.standing("harbor", 10).not_current[0][1].reason == Reason.FOREIGN_FILE
+    assert made.standing("harbor", 10).not_current[0][1].problem.reason == Reason.FOREIGN_FILE
 
 
 def test_a_row_about_another_trust_or_another_registry_does_not() -> None:
@@ -103,7 +104,7 @@ def test_more_failures_than_the_report_can_name_fail_every_trust() -> None:
 
 
 def test_a_root_that_the_runtime_does_not_read_fails_the_node() -> None:
-    target = TargetRow("/opt/certs.d", "containerd", TargetState.NOT_READ, Reason.ROOT_NOT_READ, "add lines")
+    target = TargetRow("/opt/certs.d", "containerd", TargetState.NOT_READ, Problem(Reason.ROOT_NOT_READ, "add lines"))
 
     assert state(fleet(replace(REPORT, targets=(target,)))) is NodeState.FAILED
 
@@ -156,9 +157,9 @@ def test_nodes_that_the_daemon_set_excludes_are_named_once_after_the_real_failur
 
     (worker, silent), (_, excluded) = made.standing("harbor", 10).not_current
 
-    assert (worker, silent.reason) == ("worker", Reason.AGENT_SILENT)
-    assert excluded.reason == Reason.NODE_EXCLUDED
-    assert "excludes fargate-0, fargate-1, fargate-10, fargate-11, fargate-12 and 15 more" in excluded.message
+    assert (worker, silent.problem.reason) == ("worker", Reason.AGENT_SILENT)
+    assert excluded.problem.reason == Reason.NODE_EXCLUDED
+    assert "excludes fargate-0, fargate-1, fargate-10, fargate-11, fargate-12 and 15 more" in excluded.problem.message
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from registry_trust.core.removal_hold import hold_losses
 from registry_trust.core.report import RowState
 from registry_trust.core.selection import Selector
 from registry_trust.core.text import MESSAGE_LIMIT
+from tests.rows import message_of, reason_of
 from tools.authority import Authority
 
 NOW = 1_800_000_000.0
@@ -133,9 +134,9 @@ def test_what_the_restored_state_does_not_know_stays_with_its_end_and_both_ways_
     assert plan.steps == ()
     kept, lost = plan.rows
     assert (kept.registry, kept.state) == ("kept.example", RowState.CURRENT)
-    assert (lost.registry, lost.state, lost.reason) == ("lost.example", RowState.HELD, Reason.REMOVAL_HELD)
-    assert "at least until 2027-01-15T08:10:00Z. To keep them, apply the trust again." in lost.message
-    assert lost.message.endswith(
+    assert (lost.registry, lost.state, reason_of(lost)) == ("lost.example", RowState.HELD, Reason.REMOVAL_HELD)
+    assert "at least until 2027-01-15T08:10:00Z. To keep them, apply the trust again." in message_of(lost)
+    assert message_of(lost).endswith(
         "kubectl annotate --overwrite -n registry-trust secret registry-trust-bundle "
         "registrytrust.io/confirm-removal=58"
     )
@@ -165,7 +166,7 @@ def test_what_an_older_spec_of_a_trust_does_not_give_stays_too(older: IndexedTru
     plan = on_a_node(restored(older), {"r.example": ("a",)})
 
     assert not [step for step in plan.steps if step.entry == "r.example"]
-    assert [row.reason for row in plan.rows if row.registry == "r.example"] == [Reason.REMOVAL_HELD]
+    assert [reason_of(row) for row in plan.rows if row.registry == "r.example"] == [Reason.REMOVAL_HELD]
 
 
 def test_files_that_a_lost_trust_shares_with_another_one_stay_as_they_are() -> None:
@@ -173,8 +174,8 @@ def test_files_that_a_lost_trust_shares_with_another_one_stay_as_they_are() -> N
 
     assert plan.steps == ()
     (row,) = plan.rows
-    assert (row.state, row.reason) == (RowState.HELD, Reason.REMOVAL_HELD)
-    assert "from lost;" in row.message
+    assert (row.state, reason_of(row)) == (RowState.HELD, Reason.REMOVAL_HELD)
+    assert "from lost;" in message_of(row)
 
 
 def test_a_trust_that_is_applied_again_takes_its_files_over_as_they_are() -> None:
@@ -205,4 +206,4 @@ def test_the_command_is_whole_however_long_the_names_are() -> None:
 
     (row,) = hold_losses(plan, observed, lost, "n" * 63, "s" * 63).rows
 
-    assert len(row.message) <= MESSAGE_LIMIT
+    assert len(message_of(row)) <= MESSAGE_LIMIT

@@ -17,8 +17,10 @@ from registry_trust.core.plan import (
     make_plan,
     merge_rows,
 )
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
+from tests.rows import reason_of
 
 ROOT, EARLIER, LATER = "/etc/root", "/etc/earlier", "/etc/later"
 REGISTRY = "r.example:5000"
@@ -46,7 +48,7 @@ def plan(desired=WANTED, *, own=None, foreign=None, kept=(), layout=Layout.DOCKE
 
 
 def reasons(made):
-    return [(row.state, row.reason) for row in made.rows]
+    return [(row.state, reason_of(row)) for row in made.rows]
 
 
 # ---- steps -----------------------------------------------------------------------------------------------------------
@@ -96,7 +98,7 @@ def test_an_entry_of_a_held_trust_stays_as_it_is_and_says_so(desired):
 
     assert made.steps == ()
     assert reasons(made) == [(RowState.HELD, Reason.CONTENT_HELD)]
-    assert "trust a;" in made.rows[0].message
+    assert "trust a;" in made.rows[0].problem.message
 
 
 def test_a_held_trust_keeps_nothing_of_other_trusts():
@@ -111,7 +113,7 @@ def test_an_entry_of_somebody_else_is_left_alone_and_named():
 
     assert made.steps == ()
     assert reasons(made) == [(RowState.FAILED, Reason.FOREIGN_FILE)]
-    assert made.rows[0].message.startswith(
+    assert made.rows[0].problem.message.startswith(
         f"{ROOT}/{REGISTRY} is a directory (with ca.crt) that registry-trust did not"
     )
 
@@ -126,11 +128,12 @@ def test_with_replace_an_entry_of_somebody_else_gives_way_and_the_row_says_where
     (step,) = made.steps
     assert (step.replace, step.repair) == (True, False)
     assert reasons(made) == [(RowState.CURRENT, Reason.EXISTING_FILES_REPLACED)]
-    assert f"that is kept as {KEPT}, and is put back" in made.rows[0].message
+    assert f"that is kept as {KEPT}, and is put back" in made.rows[0].problem.message
 
 
 def test_of_several_good_rows_the_one_with_something_to_say_counts():
-    plain, telling = (RegistryRow(REGISTRY, RowState.CURRENT, digest(), reason=why) for why in ("", "Why"))
+    plain = RegistryRow(REGISTRY, RowState.CURRENT, digest())
+    telling = RegistryRow(REGISTRY, RowState.CURRENT, digest(), Problem(Reason.RUNTIME_IGNORES_TLS, "why"))
 
     for first, second in ((plain, telling), (telling, plain)):
         assert merge_rows([(Target(ROOT, Layout.DOCKER), [first]), (Target(LATER, Layout.DOCKER), [second])]) == (
@@ -143,7 +146,7 @@ def test_with_replace_only_one_thing_is_kept_and_a_second_one_is_a_conflict():
 
     assert made.steps == ()
     assert reasons(made) == [(RowState.FAILED, Reason.FOREIGN_FILE)]
-    assert f"kept as {KEPT}; one of the two must be moved away" in made.rows[0].message
+    assert f"kept as {KEPT}; one of the two must be moved away" in made.rows[0].problem.message
 
 
 def test_what_is_kept_is_put_back_even_where_our_link_is_gone_unless_the_place_is_taken():
@@ -158,7 +161,7 @@ def test_with_replace_what_would_be_hidden_is_hidden_and_said():
 
     assert [step.entry for step in made.steps] == [REGISTRY]
     assert reasons(made) == [(RowState.CURRENT, Reason.EXISTING_FILES_REPLACED)]
-    assert f"hides {LATER}/{REGISTRY}, which registry-trust did not write" in made.rows[0].message
+    assert f"hides {LATER}/{REGISTRY}, which registry-trust did not write" in made.rows[0].problem.message
 
 
 def test_with_replace_what_is_read_first_elsewhere_still_fails():
@@ -187,7 +190,7 @@ def test_what_containerd_reads_now_under_another_name_is_not_hidden(name):
 
     assert made.steps == ()
     assert reasons(made) == [(RowState.FAILED, Reason.WOULD_SHADOW)]
-    assert f"{ROOT}/{name}" in made.rows[0].message
+    assert f"{ROOT}/{name}" in made.rows[0].problem.message
 
 
 @pytest.mark.parametrize("name", ["_default", "r.example_5000_"])
@@ -201,8 +204,8 @@ def test_what_dockers_containerd_store_may_read_is_not_hidden_and_a_doubt_is_sai
     made = plan(foreign={name: DIRECTORY}, readers=readers)
 
     assert (made.steps, reasons(made)) == ((), [(RowState.FAILED, reason)])
-    assert f"{ROOT}/{name}" in made.rows[0].message
-    assert ("which store it uses is not known here" in made.rows[0].message) is (len(readers) != 1)
+    assert f"{ROOT}/{name}" in made.rows[0].problem.message
+    assert ("which store it uses is not known here" in made.rows[0].problem.message) is (len(readers) != 1)
 
 
 @pytest.mark.parametrize("foreign", [EMPTY, NOWHERE])
@@ -232,7 +235,7 @@ def test_a_directory_in_a_later_root_of_the_reader_is_not_hidden():
     made = plan(layout=Layout.CONTAINERS, chain=(ROOT, LATER), later=ObservedRoot(foreign={REGISTRY: DIRECTORY}))
 
     assert reasons(made) == [(RowState.FAILED, Reason.WOULD_SHADOW)]
-    assert f"{LATER}/{REGISTRY}" in made.rows[0].message
+    assert f"{LATER}/{REGISTRY}" in made.rows[0].problem.message
 
 
 @pytest.mark.parametrize("foreign", [DIRECTORY, EMPTY])
@@ -241,7 +244,7 @@ def test_a_directory_in_an_earlier_root_hides_ours_even_if_it_is_empty(foreign):
     made = plan(layout=Layout.CONTAINERS, chain=(EARLIER, ROOT), earlier=earlier, own=own(Layout.CONTAINERS))
 
     assert reasons(made) == [(RowState.FAILED, Reason.SHADOWED)]
-    assert f"{EARLIER}/{REGISTRY}" in made.rows[0].message
+    assert f"{EARLIER}/{REGISTRY}" in made.rows[0].problem.message
 
 
 def test_a_link_that_leads_nowhere_in_an_earlier_root_hides_nothing():

@@ -11,6 +11,7 @@ from registry_trust.agent.runtime.crio.registries_conf import RegistriesConf, re
 from registry_trust.agent.runtime.crio.runtime import Crio
 from registry_trust.core.layout import Reader
 from registry_trust.core.report import RegistryRow, RowState
+from tests.rows import message_of, reason_of
 
 MAIN = "/etc/containers/registries.conf"
 HARBOR = "harbor.corp.example:5000"
@@ -27,7 +28,7 @@ def said(text: str, *registries: str, readers: frozenset[Reader] = CRIO) -> tupl
     """Return the reasons of the rows with their messages, and the notices, for a main file."""
     crio = Crio(conf((MAIN, text)))
     rows = crio.with_exceptions([RegistryRow(each, RowState.CURRENT) for each in registries or (HARBOR,)], readers)
-    return [f"{row.reason} {row.message}".strip() for row in rows], crio.notices(rows, readers)
+    return [f"{reason_of(row)} {message_of(row)}".strip() for row in rows], crio.notices(rows, readers)
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,16 @@ def report(*held: RegistryRow, state: TargetState = TargetState.READ) -> NodeRep
 def test_a_removal_that_is_held_is_a_row_with_its_end_and_both_ways_out() -> None:
     (row,) = rows()
 
-    assert (row.registry, row.trust, row.state, row.reason) == ("shared.example", "gone", RowState.HELD, "RemovalHeld")
-    assert "until 2027-01-15T08:00:00Z" in row.message
-    assert "apply it again" in row.message
-    assert row.message.endswith(
+    assert (row.registry, row.trust, row.state, row.problem.reason) == (
+        "shared.example",
+        "gone",
+        RowState.HELD,
+        "RemovalHeld",
+    )
+    assert row.problem.reason == "RemovalHeld"
+    assert "until 2027-01-15T08:00:00Z" in row.problem.message
+    assert "apply it again" in row.problem.message
+    assert row.problem.message.endswith(
         "kubectl annotate --overwrite -n registry-trust secret registry-trust-bundle registrytrust.io/confirm-removal=8"
     )
 

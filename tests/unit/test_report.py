@@ -16,6 +16,7 @@ from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.status import make_status
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.names import MAXIMUM_ROWS, MAXIMUM_TARGETS
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import (
     NodeReport,
@@ -127,7 +128,7 @@ def test_whatever_a_row_says_the_status_that_shows_it_is_one_that_the_kind_takes
 def test_a_failed_target_without_a_reason_gets_the_one_of_its_state() -> None:
     found = decode_report({"targets": [{"path": "/etc/docker/certs.d", "state": "Failed"}]})
 
-    assert found.targets[0].reason == "WriteFailed"
+    assert found.targets[0].problem.reason == "WriteFailed"
 
 
 def test_counts_that_no_status_can_hold_are_bounded() -> None:
@@ -149,7 +150,7 @@ def shown_of(status: dict[str, Any]) -> None:
         assert all(value.isascii() and value.isprintable() for value in row.values())
 
 
-HELD = RegistryRow("z.example", RowState.HELD, reason=Reason.REMOVAL_HELD)
+HELD = RegistryRow("z.example", RowState.HELD, problem=Problem(Reason.REMOVAL_HELD, ""))
 
 
 @pytest.mark.parametrize("other", [RowState.FAILED, RowState.PENDING])
@@ -166,7 +167,9 @@ def test_a_removal_that_is_held_is_told_however_many_other_rows_there_are(other:
 
 def test_a_target_with_a_problem_is_shown_before_any_that_has_none() -> None:
     good = [replace(TARGET, path=f"/etc/{number}/certs.d") for number in range(40)]
-    bad = replace(TARGET, path="/etc/containerd/certs.d", state=TargetState.NOT_READ, reason=Reason.ROOT_NOT_READ)
+    bad = replace(
+        TARGET, path="/etc/containerd/certs.d", state=TargetState.NOT_READ, problem=Problem(Reason.ROOT_NOT_READ, "")
+    )
 
     shown = order_targets([*good, bad])
 
@@ -177,11 +180,11 @@ def test_a_target_with_a_problem_is_shown_before_any_that_has_none() -> None:
 
 
 def test_a_failure_is_found_wherever_it_stands_in_a_report() -> None:
-    pending = RegistryRow("harbor.example", RowState.PENDING, reason=Reason.NODE_PENDING, trust="harbor")
-    failed = RegistryRow("harbor.example", RowState.FAILED, reason=Reason.WRITE_FAILED)
+    pending = RegistryRow("harbor.example", RowState.PENDING, problem=Problem(Reason.NODE_PENDING, ""), trust="harbor")
+    failed = RegistryRow("harbor.example", RowState.FAILED, problem=Problem(Reason.WRITE_FAILED, ""))
 
     report = replace(REPORT, registries=(pending, failed), failing=1)
 
     found = judge(NODE, report, SERVED, "bundle", live=True)
     assert found is not None
-    assert (found.state, found.reason) == (NodeState.FAILED, Reason.WRITE_FAILED)
+    assert (found.state, found.problem.reason) == (NodeState.FAILED, Reason.WRITE_FAILED)

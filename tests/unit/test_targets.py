@@ -21,6 +21,7 @@ from registry_trust.agent.runtime.targets import choose
 from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
 from registry_trust.core.report import TargetRow
+from tests.rows import reason_of
 
 DOCKER, CONTAINERD, CONTAINERS = "/etc/docker/certs.d", "/etc/containerd/certs.d", "/etc/containers/certs.d"
 LITERAL = f"{CONTAINERD}:{DOCKER}"
@@ -58,7 +59,7 @@ def targets(choice: tuple[Candidate, ...]) -> tuple[Target, ...]:
 
 
 def states(choice: tuple[Candidate, ...]) -> list[tuple[str, str, str, str]]:
-    return [(row.path, row.layout, row.state.value, row.reason) for row in rows(choice)]
+    return [(row.path, row.layout, row.state.value, reason_of(row)) for row in rows(choice)]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_a_folder_that_nobody_mounts_comes_with_both_cures() -> None:
 def test_a_root_that_is_read_and_not_mounted_is_said(runtime: str, root: str) -> None:
     choice = choose(facts_of(roots(CONTAINERD), runtime=runtime))
 
-    assert [(row.path, row.state.value, row.reason) for row in rows(choice)] == [(root, "NotRead", "RootNotRead")]
+    assert [(row.path, row.state.value, reason_of(row)) for row in rows(choice)] == [(root, "NotRead", "RootNotRead")]
     assert targets(choice) == ()
 
 
@@ -258,7 +259,7 @@ def test_openshift_keeps_its_own_root() -> None:
 def test_nothing_to_write_is_said() -> None:
     choice = choose(facts_of(roots(DOCKER), discover=False))
 
-    assert [(row.state.value, row.reason) for row in rows(choice)] == [("NotRead", "NoTarget")]
+    assert [(row.state.value, reason_of(row)) for row in rows(choice)] == [("NotRead", "NoTarget")]
 
 
 @pytest.mark.parametrize("config_path", [CONTAINERD, LITERAL])

@@ -15,6 +15,7 @@ from registry_trust.core.bundle import Bundle
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.layout import Layout, Material
 from registry_trust.core.plan import ForeignEntry, ObservedRoot, Target, make_plan
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState
 from registry_trust.core.trust import SourceKind, SourceRef, Trust
@@ -222,4 +223,4 @@ def test_where_somebody_elses_files_are_nothing_is_written_and_the_row_is_refuse
     made = make_plan(Target(ROOT, Layout.CONTAINERD), wanted, {ROOT: ObservedRoot(foreign={name: MIRROR})})
 
     assert made.steps == ()
-    assert [(row.state, row.reason, row.message) for row in made.rows] == [(RowState.FAILED, reason, message)]
+    assert [(row.state, row.problem) for row in made.rows] == [(RowState.FAILED, Problem(reason, message))]

@@ -174,7 +174,7 @@ def _is_well(result: PassResult, root: Root, scenario: Scenario) -> bool:
 
 def _messages(result: PassResult) -> list[str]:
     return [
-        *(row.message for row in result.rows if row.state is RowState.FAILED),
+        *(row.problem.message for row in result.rows if row.state is RowState.FAILED and row.problem is not None),
         *(row.message for row in result.targets if row.state is TargetState.FAILED),
         *result.findings,
     ]

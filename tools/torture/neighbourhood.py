@@ -303,10 +303,10 @@ class Neighbourhood(RuleBasedStateMachine):
         assert [name for root in self.roots for name in unfinished_names(root)] == []
         rows = {row.registry: row for row in result.rows}
         assert rows.keys() == self.desired.keys()
-        for registry in REGISTRIES:
-            self.expect(registry, rows[registry].state if registry in rows else None)
-            if registry in rows and rows[registry].state is RowState.FAILED:
-                assert rows[registry].reason in REFUSALS, rows[registry]
+        for registry, row in ((registry, rows.get(registry)) for registry in REGISTRIES):
+            self.expect(registry, None if row is None else row.state)
+            if row is not None and row.state is RowState.FAILED:
+                assert (row.problem and row.problem.reason) in REFUSALS, row
                 self.figures.add("refusals at the end")
 
     def expect(self, registry: str, state: RowState | None) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from registry_trust.agent.backoff import Random, full_jitter
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 
 WINDOW = 600.0
@@ -72,8 +73,7 @@ class _Failure:
     wanted: str
     count: int
     due: float
-    reason: str
-    message: str
+    problem: Problem
 
 
 @dataclass(slots=True)
@@ -83,23 +83,23 @@ class Failures:
     rand: Random = random.random
     _failures: dict[Key, _Failure] = field(default_factory=dict)
 
-    def record(self, key: Key, wanted: str, reason: str, message: str, now: float) -> None:
+    def record(self, key: Key, wanted: str, problem: Problem, now: float) -> None:
         """Note a failure; `wanted` is the digest that could not be written."""
         known = self._failures.get(key)
         count = known.count + 1 if known is not None and known.wanted == wanted else 1
         due = now + full_jitter(count, self.rand, floor=1.0, ceiling=SLOWEST)
-        self._failures[key] = _Failure(wanted, count, due, reason, message)
+        self._failures[key] = _Failure(wanted, count, due, problem)
 
     def clear(self, key: Key) -> None:
         """It worked."""
         self._failures.pop(key, None)
 
-    def waiting(self, key: Key, wanted: str, now: float) -> tuple[str, str] | None:
-        """Return the reason and message of a failure that is not yet to be tried again; other content is tried now."""
+    def waiting(self, key: Key, wanted: str, now: float) -> Problem | None:
+        """Return why something failed that is not yet to be tried again; other content is tried now."""
         known = self._failures.get(key)
         if known is None or known.wanted != wanted or now >= known.due:
             return None
-        return known.reason, known.message
+        return known.problem
 
     def next_due(self, now: float) -> float | None:
         """Return the seconds until the next try; None where nothing failed."""

@@ -22,6 +22,7 @@ from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE
 from registry_trust.core.mirrors import mirror_notices
 from registry_trust.core.plan import Target, make_plan, merge_rows
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import hold_losses
 from registry_trust.core.report import RegistryRow, RowState, TargetRow, TargetState
@@ -65,7 +66,7 @@ class _Brought:
     entries: set[Key] = field(default_factory=set)
     left: int = 0
     garbage_due: float | None = None
-    failure: StoreFailure | None = None
+    failure: Problem | None = None
 
 
 class Passes:
@@ -118,7 +119,7 @@ class Passes:
                     if entry in seen.faults:
                         message = f"{path}/{entry}: {seen.faults[entry]}; it is written anew once a bundle is received"
                     rows[own.registry] = RegistryRow(
-                        own.registry, RowState.HELD, own.digest, Reason.BUNDLE_MISSING, message
+                        own.registry, RowState.HELD, own.digest, Problem(Reason.BUNDLE_MISSING, message)
                     )
             return states, tuple(rows.values()), not opened.failed
 
@@ -182,8 +183,8 @@ class Passes:
                 done.failure = self._remember(target.path, store, applied, now, withdrawn=desired.withdrawn)
         except Exception as error:  # noqa: BLE001 - the boundary of one root: its fault is no other root's
             failure = error if isinstance(error, StoreFailure) else unexpected(target.path, error)
-            self.failures.record((target.path, ""), "", failure.problem.reason, failure.problem.message, now)
-            done.failure = failure
+            self.failures.record((target.path, ""), "", failure.problem, now)
+            done.failure = failure.problem
         if done.failure is not None:
             done.entries.add((target.path, ""))
         self._say((target.path, STORE), done.failure)
@@ -191,7 +192,7 @@ class Passes:
 
     def _remember(
         self, path: str, store: LockedStore, applied: Applied, now: float, *, withdrawn: bool
-    ) -> StoreFailure | None:
+    ) -> Problem | None:
         """Note the bundle in the store, or take an empty store away; return why that failed, now or not long ago.
 
         Paced, because even a failed write is a change that wakes the loop: a full disk must not make it spin.
@@ -199,13 +200,13 @@ class Passes:
         key, wanted = (path, ""), f"{applied.uid} {applied.serial} {withdrawn}"
         failed = self.failures.waiting(key, wanted, now)
         if failed is not None:
-            return StoreFailure(Reason(failed[0]), failed[1])
+            return failed
         try:
             if not (withdrawn and store.dissolve()):
                 store.remember(applied.uid, applied.serial)
         except StoreFailure as error:
-            self.failures.record(key, wanted, error.problem.reason, error.problem.message, now)
-            return error
+            self.failures.record(key, wanted, error.problem, now)
+            return error.problem
         self.failures.clear(key)
         return None
 
@@ -213,11 +214,11 @@ class Passes:
     def _opened(self) -> Iterator[tuple[ExitStack, Opened]]:
         with self.roots.open() as (stack, opened):
             for path in self.roots.stores:
-                self._say((path, ""), opened.failed.get(path))
+                self._say((path, ""), None if path not in opened.failed else opened.failed[path].problem)
             yield stack, opened
 
-    def _say(self, subject: Key, failure: StoreFailure | None) -> None:
-        text = "" if failure is None else failure.problem.message
+    def _say(self, subject: Key, problem: Problem | None) -> None:
+        text = "" if problem is None else problem.message
         self._journal.trouble(log, subject, text, registry=subject[1], serial=self._serial)
 
     def _say_faults(self, opened: Opened) -> None:
@@ -229,17 +230,15 @@ class Passes:
             )
 
 
-def _after(candidate: Candidate, target: Target, failure: StoreFailure | None, opened: Opened) -> Candidate:
+def _after(candidate: Candidate, target: Target, failure: Problem | None, opened: Opened) -> Candidate:
     """Return a candidate as it stands after a pass."""
     row = candidate.row
     if failure is not None:
         state = row.state if row.state is TargetState.STANDBY else TargetState.FAILED
-        return replace(
-            candidate, row=replace(row, state=state, reason=failure.problem.reason, message=failure.problem.message)
-        )
+        return replace(candidate, row=replace(row, state=state, problem=failure))
     unseen = next((opened.unseen[path] for path in target.lookup_chain() if path in opened.unseen), None)
     if unseen is None or row.state is not TargetState.READ:
         return candidate
     # Nobody knows what another root of the same reader holds: never Ready by silence.
-    row = replace(row, state=TargetState.UNKNOWN, reason=Reason.RUNTIME_UNKNOWN, message=unseen.problem.message)
+    row = replace(row, state=TargetState.UNKNOWN, problem=Problem(Reason.RUNTIME_UNKNOWN, unseen.problem.message))
     return replace(candidate, row=row)

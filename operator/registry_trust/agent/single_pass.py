@@ -36,13 +36,21 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PassRow:
-    """One registry after the pass. `generation` is the content hash of its files, empty where there are none."""
+    """One registry after the pass.
+
+    `generation` is the content hash of its files, empty where there are none; `remark` says why they stay as they are.
+    """
 
     registry: str
     action: Action
     generation: str = ""
-    reason: str = ""
-    message: str = ""
+    problem: Problem | None = None
+    remark: str = ""
+
+    @property
+    def message(self) -> str:
+        """What the row says: its problem's message, or the remark."""
+        return self.remark if self.problem is None else self.problem.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +149,7 @@ def _outcome(
 
 def _row_of_plan(row: RegistryRow) -> PassRow:
     actions = {RowState.FAILED: Action.FAILED, RowState.HELD: Action.HELD}
-    return PassRow(row.registry, actions.get(row.state, Action.UNCHANGED), row.generation, row.reason, row.message)
+    return PassRow(row.registry, actions.get(row.state, Action.UNCHANGED), row.generation, row.problem)
 
 
 def _row_of_step(outcome: StepOutcome, own: OwnEntry | None, rows: Mapping[str, PassRow]) -> PassRow:
@@ -150,15 +158,14 @@ def _row_of_step(outcome: StepOutcome, own: OwnEntry | None, rows: Mapping[str, 
     registry = step.desired.registry if isinstance(step, Switch) else own.registry if own is not None else step.entry
     planned = rows.get(registry)
     if error is not None:
-        return PassRow(registry, Action.FAILED, "", error.problem.reason, error.problem.message)
+        return PassRow(registry, Action.FAILED, "", error.problem)
     if isinstance(step, Remove):
         return PassRow(registry, Action.REMOVED)
     if isinstance(step, Switch):
         action = (
             Action.REPAIRED if step.repair else Action.UPDATED if own is not None and own.digest else Action.CREATED
         )
-        remarks = (planned.reason, planned.message) if planned is not None else ("", "")
-        return PassRow(registry, action, step.digest, *remarks)
+        return PassRow(registry, action, step.digest, planned.problem if planned is not None else None)
     return planned or PassRow(registry, Action.UNCHANGED, own.digest if own is not None else "")
 
 
@@ -166,12 +173,12 @@ def _row_of_spared(own: OwnEntry, trusts: tuple[str, ...], *, wanted: bool) -> P
     names = listing(trusts, 5)
     if not wanted:
         message = f"it comes from {names}, which gives this node no such registry now; --prune removes it"
-        return PassRow(own.registry, Action.KEPT, own.digest, message=message)
+        return PassRow(own.registry, Action.KEPT, own.digest, remark=message)
     message = (
         f"nothing was changed, since the files of {names} would go, which does not give this node this registry now; "
         "add its manifest, or give --prune to let its files go"
     )
-    return PassRow(own.registry, Action.FAILED, own.digest, message=message)
+    return PassRow(own.registry, Action.FAILED, own.digest, remark=message)
 
 
 def _make_root(directory: str, shown: str) -> None:

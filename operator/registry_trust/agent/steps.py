@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from registry_trust.agent.journal import Journal
 from registry_trust.agent.pacing import Failures, Key, Repairs
 from registry_trust.agent.store.locked_store import LockedStore, StepOutcome
 from registry_trust.core.layout import replaced_name
 from registry_trust.core.plan import ObservedRoot, Plan, Remove, Step, Switch
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 
-_WRITING = "its turn comes with one of the next passes: there is much to write, and this node's disk is slow"
+_WRITING = Problem(
+    Reason.NODE_PENDING,
+    "its turn comes with one of the next passes: there is much to write, and this node's disk is slow",
+)
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +67,14 @@ class Steps:
         left = due[len(outcomes) :]
         for step in left:
             registry = _registry_of(step, observed)
-            rows[registry] = RegistryRow(registry, RowState.PENDING, reason=Reason.NODE_PENDING, message=_WRITING)
+            rows[registry] = RegistryRow(registry, RowState.PENDING, problem=_WRITING)
         for outcome in outcomes:
             failure = self._note(path, outcome, observed, serial, now)
             if failure is not None:
                 rows[failure.registry] = failure
         self._contest(plan, observed, rows, now)
         for row in rows.values():
-            trouble = f"{row.reason}: {row.message}" if row.state is RowState.FAILED else ""
+            trouble = str(row.problem) if row.state is RowState.FAILED else ""
             self._journal.trouble(log, (path, row.registry), trouble, registry=row.registry, serial=serial)
         return Taken(tuple(rows.values()), len(left))
 
@@ -86,7 +90,7 @@ class Steps:
             failed = self._failures.waiting(key, _digest(step), now)
             if failed is not None:
                 registry = _registry_of(step, observed)
-                rows[registry] = _failed(registry, *failed)
+                rows[registry] = RegistryRow(registry, RowState.FAILED, problem=failed)
             elif not (self._is_repair(key, step) and self._repairs.wait(key, now) > 0):
                 due.append(step)
         return due
@@ -101,8 +105,8 @@ class Steps:
         step, error = outcome.step, outcome.error
         key, registry = (path, step.entry), _registry_of(step, observed)
         if error is not None:
-            self._failures.record(key, _digest(step), error.problem.reason, error.problem.message, now)
-            return _failed(registry, error.problem.reason, error.problem.message)
+            self._failures.record(key, _digest(step), error.problem, now)
+            return RegistryRow(registry, RowState.FAILED, problem=error.problem)
         self._failures.clear(key)
         own = observed.own.get(step.entry)
         trusts = step.desired.trusts if isinstance(step, Switch) else own.trusts if own is not None else ()
@@ -141,7 +145,7 @@ class Steps:
                     "it is repaired more and more slowly. Find out who manages that directory (another DaemonSet, "
                     "a machine configuration) and stop it"
                 )
-                rows[registry] = replace(_failed(registry, Reason.CONTESTED, message), generation=digest)
+                rows[registry] = RegistryRow(registry, RowState.FAILED, digest, Problem(Reason.CONTESTED, message))
 
 
 def _digest(step: Step) -> str:
@@ -153,7 +157,3 @@ def _registry_of(step: Step, observed: ObservedRoot) -> str:
         return step.desired.registry
     own = observed.own.get(step.entry)
     return own.registry if own is not None else step.entry
-
-
-def _failed(registry: str, reason: str, message: str) -> RegistryRow:
-    return RegistryRow(registry, RowState.FAILED, reason=reason, message=message)

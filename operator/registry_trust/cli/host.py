@@ -87,7 +87,7 @@ def _document(root: Path, layout: Layout, outcome: PassOutcome, *, dry_run: bool
                 "name": row.registry,
                 "action": row.action.value,
                 "generation": row.generation,
-                "reason": row.reason,
+                "reason": "" if row.problem is None else row.problem.reason,
                 "message": row.message,
             }
             for row in outcome.rows

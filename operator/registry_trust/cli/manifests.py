@@ -92,7 +92,7 @@ def tell(loaded: Loaded) -> None:
     for outcome in loaded.compiled.outcomes.values():
         _tell_of(outcome)
     for row in loaded.desired.conflicts:
-        click.secho(f"refused: {row.trust}: {row.reason}: {row.message}", err=True, fg="red")
+        click.secho(f"refused: {row.trust}: {row.problem}", err=True, fg="red")
     for name in loaded.unselected:
         click.secho(
             f"not selected: {name}: its nodeSelector does not match the labels of --label; it gives this node nothing",

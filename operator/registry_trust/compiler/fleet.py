@@ -10,6 +10,7 @@ from enum import StrEnum
 from registry_trust.compiler.placement import Agents
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.names import AGENT
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RowState, TargetState
 from registry_trust.core.selection import labels_hash
@@ -51,12 +52,11 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class NodeStanding:
-    """One node's state for one trust; reason, registry and message are empty where it is current."""
+    """One node's state for one trust: why it is not current, and which registry that is about (may be empty)."""
 
     state: NodeState
-    reason: str = ""
+    problem: Problem | None = None
     registry: str = ""
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,47 +123,52 @@ def judge(  # noqa: PLR0911 - one return for each state
             if live and node.ready:
                 return failure
     if not live and not admitted:
-        return NodeStanding(NodeState.WITHOUT_AGENT, Reason.NODE_EXCLUDED)
+        return NodeStanding(NodeState.WITHOUT_AGENT, Problem(Reason.NODE_EXCLUDED, ""))
     if not node.ready:
         return NodeStanding(
             NodeState.UNREACHABLE,
-            Reason.NODE_UNREACHABLE,
-            message="the Node is not Ready; it gets this revision when it is back",
+            Problem(Reason.NODE_UNREACHABLE, "the Node is not Ready; it gets this revision when it is back"),
         )
     if not live:
         return NodeStanding(
             NodeState.WITHOUT_AGENT,
-            Reason.AGENT_SILENT,
-            message=f"no agent runs on this node; see the DaemonSet {AGENT} and its tolerations",
+            Problem(Reason.AGENT_SILENT, f"no agent runs on this node; see the DaemonSet {AGENT} and its tolerations"),
         )
-    return NodeStanding(NodeState.PENDING, Reason.NODE_PENDING, message="the agent has not reported this revision yet")
+    return NodeStanding(NodeState.PENDING, Problem(Reason.NODE_PENDING, "the agent has not reported this revision yet"))
 
 
 def _failure(report: NodeReport, trust: Served) -> NodeStanding | None:
     for target in report.targets:
         if target.state in _BAD_TARGETS:
-            return NodeStanding(NodeState.FAILED, target.reason, message=f"{target.path}: {target.message}")
+            reason = Reason.WRITE_FAILED if target.problem is None else target.problem.reason
+            return NodeStanding(NodeState.FAILED, Problem(reason, f"{target.path}: {target.message}"))
     registries = trust.content.registries
     rows = [row for row in report.registries if row.registry in registries and row.trust in ("", trust.name)]
     # Whoever wrote the report need not have put its failures first.
     row = min(rows, key=lambda row: _WORST_FIRST[row.state], default=None)
     if row is not None and row.state is not RowState.CURRENT:
         state = NodeState.FAILED if row.state is RowState.FAILED else NodeState.PENDING
-        return NodeStanding(state, row.reason, row.registry, row.message)
+        return NodeStanding(state, row.problem, row.registry)
     if report.is_truncated():
         return NodeStanding(
             NodeState.FAILED,
-            Reason.NODES_FAILING,
-            message=f"{report.failing} registries fail on this node, more than its report can name",
+            Problem(
+                Reason.NODES_FAILING,
+                f"{report.failing} registries fail on this node, more than its report can name",
+            ),
         )
     return None
+
+
+def _is_excluded(standing: NodeStanding) -> bool:
+    return standing.problem is not None and standing.problem.reason is Reason.NODE_EXCLUDED
 
 
 def _excluded(names: list[str]) -> NodeStanding:
     """Say once of all nodes that can't have an agent that they can't."""
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     message = f"nodeSelector or node affinity of the DaemonSet {AGENT} excludes {shown}"
-    return NodeStanding(NodeState.WITHOUT_AGENT, Reason.NODE_EXCLUDED, message=message)
+    return NodeStanding(NodeState.WITHOUT_AGENT, Problem(Reason.NODE_EXCLUDED, message))
 
 
 class Fleet:
@@ -277,8 +282,8 @@ class Fleet:
         behind: list[tuple[str, NodeStanding]] = []
         if counts[NodeState.CURRENT] != sum(counts.values()):
             others = [(name, standing) for name, standing in nodes.items() if standing.state is not NodeState.CURRENT]
-            excluded = sorted(name for name, standing in others if standing.reason == Reason.NODE_EXCLUDED)
-            behind = [item for item in others if item[1].reason != Reason.NODE_EXCLUDED]
+            excluded = sorted(name for name, standing in others if _is_excluded(standing))
+            behind = [item for item in others if not _is_excluded(item[1])]
             behind.sort(key=lambda item: (_URGENCY[item[1].state], item[0]))
             if excluded:
                 behind.append((excluded[0], _excluded(excluded)))

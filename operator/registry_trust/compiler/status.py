@@ -68,7 +68,12 @@ def make_status(
         status["certificates"] = [_certificate(item, state) for item, state in soonest[:MAXIMUM_CERTIFICATES]]
     if standing.not_current:
         status["failingNodes"] = [
-            _present(name=name, registry=node.registry, reason=node.reason, message=clip(node.message))
+            _present(
+                name=name,
+                registry=node.registry,
+                reason="" if node.problem is None else node.problem.reason,
+                message="" if node.problem is None else clip(node.problem.message),
+            )
             for name, node in standing.not_current[:MAXIMUM_FAILING_NODES]
         ]
     return status
@@ -169,7 +174,8 @@ def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: C9
     if standing.not_current:
         name, node = standing.not_current[0]
         registry = f" {node.registry}:" if node.registry else ""
-        message += f"; {name}: {node.reason}:{registry} {node.message}"
+        if node.problem is not None:
+            message += f"; {name}: {node.problem.reason}:{registry} {node.problem.message}"
     if counts[NodeState.FAILED]:
         return no(Reason.NODES_FAILING, message)
     if counts[NodeState.PENDING]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from registry_trust.core.bundle import Bundle, IndexedTrust, LostHistory
 from registry_trust.core.layout import ClientPair, Material
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 from registry_trust.core.trust import ExistingFilesPolicy
@@ -99,7 +100,9 @@ def _lost_name(registry: str, trust: str, name: str, owner: str) -> RegistryRow:
         registry=registry,
         trust=trust,
         state=RowState.FAILED,
-        reason=Reason.CLIENT_CERTIFICATE_CONFLICT,
-        message=f'the client certificate "{name}" of trust {owner}, which is older, is used for {registry}; '
-        f"give the one of trust {trust} another name in clientCertificates[].name",
+        problem=Problem(
+            Reason.CLIENT_CERTIFICATE_CONFLICT,
+            f'the client certificate "{name}" of trust {owner}, which is older, is used for {registry}; '
+            f"give the one of trust {trust} another name in clientCertificates[].name",
+        ),
     )

@@ -15,6 +15,7 @@ from registry_trust.core.layout import (
     possible_readers,
     replaced_name,
 )
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 
@@ -210,9 +211,11 @@ def _held(registry: str, own: OwnEntry, held: frozenset[str]) -> RegistryRow:
     return RegistryRow(
         registry,
         RowState.HELD,
-        generation=own.digest,
-        reason=Reason.CONTENT_HELD,
-        message=f"kept as it is: the operator does not know the content of trust {names}; see that trust's status",
+        own.digest,
+        Problem(
+            Reason.CONTENT_HELD,
+            f"kept as it is: the operator does not know the content of trust {names}; see that trust's status",
+        ),
     )
 
 
@@ -226,11 +229,11 @@ def _current(
             f"{target.path}/{entry} took the place of what registry-trust did not write; that is kept as "
             f"{target.path}/{replaced_name(entry)}, and is put back when this entry goes"
         )
-        return RegistryRow(registry, RowState.CURRENT, digest, Reason.EXISTING_FILES_REPLACED, message)
+        return RegistryRow(registry, RowState.CURRENT, digest, Problem(Reason.EXISTING_FILES_REPLACED, message))
     hidden = _around(target, registry, entry, roots).hidden if replace else ""
     if hidden:
         message = f"{target.path}/{entry} hides {hidden}, which registry-trust did not write and leaves as it is"
-        return RegistryRow(registry, RowState.CURRENT, digest, Reason.EXISTING_FILES_REPLACED, message)
+        return RegistryRow(registry, RowState.CURRENT, digest, Problem(Reason.EXISTING_FILES_REPLACED, message))
     return RegistryRow(registry, RowState.CURRENT, generation=digest)
 
 
@@ -323,7 +326,7 @@ def _around_for(
 
 
 def _failed(registry: str, reason: Reason, message: str) -> RegistryRow:
-    return RegistryRow(registry, RowState.FAILED, reason=reason, message=message)
+    return RegistryRow(registry, RowState.FAILED, problem=Problem(reason, message))
 
 
 def merge_rows(by_target: Sequence[tuple[Target, Sequence[RegistryRow]]]) -> tuple[RegistryRow, ...]:
@@ -334,7 +337,7 @@ def merge_rows(by_target: Sequence[tuple[Target, Sequence[RegistryRow]]]) -> tup
     order = [RowState.FAILED, RowState.PENDING, RowState.HELD, RowState.CURRENT]
 
     def badness(row: RegistryRow) -> tuple[int, bool]:
-        return order.index(row.state), not row.reason
+        return order.index(row.state), row.problem is None
 
     worst: dict[tuple[str, str], RegistryRow] = {}
     for target, rows in by_target:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from registry_trust.core.bundle import Bundle, IndexedTrust, LostHistory
 from registry_trust.core.names import CONFIRM_ANNOTATION
 from registry_trust.core.plan import ObservedRoot, Plan
+from registry_trust.core.problem import Problem
 from registry_trust.core.prune import spare
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
@@ -45,7 +46,7 @@ def held_removals(bundle: Bundle, labels: Mapping[str, str], namespace: str, sec
     command = confirm_command(namespace, secret, max((trust.since for trust in held), default=0))
     return tuple(
         RegistryRow(
-            registry, RowState.HELD, reason=Reason.REMOVAL_HELD, message=_message(trust, command), trust=trust.name
+            registry, RowState.HELD, problem=Problem(Reason.REMOVAL_HELD, _message(trust, command)), trust=trust.name
         )
         for trust in held
         if not bundle.withdrawn and trust.content is not None and trust.content.selects(labels)
@@ -82,9 +83,11 @@ def hold_losses(plan: Plan, observed: ObservedRoot, lost: LostHistory, namespace
             registry,
             RowState.HELD,
             digest,
-            Reason.REMOVAL_HELD,
-            "kept as it is: the operator's history was lost (was etcd restored from a backup?), and this node no "
-            f"longer gets this registry from {listing([escape(trust, 64) for trust in trusts])}; {ways_out}",
+            Problem(
+                Reason.REMOVAL_HELD,
+                "kept as it is: the operator's history was lost (was etcd restored from a backup?), and this node no "
+                f"longer gets this registry from {listing([escape(trust, 64) for trust in trusts])}; {ways_out}",
+            ),
         )
         for registry, (digest, trusts) in held.items()
     )

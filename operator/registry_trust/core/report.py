@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from registry_trust.core.names import MAXIMUM_NOTICES, MAXIMUM_ROWS, MAXIMUM_TARGETS
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.registry import MAXIMUM_LENGTH
 from registry_trust.core.text import FIELD_LIMIT, MESSAGE_LIMIT, clip, escape
@@ -41,26 +42,31 @@ class TargetState(StrEnum):
 class RegistryRow:
     """One registry on a node; with `trust` the row is about that trust alone.
 
-    `generation` is the content hash that the files have (empty where there are none).
+    `generation` is the content hash that the files have (empty where there are none). A current row may have a problem,
+    too: the files are in place, and the runtime has another use for them.
     """
 
     registry: str
     state: RowState
     generation: str = ""
-    reason: str = ""
-    message: str = ""
+    problem: Problem | None = None
     trust: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetRow:
-    """One target on a node, by its path on the host."""
+    """One target on a node, by its path on the host. `remark` is what is to be said of one without a problem."""
 
     path: str
     layout: str
     state: TargetState
-    reason: str = ""
-    message: str = ""
+    problem: Problem | None = None
+    remark: str = ""
+
+    @property
+    def message(self) -> str:
+        """What the row says: its problem's message, or the remark."""
+        return self.remark if self.problem is None else self.problem.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,7 @@ def order_targets(rows: Iterable[TargetRow]) -> tuple[TargetRow, ...]:
 
 
 def _is_held(row: RegistryRow) -> bool:
-    return row.reason == Reason.REMOVAL_HELD
+    return row.problem is not None and row.problem.reason is Reason.REMOVAL_HELD
 
 
 def summary(report: NodeReport) -> str:
@@ -142,7 +148,13 @@ def encode_report(report: NodeReport) -> dict[str, Any]:
         "state": summary(report),
         "targetsSummary": clip(", ".join(_target_summary(row) for row in report.targets), 512),
         "targets": [
-            _present(path=t.path, layout=t.layout, state=t.state.value, reason=t.reason, message=clip(t.message))
+            _present(
+                path=t.path,
+                layout=t.layout,
+                state=t.state.value,
+                reason="" if t.problem is None else t.problem.reason,
+                message=clip(t.message),
+            )
             for t in report.targets
         ],
         "registries": [
@@ -151,8 +163,8 @@ def encode_report(report: NodeReport) -> dict[str, Any]:
                 trust=row.trust,
                 state=row.state.value,
                 generation=row.generation,
-                reason=row.reason,
-                message=clip(row.message),
+                reason="" if row.problem is None else row.problem.reason,
+                message="" if row.problem is None else clip(row.problem.message),
             )
             for row in report.registries
         ],
@@ -178,8 +190,8 @@ def decode_report(status: Mapping[str, Any]) -> NodeReport:
             path=_text(row["path"], FIELD_LIMIT),
             layout=_text(row.get("layout")),
             state=TargetState(row["state"]),
-            reason=_reason(row.get("reason"), _DEFAULT_OF_TARGET.get(row["state"])),
-            message=_text(row.get("message"), MESSAGE_LIMIT),
+            problem=(problem := _problem(row, _DEFAULT_OF_TARGET.get(row["state"]))),
+            remark=_text(row.get("message"), MESSAGE_LIMIT) if problem is None else "",
         )
         for row in (status.get("targets") or ())[:MAXIMUM_TARGETS]
     )
@@ -188,8 +200,7 @@ def decode_report(status: Mapping[str, Any]) -> NodeReport:
             registry=_text(row["name"], MAXIMUM_LENGTH),
             state=(state := RowState(row["state"])),
             generation=_text(row.get("generation")),
-            reason=_reason(row.get("reason"), _DEFAULT_OF_ROW.get(state)),
-            message=_text(row.get("message"), MESSAGE_LIMIT),
+            problem=_problem(row, _DEFAULT_OF_ROW.get(state)),
             trust=_text(row.get("trust")),
         )
         for row in (status.get("registries") or ())[:MAXIMUM_ROWS]
@@ -223,8 +234,11 @@ _DEFAULT_OF_ROW: Mapping[str, Reason] = {
 _REASONS = frozenset(reason.value for reason in Reason)
 
 
-def _reason(found: object, default: Reason | None) -> str:
-    return found if isinstance(found, str) and found in _REASONS else str(default or "")
+def _problem(row: Mapping[str, Any], default: Reason | None) -> Problem | None:
+    """Return what a row says is wrong; None where it gives no reason that is known, and its state asks for none."""
+    found = row.get("reason")
+    reason = Reason(found) if isinstance(found, str) and found in _REASONS else default
+    return None if reason is None else Problem(reason, _text(row.get("message"), MESSAGE_LIMIT))
 
 
 def _text(found: object, limit: int = FIELD_LIMIT) -> str:

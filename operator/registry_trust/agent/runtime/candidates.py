@@ -9,6 +9,7 @@ from registry_trust.agent.runtime.node import NodeRuntime
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
 from registry_trust.core.layout import Layout
 from registry_trust.core.plan import Target
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetRow, TargetState
 
@@ -38,21 +39,21 @@ def read(target: Target, *remarks: str, in_force: InForce = IN_FORCE) -> Candida
         in_force: whether the runtime has read its configuration since that was changed.
     """
     message = "; ".join(text for text in (in_force.remark, *remarks) if text)
-    row = TargetRow(target.path, target.layout.value, TargetState.READ, message=message)
+    row = TargetRow(target.path, target.layout.value, TargetState.READ, remark=message)
     if in_force.problem:
-        row = replace(row, state=TargetState.UNKNOWN, reason=Reason.RUNTIME_NOT_RESTARTED, message=in_force.problem)
+        row = replace(row, state=TargetState.UNKNOWN, problem=Problem(Reason.RUNTIME_NOT_RESTARTED, in_force.problem))
     return Candidate(row, target)
 
 
 def standby(target: Target, message: str) -> Candidate:
     """Return a target that nothing reads now."""
     target = replace(target, standby=True)
-    return Candidate(TargetRow(target.path, target.layout.value, TargetState.STANDBY, message=message), target)
+    return Candidate(TargetRow(target.path, target.layout.value, TargetState.STANDBY, remark=message), target)
 
 
 def not_read(path: str, layout: Layout, message: str) -> Candidate:
     """Return a root that is not read, or can't be written."""
-    return Candidate(TargetRow(path, layout.value, TargetState.NOT_READ, Reason.ROOT_NOT_READ, message))
+    return Candidate(TargetRow(path, layout.value, TargetState.NOT_READ, Problem(Reason.ROOT_NOT_READ, message)))
 
 
 def not_mounted(path: str, layout: Layout, gist: str, cure: str = "") -> Candidate:
@@ -64,7 +65,9 @@ def not_mounted(path: str, layout: Layout, gist: str, cure: str = "") -> Candida
 def unknown(message: str) -> Candidate:
     """Say that it is not known what the runtime reads."""
     return Candidate(
-        TargetRow(CONTAINERD_ROOT, Layout.CONTAINERD.value, TargetState.UNKNOWN, Reason.RUNTIME_UNKNOWN, message)
+        TargetRow(
+            CONTAINERD_ROOT, Layout.CONTAINERD.value, TargetState.UNKNOWN, Problem(Reason.RUNTIME_UNKNOWN, message)
+        )
     )
 
 

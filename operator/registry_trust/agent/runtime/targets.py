@@ -12,6 +12,7 @@ from registry_trust.agent.runtime.facts import Facts
 from registry_trust.agent.runtime.node import NodeRuntime, parse_version
 from registry_trust.core.layout import Layout
 from registry_trust.core.plan import Target
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetRow, TargetState
 
@@ -20,8 +21,10 @@ _NOTHING = Candidate(
         CONTAINERD_ROOT,
         Layout.CONTAINERD.value,
         TargetState.NOT_READ,
-        Reason.NO_TARGET,
-        "there is nothing to write to on this node: mount the root that its runtime reads, or name a target",
+        Problem(
+            Reason.NO_TARGET,
+            "there is nothing to write to on this node: mount the root that its runtime reads, or name a target",
+        ),
     )
 )
 
@@ -98,14 +101,11 @@ def _united(node: NodeRuntime, known: Candidate, other: Candidate) -> Candidate:
         return known
     explicit = {(target.path, target.layout) for target in node.explicit}
     if first.layout is not second.layout and {(target.path, target.layout) for target in (first, second)} <= explicit:
-        row = replace(
-            known.row,
-            state=TargetState.FAILED,
-            reason=Reason.CONTESTED_ROOT,
-            message=f"{first.path} and {second.path} are one directory, and are to have the layouts {first.layout} "
-            f"and {second.layout}; name it once. It is written as {first.layout}",
+        message = (
+            f"{first.path} and {second.path} are one directory, and are to have the layouts {first.layout} "
+            f"and {second.layout}; name it once. It is written as {first.layout}"
         )
-        return replace(known, row=row)
+        return replace(known, row=_contested(known.row, message))
     if not first.chain and second.chain and not second.standby:
         # Named explicitly, and read by the runtime as well: then its other roots and its own names count, too.
         chain = tuple(first.path if path == second.path else path for path in second.chain)
@@ -120,9 +120,8 @@ def _refuse_contested(node: NodeRuntime, found: tuple[Candidate, ...]) -> tuple[
         f"OpenShift's node-ca deletes what it does not know in {DOCKER_ROOT}; name {ROOT} (layout containers) instead. "
         "Nothing is written here"
     )
-    return tuple(
-        Candidate(replace(each.row, state=TargetState.FAILED, reason=Reason.CONTESTED_ROOT, message=message))
-        if each.path == DOCKER_ROOT
-        else each
-        for each in found
-    )
+    return tuple(Candidate(_contested(each.row, message)) if each.path == DOCKER_ROOT else each for each in found)
+
+
+def _contested(row: TargetRow, message: str) -> TargetRow:
+    return replace(row, state=TargetState.FAILED, problem=Problem(Reason.CONTESTED_ROOT, message))

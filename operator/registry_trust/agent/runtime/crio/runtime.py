@@ -13,6 +13,7 @@ from registry_trust.agent.runtime.crio.registries_conf import Entry, RegistriesC
 from registry_trust.agent.runtime.node import HOME_ROOT, NodeRuntime
 from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 from registry_trust.core.text import escape, listing
@@ -88,7 +89,7 @@ def _with_exception(row: RegistryRow, configuration: RegistriesConf) -> Registry
         )
     else:
         return row
-    return replace(row, reason=Reason.RUNTIME_IGNORES_TLS, message=message)
+    return replace(row, problem=Problem(Reason.RUNTIME_IGNORES_TLS, message))
 
 
 def _unverified(entry: Entry, registries: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from registry_trust.agent.runtime.restarts import IN_FORCE, Daemon, InForce
 from registry_trust.core import registry as registry_names
 from registry_trust.core.layout import DOCKER_HUB, Layout, Reader
 from registry_trust.core.plan import Target
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 from registry_trust.core.text import escape, listing
@@ -116,4 +117,4 @@ def _with_exception(
         )
     else:
         return row
-    return replace(row, reason=Reason.RUNTIME_IGNORES_TLS, message=message)
+    return replace(row, problem=Problem(Reason.RUNTIME_IGNORES_TLS, message))
