@@ -237,7 +237,7 @@ FULL_REPORT = NodeReport(
     ),
     registry_count=4,
     failing=1,
-    notices=("drift repaired 3 times",),
+    notices=(Problem(Reason.DRIFT_REPAIRED, "drift repaired 3 times"),),
 )
 EMPTY_REPORT = NodeReport("", "", "", 0, "", (), (), 0, 0)
 

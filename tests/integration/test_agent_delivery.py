@@ -226,7 +226,7 @@ def test_an_object_that_went_while_no_stream_was_open_is_missed_by_the_first_boo
         serving(tmp_path, saying(HEAD + b"\r\n" + EVENT % (b"BOOKMARK", b""))) as server,
         watching(server, subscription.deliver),
     ):
-        wait_until(lambda: "BundleMissing" in inbox.look().bundle_problem, "the bundle is missed", within=20)
+        wait_until(lambda: "BundleMissing" in str(inbox.look().bundle_problem), "the bundle is missed", within=20)
 
 
 @pytest.mark.parametrize(

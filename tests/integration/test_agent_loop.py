@@ -146,7 +146,8 @@ def test_a_bundle_on_which_this_version_fails_is_unreadable_and_files_stay(
         fault.setattr(loop, "desired_state", lambda *_: int("x"))
         agent.turn()
 
-    assert any(notice.startswith("BundleUnreadable: this version fails on it (") for notice in agent.report.notices)
+    said = [str(notice) for notice in agent.report.notices]
+    assert any(text.startswith("BundleUnreadable: this version fails on it (") for text in said)
     assert (agent.roots[Layout.DOCKER] / HOST.format(1)).exists()
     agent.hear(1)
     agent.turn()

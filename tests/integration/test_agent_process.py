@@ -80,7 +80,7 @@ def test_files_stay_when_the_bundle_is_emptied_deleted_and_restored(site: Site) 
     before = certificate.stat().st_ino
 
     def notices(text: str) -> bool:
-        return any(text in notice for notice in site.report()["status"].get("notices", []))
+        return any(text in str(notice) for notice in site.report()["status"].get("notices", []))
 
     site.put_data({})
     wait_until(lambda: notices("BundleMissing"), "the report says that the bundle is empty", within=20)
@@ -110,7 +110,7 @@ def test_a_lower_serial_of_the_same_secret_is_refused(site: Site) -> None:
     site.put(serial=8)
 
     def refused() -> bool:
-        return any("RollbackRefused" in notice for notice in site.report()["status"].get("notices", []))
+        return any(notice["reason"] == "RollbackRefused" for notice in site.report()["status"].get("notices", []))
 
     wait_until(refused, "the report says that serial 8 is refused", within=20)
     assert (agent.root() / REGISTRY / "ca.crt").exists()
@@ -155,7 +155,7 @@ def test_drift_is_repaired_and_counted(site: Site) -> None:
 
     def counted() -> bool:
         notices = site.report()["status"].get("notices", [])
-        return any("DriftRepaired: 2 or more" in notice for notice in notices)
+        return any(each["reason"] == "DriftRepaired" and each["message"].startswith("2 or more") for each in notices)
 
     wait_until(counted, "the report counts the repairs", within=20)
     assert "registry_trust_agent_ready 1\n" in answer(agent, "/metrics")[1]

@@ -99,7 +99,7 @@ def test_a_directory_that_was_replaced_is_watched_again(root, drift):
 def test_directories_that_are_not_there_are_left_out(drift, tmp_path):
     drift.watch([str(tmp_path / "nowhere")])
 
-    assert drift.polling == ""
+    assert drift.polling is None
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,9 @@ def test_where_the_kernel_gives_no_watch_it_says_what_to_raise_and_that_it_polls
     watcher = Drift()
     watcher.watch([str(root.path)])
 
-    assert limit in watcher.polling
-    assert "timed look" in watcher.polling
+    assert limit in watcher.polling.message
+    assert watcher.polling.reason == "NotWatched"
+    assert "timed look" in watcher.polling.message
     assert not watcher.drain()
     assert (watcher.fileno() is None) == (function == "inotify_init")
     watcher.close()

@@ -25,9 +25,11 @@ from registry_trust.controller.connection import Connector
 from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import About, Events, Similar
 from registry_trust.controller.statuses import StatusWriter
-from registry_trust.controller.transitions import Notice
+from registry_trust.controller.transitions import Event
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.names import REPORTS, TRUSTS
+from registry_trust.core.problem import Problem
+from registry_trust.core.reasons import Reason
 from registry_trust.core.selection import labels_hash
 from tools.authority import Authority
 from tools.cluster.control_plane import ControlPlane
@@ -79,16 +81,16 @@ def told(installation: Installation, uid: str) -> list[dict[str, Any]]:
 
 def test_the_same_event_again_is_counted_up_by_this_operator_and_by_the_next(installed: Installation) -> None:
     about = About("RegistryTrust", "counted", "uid-of-counted")
-    notice = Notice("Warning", "NodeFailing", "Distribute", "n1: ForeignFile: why")
+    wanted = Event("Warning", Problem(Reason.NODE_FAILING, "n1: ForeignFile: why"), "Distribute")
     first = Events(Noting(installed))
     for minute in range(2):
-        first.tell(about, notice, NOW + timedelta(minutes=minute), 1)
+        first.tell(about, wanted, NOW + timedelta(minutes=minute), 1)
 
     (event,) = told(installed, about.uid)
     assert event["count"] == 2
     assert event["firstTimestamp"] < event["lastTimestamp"]
 
-    Events(Noting(installed)).tell(about, notice, NOW + timedelta(minutes=2), 1)
+    Events(Noting(installed)).tell(about, wanted, NOW + timedelta(minutes=2), 1)
 
     (event,) = told(installed, about.uid)
     assert event["count"] == 3
@@ -96,13 +98,13 @@ def test_the_same_event_again_is_counted_up_by_this_operator_and_by_the_next(ins
 
 def test_an_event_that_has_expired_is_made_again(installed: Installation) -> None:
     about = About("RegistryTrust", "expired", "uid-of-expired")
-    notice = Notice("Normal", "Distributed", "Distributed", "3 of 3 nodes")
+    wanted = Event("Normal", Problem(Reason.DISTRIBUTED, "3 of 3 nodes"), "Distributed")
     events = Events(Noting(installed))
-    events.tell(about, notice, NOW, 1)
+    events.tell(about, wanted, NOW, 1)
     installed.plane.kubectl("delete", "event", "-n", "default", told(installed, about.uid)[0]["metadata"]["name"])
 
-    events.tell(about, notice, NOW, 1)
-    events.tell(about, notice, NOW, 1)
+    events.tell(about, wanted, NOW, 1)
+    events.tell(about, wanted, NOW, 1)
 
     (event,) = told(installed, about.uid)
     assert event["count"] == 2
@@ -110,18 +112,22 @@ def test_an_event_that_has_expired_is_made_again(installed: Installation) -> Non
 
 def test_an_event_whose_name_another_has_taken_is_told_all_the_same(installed: Installation) -> None:
     about = About("RegistryTrust", "taken", "uid-of-taken")
-    notice = Notice("Warning", "NodeFailing", "Distribute", "n1: ForeignFile: why")
-    name, _ = Similar().identify(about, notice, 0.0)
+    wanted = Event("Warning", Problem(Reason.NODE_FAILING, "n1: ForeignFile: why"), "Distribute")
+    name, _ = Similar().identify(about, wanted, 0.0)
     decoy = {"kind": "Pod", "namespace": "default", "name": "decoy", "uid": "uid-of-decoy", "fieldPath": "spec"}
     of_decoy = {"reason": "Pulled", "type": "Normal", "message": "fine", "count": 2**31 - 1, "involvedObject": decoy}
     metadata = {"name": name, "namespace": "default"}
     installed.plane.kubectl.apply({"apiVersion": "v1", "kind": "Event", "metadata": metadata, **of_decoy})
 
-    Events(Noting(installed)).tell(about, notice, NOW, 1)
+    Events(Noting(installed)).tell(about, wanted, NOW, 1)
 
     (event,) = told(installed, about.uid)
     assert event["involvedObject"].keys() == {"apiVersion", "kind", "name", "uid"}
-    assert (event["type"], event["reason"], event["message"]) == (notice.kind, notice.reason, notice.note)
+    assert (event["type"], event["reason"], event["message"]) == (
+        wanted.kind,
+        wanted.problem.reason,
+        wanted.problem.message,
+    )
 
 
 # ---- statuses --------------------------------------------------------------------------------------------------------

@@ -190,7 +190,7 @@ def test_the_line_that_is_said_to_be_added_to_a_mirror_makes_its_loader_read_our
 
     assert program.read(loaders.Layout.CONTAINERD, root.path, "docker.io").ca_subjects == ()
     (notice,) = mirror_notices(target, wanted(OURS.pem), {str(root.path): root.observe()})
-    head, _, line = notice.rpartition(": ")
+    head, _, line = notice.message.rpartition(": ")
     assert head.endswith(f"add this line to {place}")
     mirror.write_text(f"{place}\n{line}\n")
 

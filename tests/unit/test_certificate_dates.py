@@ -15,7 +15,7 @@ from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.content import SourcedCertificate
 from registry_trust.compiler.fleet import NodeState, Standing
 from registry_trust.compiler.status import make_status
-from registry_trust.controller.transitions import Notice, notices
+from registry_trust.controller.transitions import Event, events
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.certificate_state import CertificateState, state_of
 from registry_trust.core.times import rfc3339
@@ -43,8 +43,8 @@ def expiring(of: dict[str, Any]) -> dict[str, Any]:
     return next(each for each in of["conditions"] if each["type"] == "Expiring")
 
 
-def dates(told: list[Notice]) -> list[Notice]:
-    return [notice for notice in told if notice.action == "Date"]
+def dates(told: list[Event]) -> list[Event]:
+    return [event for event in told if event.action == "Date"]
 
 
 DAY = timedelta(days=1)
@@ -88,8 +88,8 @@ def test_each_crossing_is_one_event_and_the_condition_turns_once() -> None:
     for hour in range(-48, 3660 * 24, 24):
         now = START + timedelta(hours=hour)
         after = status(now, year, before=before)
-        told = dates(notices(before, after))
-        seen += [(notice.kind, notice.reason, round(hour / 24)) for notice in told]
+        told = dates(events(before, after))
+        seen += [(event.kind, event.problem.reason, round(hour / 24)) for event in told]
         if expiring(after)["status"] == expiring(before or after)["status"] and before:
             assert expiring(after)["lastTransitionTime"] == expiring(before)["lastTransitionTime"]
         before = after
@@ -107,11 +107,11 @@ def test_a_second_certificate_that_crosses_has_its_own_event() -> None:
     first, second = certificate(400 * DAY), certificate(410 * DAY, "c")
     before = status(START + 375 * DAY, first, second)
 
-    told = dates(notices(before, status(START + 381 * DAY, first, second)))
+    told = dates(events(before, status(START + 381 * DAY, first, second)))
 
-    assert [notice.reason for notice in told] == ["Expiring"]
-    assert "CN=c" in told[0].note
-    assert "CN=a" not in told[0].note
+    assert [event.problem.reason for event in told] == ["Expiring"]
+    assert "CN=c" in told[0].problem.message
+    assert "CN=a" not in told[0].problem.message
 
 
 def test_the_condition_names_the_worst_and_what_to_do() -> None:
@@ -136,7 +136,7 @@ def test_a_ca_certificate_that_is_only_retained_alarms_nobody() -> None:
 
     assert expiring(after)["status"] == "False"
     assert after["nextExpiry"] == "2037-12-14T00:00:00Z"
-    assert dates(notices({}, after)) == []
+    assert dates(events({}, after)) == []
     assert [row.get("retainedUntil") for row in after["certificates"]] == ["2028-02-07T00:00:00Z", None]
 
 
@@ -154,7 +154,7 @@ def test_a_status_says_the_same_of_a_moment_whatever_the_clock_did_before(days: 
             {**each, **times} for each in fresh["conditions"]
         ]
         assert status(now, year, before=after) == after
-        assert notices(after, after) == []
+        assert events(after, after) == []
         before = after
 
 
@@ -164,7 +164,7 @@ def test_a_list_that_is_cut_off_makes_no_certificate_appear_or_go() -> None:
     before = {**status(START, *many), "revision": "1"}
     after = {**status(START, *many[1:]), "revision": "2"}
 
-    told = [notice.note for notice in notices(before, after) if notice.reason == "TrustRootsChanged"]
+    told = [event.problem.message for event in events(before, after) if event.problem.reason == "TrustRootsChanged"]
 
     assert told == [f"CA certificates by SHA-256: removed {'00' * 32}"]
 

@@ -15,7 +15,7 @@ from registry_trust.compiler.fleet import Fleet, Node, Served
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.sources import Sources
 from registry_trust.compiler.status import make_status, without
-from registry_trust.controller.transitions import notices
+from registry_trust.controller.transitions import events
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
@@ -162,10 +162,10 @@ def test_a_loopback_registry_is_served_with_the_warning_that_nothing_is_verified
     ],
 )
 def test_each_turn_is_told_once(before: Situation, after: Situation, told: tuple[str, Reason]) -> None:
-    events = [(notice.kind, notice.reason) for notice in notices(before.status(), after.status())]
+    found = [(event.kind, event.problem.reason) for event in events(before.status(), after.status())]
 
-    assert events.count(told) == 1
-    assert notices(after.status(), after.status()) == []
+    assert found.count(told) == 1
+    assert events(after.status(), after.status()) == []
 
 
 def test_many_warnings_of_one_reason_hide_none_of_another() -> None:

@@ -16,6 +16,8 @@ from registry_trust.agent.runtime.node import Version
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
 from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
+from registry_trust.core.problem import Problem
+from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 from tests.rows import message_of, reason_of
 
@@ -172,8 +174,10 @@ def test_a_node_whose_dockerd_is_not_served_says_nothing_of_it() -> None:
 def test_an_insecure_network_is_a_notice_because_no_name_is_looked_up() -> None:
     (notice,) = found({"insecure-registries": ["10.0.0.0/8", REGISTRY]}).notices([], EITHER)
 
-    assert notice.startswith(f"RuntimeIgnoresTLS: {PATH} lists 10.0.0.0/8 under insecure-registries")
+    assert str(notice).startswith(f"RuntimeIgnoresTLS: {PATH} lists 10.0.0.0/8 under insecure-registries")
 
 
 def test_a_change_that_dockerd_may_not_have_taken_is_a_notice() -> None:
-    assert found({}, in_force=InForce(remark="changed")).notices([], EITHER) == ("changed",)
+    (notice,) = found({}, in_force=InForce(remark="changed")).notices([], EITHER)
+
+    assert notice == Problem(Reason.RUNTIME_NOT_RESTARTED, "changed")

@@ -7,14 +7,20 @@ from dataclasses import replace
 import pytest
 
 from registry_trust.controller.events import ALIKE_SECONDS, COMBINED, MOST_ALIKE, About, Similar
-from registry_trust.controller.transitions import NOTE_LIMIT, Notice
+from registry_trust.controller.transitions import NOTE_LIMIT, Event
+from registry_trust.core.problem import Problem
+from registry_trust.core.reasons import Reason
 
 ABOUT = About("RegistryTrust", "harbor", "uid-1")
-NOTICE = Notice("Warning", "NodeFailing", "Distribute", "n1: ForeignFile: r.example: why")
+EVENT = Event("Warning", Problem(Reason.NODE_FAILING, "n1: ForeignFile: r.example: why"), "Distribute")
 
 
-def named(notice: Notice = NOTICE, about: About = ABOUT) -> str:
-    return Similar().identify(about, notice, 0.0)[0]
+def saying(text: str) -> Event:
+    return replace(EVENT, problem=Problem(Reason.NODE_FAILING, text))
+
+
+def named(event: Event = EVENT, about: About = ABOUT) -> str:
+    return Similar().identify(about, event, 0.0)[0]
 
 
 def test_the_same_event_has_the_same_name_in_every_process() -> None:
@@ -22,22 +28,22 @@ def test_the_same_event_has_the_same_name_in_every_process() -> None:
 
 
 @pytest.mark.parametrize(
-    ("notice", "about"),
+    ("event", "about"),
     [
-        (replace(NOTICE, note="n2: another"), ABOUT),
-        (replace(NOTICE, reason="NodeRecovered"), ABOUT),
-        (replace(NOTICE, kind="Normal"), ABOUT),
-        (NOTICE, replace(ABOUT, uid="uid-2")),
-        (NOTICE, replace(ABOUT, kind="Node")),
+        (saying("n2: another"), ABOUT),
+        (replace(EVENT, problem=Problem(Reason.NODE_RECOVERED, EVENT.problem.message)), ABOUT),
+        (replace(EVENT, kind="Normal"), ABOUT),
+        (EVENT, replace(ABOUT, uid="uid-2")),
+        (EVENT, replace(ABOUT, kind="Node")),
     ],
     ids=["text", "reason", "type", "object made again", "kind"],
 )
-def test_another_event_has_another_name(notice: Notice, about: About) -> None:
-    assert named(notice, about) != named()
+def test_another_event_has_another_name(event: Event, about: About) -> None:
+    assert named(event, about) != named()
 
 
 def told(similar: Similar, number: int, now: float) -> tuple[str, str]:
-    return similar.identify(ABOUT, replace(NOTICE, note=f"text {number}"), now)
+    return similar.identify(ABOUT, saying(f"text {number}"), now)
 
 
 def test_more_than_ten_texts_share_one_event_that_shows_the_newest() -> None:
@@ -66,6 +72,6 @@ def test_a_combined_text_is_not_longer_than_an_event_may_be() -> None:
     for number in range(MOST_ALIKE):
         told(similar, number, 0.0)
 
-    _, message = similar.identify(ABOUT, replace(NOTICE, note="x" * NOTE_LIMIT), 1.0)
+    _, message = similar.identify(ABOUT, saying("x" * NOTE_LIMIT), 1.0)
 
     assert len(message) == NOTE_LIMIT

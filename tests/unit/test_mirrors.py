@@ -49,7 +49,8 @@ def said(
     ours = entry_name(target.layout, HARBOR)
     own = OwnEntry(HARBOR, "0123456789abcdef-1" if linked else "", "0123456789abcdef", ("a",), intact=True)
     root = ObservedRoot({ours: own}, {name: ForeignEntry("a directory", unverified=hosts)})
-    return list(mirror_notices(target, Desired({HARBOR: DesiredRegistry(HARBOR, ("a",), material)}), {ROOT: root}))
+    desired = Desired({HARBOR: DesiredRegistry(HARBOR, ("a",), material)})
+    return [str(notice) for notice in mirror_notices(target, desired, {ROOT: root})]
 
 
 @pytest.mark.parametrize("name", ["docker.io", "_default"])

@@ -34,7 +34,8 @@ from registry_trust.core.selection import labels_hash
 
 ROW = RegistryRow("harbor.example", RowState.CURRENT, "aa")
 TARGET = TargetRow("/etc/docker/certs.d", "docker", TargetState.READ)
-REPORT = NodeReport("1.0", "containerd://2.4.2", "bundle", 7, labels_hash({}), (TARGET,), (ROW,), 1, 0, ("a notice",))
+NOTICE = Problem(Reason.DRIFT_REPAIRED, "5 or more repairs")
+REPORT = NodeReport("1.0", "containerd://2.4.2", "bundle", 7, labels_hash({}), (TARGET,), (ROW,), 1, 0, (NOTICE,))
 NODE = Node("n1", "u1", {}, ready=True)
 SERVED = Served("harbor", 5, TrustContent(("harbor.example",)))
 
@@ -188,3 +189,26 @@ def test_a_failure_is_found_wherever_it_stands_in_a_report() -> None:
     found = judge(NODE, report, SERVED, "bundle", live=True)
     assert found is not None
     assert (found.state, found.problem.reason) == (NodeState.FAILED, Reason.WRITE_FAILED)
+
+
+@pytest.mark.parametrize(
+    ("stored", "notices"),
+    [
+        ({"reason": "DriftRepaired", "message": "5 or more repairs"}, (NOTICE,)),
+        ("DriftRepaired: 5 or more repairs", (NOTICE,)),
+        (
+            {"reason": "DriftRepaired", "message": "5 or more\nrepairs"},
+            (replace(NOTICE, message="5 or more\\nrepairs"),),
+        ),
+        ({"reason": "DriftRepaired"}, (replace(NOTICE, message=""),)),
+        ({"reason": "OfANewerAgent", "message": "text"}, ()),
+        ({"message": "text"}, ()),
+        ({"reason": ["DriftRepaired"], "message": "text"}, ()),
+        ("can't watch for changes: ENOSPC", ()),
+        (7, ()),
+    ],
+)
+def test_a_notice_is_known_by_its_reason_also_one_of_an_older_agent(
+    stored: object, notices: tuple[Problem, ...]
+) -> None:
+    assert decode_report({"notices": [stored]}).notices == notices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry_trust.controller.transitions import NOTE_LIMIT, notices
+from registry_trust.controller.transitions import NOTE_LIMIT, events
 
 OLD, NEW = "a" * 64, "b" * 64
 PLACE = "Secret registry-trust/ca key ca.crt"
@@ -31,13 +31,13 @@ def failing(*names: str, failed: int | None = None, reason: str = "ForeignFile")
 
 
 def reasons(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(notice.kind, notice.reason) for notice in notices(before, after)]
+    return [(event.kind, event.problem.reason) for event in events(before, after)]
 
 
 def test_a_status_that_stays_has_no_event() -> None:
     everything = {**failing("n1"), **status(authority(OLD), conditions=[condition("Accepted", "False", "Expired")])}
 
-    assert notices(everything, everything) == []
+    assert events(everything, everything) == []
 
 
 def test_accepted_and_rejected_are_told_on_their_turn_and_on_another_reason() -> None:
@@ -59,14 +59,14 @@ def test_nodes_on_their_way_are_no_event_and_their_arrival_is() -> None:
 
 
 def test_a_node_that_fails_and_one_that_is_cured_are_named() -> None:
-    told = notices(failing("n1", "n2"), failing("n2", "n3"))
+    told = events(failing("n1", "n2"), failing("n2", "n3"))
 
-    assert [(notice.kind, notice.reason) for notice in told] == [
+    assert [(event.kind, event.problem.reason) for event in told] == [
         ("Warning", "NodeFailing"),
         ("Normal", "NodeRecovered"),
     ]
-    assert told[0].note == "n3: ForeignFile: r.example: why"
-    assert told[1].note == "n1 does not fail any more"
+    assert told[0].problem.message == "n3: ForeignFile: r.example: why"
+    assert told[1].problem.message == "n1 does not fail any more"
 
 
 def test_nodes_that_are_late_or_away_are_not_called_failing() -> None:
@@ -78,41 +78,41 @@ def test_more_failing_nodes_than_a_status_names_are_no_flood() -> None:
 
 
 def test_a_change_of_roots_names_both_sha256() -> None:
-    told = notices(status(authority(OLD), authority(NEW)), status(authority(NEW), authority("c" * 64)))
+    told = events(status(authority(OLD), authority(NEW)), status(authority(NEW), authority("c" * 64)))
 
-    assert [notice.note for notice in told] == [f"CA certificates by SHA-256: added {'c' * 64}; removed {OLD}"]
+    assert [event.problem.message for event in told] == [f"CA certificates by SHA-256: added {'c' * 64}; removed {OLD}"]
 
 
 def test_many_changed_roots_fit_into_one_note() -> None:
     many = [authority(f"{number:064x}") for number in range(32)]
 
-    (told,) = notices(status(authority(OLD)), status(authority(OLD), *many))
+    (told,) = events(status(authority(OLD)), status(authority(OLD), *many))
 
-    assert len(told.note) <= NOTE_LIMIT
+    assert len(told.problem.message) <= NOTE_LIMIT
 
 
 def test_a_ca_that_is_retained_and_then_dropped_is_told_each_time() -> None:
     during = status(authority(OLD, retainedUntil=END), authority(NEW))
 
-    begun = notices(status(authority(OLD)), during)
-    ended = notices(during, status(authority(NEW)))
+    begun = events(status(authority(OLD)), during)
+    ended = events(during, status(authority(NEW)))
 
-    assert [notice.reason for notice in begun] == ["TrustRootsChanged", "CARetained"]
+    assert [event.problem.reason for event in begun] == ["TrustRootsChanged", "CARetained"]
     assert (
-        begun[1].note
+        begun[1].problem.message
         == f"CA certificate CN=a ({PLACE}) stays until {END}; its source has replaced it (spec.caRetention)"
     )
-    assert [notice.reason for notice in ended] == ["TrustRootsChanged", "CADropped"]
+    assert [event.problem.reason for event in ended] == ["TrustRootsChanged", "CADropped"]
 
 
 def test_a_source_whose_roots_are_replaced_with_no_overlap_is_a_warning() -> None:
-    told = notices(status(authority(OLD)), status(authority(NEW)))
+    told = events(status(authority(OLD)), status(authority(NEW)))
 
-    assert [(notice.kind, notice.reason) for notice in told] == [
+    assert [(event.kind, event.problem.reason) for event in told] == [
         ("Normal", "TrustRootsChanged"),
         ("Warning", "RootReplaced"),
     ]
-    assert PLACE in told[1].note
+    assert PLACE in told[1].problem.message
 
 
 def test_an_overlap_or_a_source_that_is_new_or_gone_is_no_replacement() -> None:
@@ -129,10 +129,11 @@ def test_the_first_status_tells_of_no_change_of_roots() -> None:
 def test_many_roots_that_came_do_not_hide_which_went() -> None:
     fresh = [authority(f"{number:064x}") for number in range(100)]
 
-    (told,) = [each for each in notices(status(authority(OLD)), status(*fresh)) if each.reason == "TrustRootsChanged"]
+    found = events(status(authority(OLD)), status(*fresh))
+    (told,) = [each for each in found if each.problem.reason == "TrustRootsChanged"]
 
-    assert len(told.note) <= NOTE_LIMIT
-    assert told.note.endswith(f"and 80 more; removed {OLD[:16]}")
+    assert len(told.problem.message) <= NOTE_LIMIT
+    assert told.problem.message.endswith(f"and 80 more; removed {OLD[:16]}")
 
 
 def test_a_long_message_of_one_node_hides_no_other_node() -> None:
@@ -140,19 +141,19 @@ def test_a_long_message_of_one_node_hides_no_other_node() -> None:
     for row in bad["failingNodes"]:
         row["message"] = "x" * 1024
 
-    (told,) = notices(failing(), bad)
+    (told,) = events(failing(), bad)
 
-    assert len(told.note) <= NOTE_LIMIT
-    assert all(f"{name}: ForeignFile" in told.note for name in ("n1", "n2", "n3"))
-    assert told.note.endswith("and 1 more")
+    assert len(told.problem.message) <= NOTE_LIMIT
+    assert all(f"{name}: ForeignFile" in told.problem.message for name in ("n1", "n2", "n3"))
+    assert told.problem.message.endswith("and 1 more")
 
 
 def test_a_long_subject_does_not_hide_what_an_event_says_about_it() -> None:
     long = {"subject": "CN=" + "x" * 1000}
     kept = authority(OLD, retainedUntil=END, **long)
 
-    told = notices(status(authority(OLD, **long)), status(kept, authority(NEW)))
+    told = events(status(authority(OLD, **long)), status(kept, authority(NEW)))
 
-    (note,) = [each.note for each in told if each.reason == "CARetained"]
+    (note,) = [each.problem.message for each in told if each.problem.reason == "CARetained"]
     assert f"stays until {END}" in note
     assert note.endswith("(spec.caRetention)")

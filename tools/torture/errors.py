@@ -176,5 +176,5 @@ def _messages(result: PassResult) -> list[str]:
     return [
         *(row.problem.message for row in result.rows if row.state is RowState.FAILED and row.problem is not None),
         *(row.message for row in result.targets if row.state is TargetState.FAILED),
-        *result.findings,
+        *map(str, result.notices),
     ]

@@ -7,6 +7,7 @@ import logging
 from registry_trust.agent import rollback
 from registry_trust.agent.delivery.inbox import ReceivedBundle
 from registry_trust.agent.rollback import PATIENCE, Applied
+from registry_trust.core.problem import Problem
 
 log = logging.getLogger(__name__)
 
@@ -16,12 +17,12 @@ class Acceptance:
 
     Attributes:
         bundle: the bundle to apply; None before the first.
-        notice: for the node report, why the last bundle was refused, or taken all the same; empty where all is usual.
+        notice: for the node report, why the last bundle was refused, or taken all the same; None where all is usual.
     """
 
     def __init__(self) -> None:
         self.bundle: ReceivedBundle | None = None
-        self.notice = ""
+        self.notice: Problem | None = None
         self._applied: tuple[Applied, ...] | None = None
         self._refused_since: float | None = None
 

@@ -29,6 +29,7 @@ from registry_trust.agent.runtime.targets import choose
 from registry_trust.agent.store.drift import Drift
 from registry_trust.agent.store.tenure import SIGN_EVERY
 from registry_trust.core.desired import Desired, desired_state
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import held_removals
 from registry_trust.core.report import RegistryRow, TargetRow, TargetState
@@ -168,13 +169,13 @@ class Loop:
             self._look(heard, now)
             return _least(waits)
         wanted = self._wanted(self._acceptance.bundle, heard.node)
-        if isinstance(wanted, str):
+        if isinstance(wanted, Problem):
             self._look(heard, now, wanted)
             return _least(waits)
         next_pass = self._apply(heard, self._acceptance.bundle, heard.node, wanted, now)
         return _least([*waits, None if next_pass is None else max(next_pass, 0.05)])
 
-    def _wanted(self, received: ReceivedBundle, node: NodeSeen) -> Wanted | str:
+    def _wanted(self, received: ReceivedBundle, node: NodeSeen) -> Wanted | Problem:
         """Return what a bundle means for this node; why this version fails on it, if it does."""
         try:
             desired = desired_state(received.bundle, node.labels)
@@ -183,7 +184,7 @@ class Loop:
             return unreadable(error)
         return Wanted(desired, held)
 
-    def _look(self, heard: Heard, now: float, unusable: str = "") -> None:
+    def _look(self, heard: Heard, now: float, unusable: Problem | None = None) -> None:
         """Look at the files without changing any: no usable bundle, or nobody knows the Node's labels or runtime."""
         states, rows, complete = self._passes.look()
         self._acceptance.remember(states)
@@ -195,13 +196,13 @@ class Loop:
         # The first seconds belong to the watch: a report in between would say something that is not so.
         late = now - self._started >= self._options.drift_interval
         if heard.node is not None and (unusable or (self._acceptance.bundle is None and late)):
-            if self._unusable.is_news(("bundle",), unusable) and unusable:
+            if self._unusable.is_news(("bundle",), str(unusable or "")) and unusable:
                 log.warning("bundle can't be used, files stay as they are: %s", unusable)
             problem = (
                 unusable
                 or heard.bundle_problem
                 or self._acceptance.notice
-                or f"{Reason.BUNDLE_MISSING}: no bundle was received"
+                or Problem(Reason.BUNDLE_MISSING, "no bundle was received")
             )
             targets = [candidate.row for candidate in self._choice(heard, heard.node)[0]]
             self._report(heard, heard.node, newest, rows, targets, (problem,), 0)
@@ -234,11 +235,11 @@ class Loop:
         rows, remarks = self._remarks(result, facts)
         self._health.entries = Counter(row.state.value for row in rows)
         self._health.repairs = self._passes.repairs.total
-        notices = (heard.bundle_problem, self._acceptance.notice, *result.findings, *remarks)
+        notices = (heard.bundle_problem, self._acceptance.notice, *result.notices, *remarks)
         self._report(heard, node, applied, (*rows, *wanted.held), result.targets, notices, received.bundle.fleet_size)
         return result.next_pass
 
-    def _remarks(self, result: PassResult, facts: Facts) -> tuple[tuple[RegistryRow, ...], tuple[str, ...]]:
+    def _remarks(self, result: PassResult, facts: Facts) -> tuple[tuple[RegistryRow, ...], tuple[Problem, ...]]:
         """Return the rows and notices of a pass, with what the runtimes' own settings make of them."""
         try:
             readers = readers_of(result.candidates)
@@ -246,7 +247,8 @@ class Loop:
             return rows, facts.notices(rows, readers)
         except Exception as error:  # noqa: BLE001 - a remark must not cost the report of what was written
             kind = self._unforeseen("judging the runtimes' settings", error)
-            return result.rows, (f"{Reason.RUNTIME_UNKNOWN}: what the runtimes' settings mean is not known ({kind})",)
+            message = f"what the runtimes' settings mean is not known ({kind})"
+            return result.rows, (Problem(Reason.RUNTIME_UNKNOWN, message),)
 
     def _report(
         self,
@@ -255,7 +257,7 @@ class Loop:
         applied: Applied,
         rows: Sequence[RegistryRow],
         targets: Sequence[TargetRow],
-        notices: Sequence[str],
+        notices: Sequence[Problem | None],
         fleet_size: int,
     ) -> None:
         if heard.node_gone:

@@ -8,6 +8,7 @@ from registry_trust import __version__
 from registry_trust.agent.delivery.inbox import NodeSeen
 from registry_trust.agent.rollback import Applied
 from registry_trust.core.names import MAXIMUM_NOTICES
+from registry_trust.core.problem import Problem
 from registry_trust.core.report import NodeReport, RegistryRow, TargetRow, order_rows, order_targets
 from registry_trust.core.selection import labels_hash
 
@@ -18,7 +19,7 @@ def composed(
     applied: Applied,
     rows: Sequence[RegistryRow],
     targets: Sequence[TargetRow],
-    notices: Sequence[str],
+    notices: Sequence[Problem | None],
 ) -> NodeReport:
     """Return the report.
 
@@ -28,7 +29,7 @@ def composed(
         applied: the bundle that was last applied as a whole.
         rows: the registries; as many are shown as the kind allows.
         targets: the targets, and roots that are missing.
-        notices: what else is to be said; empty ones are left out.
+        notices: what else is to be said; None is left out.
     """
     shown, count, failing = order_rows(rows)
     return NodeReport(
@@ -41,5 +42,5 @@ def composed(
         registries=shown,
         registry_count=count,
         failing=failing,
-        notices=tuple([notice for notice in notices if notice][:MAXIMUM_NOTICES]),
+        notices=tuple([notice for notice in notices if notice is not None][:MAXIMUM_NOTICES]),
     )

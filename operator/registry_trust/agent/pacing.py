@@ -56,16 +56,14 @@ class Repairs:
         pause = min(SLOWEST, 2.0 ** (count - TOLERATED))
         return max(0.0, self._times[key][-1] + pause - now)
 
-    def notice(self) -> str:
+    def notice(self) -> Problem | None:
         """Return a notice that does not change with each repair: a fight must not become a stream of reports."""
         if not self.total:
-            return ""
+            return None
         steps = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
         reached = max(step for step in steps if step <= self.total)
-        return (
-            f"{Reason.DRIFT_REPAIRED}: {reached} or more repairs since the agent started; "
-            "somebody else changes its files"
-        )
+        message = f"{reached} or more repairs since the agent started; somebody else changes its files"
+        return Problem(Reason.DRIFT_REPAIRED, message)
 
 
 @dataclass(slots=True)

@@ -47,7 +47,7 @@ class PassResult:
 
     rows: tuple[RegistryRow, ...]
     candidates: tuple[Candidate, ...]
-    findings: tuple[str, ...] = ()
+    notices: tuple[Problem, ...] = ()
     next_pass: float | None = None
     whole: bool = True
 
@@ -62,7 +62,7 @@ class _Brought:
     """What came of one target in a pass, as far as it went."""
 
     rows: Sequence[RegistryRow] = ()
-    findings: list[str] = field(default_factory=list)
+    notices: list[Problem] = field(default_factory=list)
     entries: set[Key] = field(default_factory=set)
     left: int = 0
     garbage_due: float | None = None
@@ -153,7 +153,7 @@ class Passes:
                 each if each.target is None else _after(each, each.target, brought[each.path].failure, opened)
                 for each in candidates
             ),
-            tuple(dict.fromkeys(finding for each in brought.values() for finding in each.findings)),
+            tuple(dict.fromkeys(notice for each in brought.values() for notice in each.notices)),
             min([*waits, *([] if retry is None else [retry])], default=None),
             whole=whole,
         )
@@ -177,8 +177,8 @@ class Passes:
                 immediately=desired.withdrawn, enough=lambda: self._monotonic() >= end + LONGEST
             )
             done.garbage_due = garbage.due
-            done.findings += [str(finding) for finding in (*seen.findings, *garbage.findings)]
-            done.findings += mirror_notices(target, desired, opened.observed())
+            done.notices += [*seen.findings, *garbage.findings]
+            done.notices += mirror_notices(target, desired, opened.observed())
             if not done.left:
                 done.failure = self._remember(target.path, store, applied, now, withdrawn=desired.withdrawn)
         except Exception as error:  # noqa: BLE001 - the boundary of one root: its fault is no other root's

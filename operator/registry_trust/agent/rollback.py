@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from registry_trust.core.problem import Problem
+from registry_trust.core.reasons import Reason
+
 PATIENCE = 600.0
 """Seconds for which a lower serial of the same Secret is taken for a lagging API server, not for a restored etcd."""
 
@@ -21,12 +24,12 @@ class Applied:
 class Decision:
     """What to do with a bundle.
 
-    `refused_since` is to be handed to the next decision; `notice` is for the node report, empty where all is usual.
+    `refused_since` is to be handed to the next decision; `notice` is for the node report, None where all is usual.
     """
 
     accepted: bool
     refused_since: float | None = None
-    notice: str = ""
+    notice: Problem | None = None
 
 
 def newest(states: Iterable[Applied], uid: str) -> Applied | None:
@@ -54,12 +57,18 @@ def decide(previous: Applied | None, uid: str, serial: int, refused_since: float
     if now - since >= PATIENCE:
         return Decision(
             accepted=True,
-            notice=f"RolledBack: serial {serial} was taken although {previous.serial} had been applied; "
-            "was etcd restored from a backup?",
+            notice=Problem(
+                Reason.ROLLED_BACK,
+                f"serial {serial} was taken although {previous.serial} had been applied; "
+                "was etcd restored from a backup?",
+            ),
         )
     return Decision(
         accepted=False,
         refused_since=since,
-        notice=f"RollbackRefused: serial {serial} is older than the applied {previous.serial}; files stay as they are. "
-        f"It is taken if nothing newer comes within {PATIENCE / 60:g} minutes",
+        notice=Problem(
+            Reason.ROLLBACK_REFUSED,
+            f"serial {serial} is older than the applied {previous.serial}; files stay as they are. "
+            f"It is taken if nothing newer comes within {PATIENCE / 60:g} minutes",
+        ),
     )

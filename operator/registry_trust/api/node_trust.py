@@ -73,6 +73,13 @@ class RegistryStatus(APIModel):
     message: Message | None = None
 
 
+class NodeNotice(APIModel):
+    """What is worth knowing about the whole node."""
+
+    reason: ReasonWord
+    message: Message | None = None
+
+
 class NodeTrustStatus(APIModel):
     """What the node's agent last wrote and checked on disk."""
 
@@ -121,7 +128,7 @@ class NodeTrustStatus(APIModel):
         Count | None, Field(description="The number of failing rows, also of those not listed.")
     ] = None
     notices: Annotated[
-        list[Annotated[str, Field(max_length=1024)]] | None,
+        list[NodeNotice] | None,
         Field(
             max_length=MAXIMUM_NOTICES,
             json_schema_extra=list_type("atomic"),

@@ -9,7 +9,8 @@ from registry_trust.compiler.compile import Compiled
 from registry_trust.compiler.objects import OwnedReport
 from registry_trust.controller import metrics
 from registry_trust.controller.events import About, Events
-from registry_trust.controller.transitions import NOTE_LIMIT, Notice
+from registry_trust.controller.transitions import NOTE_LIMIT, Event
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import confirm_command
 from registry_trust.core.text import clip
@@ -42,8 +43,8 @@ class Announcements:
         for name in fresh[:MOST]:
             trust = compiled.bundle.trust(name)
             about = About("RegistryTrust", name, trust.uid if trust is not None else "")
-            notice = Notice("Warning", Reason.REMOVAL_HELD, "Remove", clip(note, NOTE_LIMIT))
-            self._events.tell(about, notice, datetime.fromtimestamp(now, UTC), compiled.bundle.serial)
+            event = Event("Warning", Problem(Reason.REMOVAL_HELD, clip(note, NOTE_LIMIT)), "Remove")
+            self._events.tell(about, event, datetime.fromtimestamp(now, UTC), compiled.bundle.serial)
 
     def nearly_full(self, compiled: Compiled, now: float) -> None:
         """Tell the largest trusts when the bundle becomes nearly full, once until it no longer is."""
@@ -51,10 +52,10 @@ class Announcements:
         self._crowding = frozenset(compiled.crowding)
         for name in fresh:
             outcome = compiled.outcomes[name]
-            note = next(found.message for found in outcome.warnings if found.reason is Reason.BUNDLE_NEARLY_FULL)
-            notice = Notice("Warning", Reason.BUNDLE_NEARLY_FULL, "Compile", clip(note, NOTE_LIMIT))
+            problem = next(found for found in outcome.warnings if found.reason is Reason.BUNDLE_NEARLY_FULL)
+            event = Event("Warning", Problem(problem.reason, clip(problem.message, NOTE_LIMIT)), "Compile")
             about = About("RegistryTrust", name, outcome.uid)
-            self._events.tell(about, notice, datetime.fromtimestamp(now, UTC), compiled.bundle.serial)
+            self._events.tell(about, event, datetime.fromtimestamp(now, UTC), compiled.bundle.serial)
 
     def know_drift(self, reports: Mapping[str, OwnedReport]) -> None:
         """Take what the nodes say of drift as known: after a start or a complete LIST nothing has just happened."""
@@ -74,12 +75,11 @@ class Announcements:
                 told += 1
                 if told <= MOST:
                     about = About("Node", name, owned.node_uid, "v1")
-                    notice = Notice("Warning", Reason.DRIFT_REPAIRED, "Repair", clip(text, NOTE_LIMIT))
-                    self._events.tell(about, notice, datetime.fromtimestamp(now, UTC), owned.report.serial)
+                    event = Event("Warning", Problem(Reason.DRIFT_REPAIRED, clip(text, NOTE_LIMIT)), "Repair")
+                    self._events.tell(about, event, datetime.fromtimestamp(now, UTC), owned.report.serial)
 
 
 def _drift(owned: OwnedReport | None) -> str:
-    """Return what a report says of repairs, without the reason: its steps are 1, 2, 5, 10, 20 and so on."""
-    mark = f"{Reason.DRIFT_REPAIRED}: "
+    """Return what a report says of repairs: its steps are 1, 2, 5, 10, 20 and so on."""
     said = owned.report.notices if owned is not None else ()
-    return next((text.removeprefix(mark) for text in said if text.startswith(mark)), "")
+    return next((notice.message for notice in said if notice.reason is Reason.DRIFT_REPAIRED), "")

@@ -11,7 +11,7 @@ from typing import Any
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.budget import Budget
-from registry_trust.controller.transitions import NOTE_LIMIT, Notice
+from registry_trust.controller.transitions import NOTE_LIMIT, Event
 from registry_trust.core.names import API_VERSION, PRODUCT
 from registry_trust.core.text import clip
 from registry_trust.core.times import rfc3339
@@ -67,20 +67,20 @@ class Similar:
     def __init__(self) -> None:
         self._texts: dict[str, tuple[set[str], float]] = {}
 
-    def identify(self, about: About, notice: Notice, now: float) -> tuple[str, str]:
+    def identify(self, about: About, event: Event, now: float) -> tuple[str, str]:
         """Return the name of the Event's object, the same for the same Event after a restart, too; and its message."""
-        kin = _digest(about.kind, about.name, about.uid, notice.kind, notice.reason)
+        kin = _digest(about.kind, about.name, about.uid, event.kind, event.problem.reason)
         if len(self._texts) >= MOST_OBJECTS:
             self._texts.clear()
         texts, last = self._texts.get(kin, (set(), now))
         if now - last > ALIKE_SECONDS:
             texts = set()
-        own = _digest(kin, notice.note)
+        own = _digest(kin, event.problem.message)
         combined = own not in texts and len(texts) >= MOST_ALIKE
         if not combined:
             texts.add(own)
         self._texts[kin] = (texts, now)
-        message = clip(COMBINED + notice.note, NOTE_LIMIT) if combined else notice.note
+        message = clip(COMBINED + event.problem.message, NOTE_LIMIT) if combined else event.problem.message
         return f"{about.name[:200].rstrip('.-')}.{kin if combined else own}", message
 
 
@@ -102,15 +102,15 @@ class Events:
         self._all = Budget(BURST_OF_ALL, SECONDS_OF_ALL)
         self._each: dict[tuple[str, str], Budget] = {}
 
-    def tell(self, about: About, notice: Notice, now: datetime, serial: int) -> None:
+    def tell(self, about: About, event: Event, now: datetime, serial: int) -> None:
         """Write one Event; `serial` is the bundle's at that moment, for the log."""
-        if notice.action in _OF_NODES and not self._affordable(about, time.monotonic()):
+        if event.action in _OF_NODES and not self._affordable(about, time.monotonic()):
             return
-        level = logging.WARNING if notice.kind == "Warning" else logging.INFO
+        level = logging.WARNING if event.kind == "Warning" else logging.INFO
         who = {_CALLED[about.kind]: about.name}
-        _log.log(level, notice.reason, extra={**who, "serial": serial, "note": notice.note})
+        _log.log(level, event.problem.reason, extra={**who, "serial": serial, "note": event.problem.message})
         try:
-            self._write(_event(about, notice, now, *self._similar.identify(about, notice, time.monotonic())))
+            self._write(_event(about, event, now, *self._similar.identify(about, event, time.monotonic())))
         except ApiFailure as error:
             _log.info("event not written", extra={**who, "error": str(error)})
 
@@ -154,7 +154,7 @@ class Events:
         return each.take(now) and self._all.take(now)
 
 
-def _event(about: About, notice: Notice, now: datetime, name: str, message: str) -> dict[str, Any]:
+def _event(about: About, event: Event, now: datetime, name: str, message: str) -> dict[str, Any]:
     # A core/v1 Event with its times: kubectl sorts what it describes by them, and events.k8s.io forbids to set them.
     moment = rfc3339(now)
     return {
@@ -164,8 +164,8 @@ def _event(about: About, notice: Notice, now: datetime, name: str, message: str)
         "firstTimestamp": moment,
         "lastTimestamp": moment,
         "count": 1,
-        "type": notice.kind,
-        "reason": notice.reason,
+        "type": event.kind,
+        "reason": event.problem.reason,
         "message": message,
         "source": {"component": PRODUCT},
         "involvedObject": {"apiVersion": about.api_version, "kind": about.kind, "name": about.name, "uid": about.uid},

@@ -20,7 +20,7 @@ from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import About, Events
 from registry_trust.controller.pace import Pace
-from registry_trust.controller.transitions import notices
+from registry_trust.controller.transitions import events
 from registry_trust.core.certificate_state import CertificateState
 from registry_trust.core.names import API_VERSION, MAXIMUM_FAILING_NODES, OPERATOR, TRUSTS
 
@@ -87,8 +87,8 @@ class StatusWriter:
             if written is None:
                 continue
             about = About("RegistryTrust", name, outcome.uid)
-            for notice in notices(found.status, written):
-                self._events.tell(about, notice, now, compiled.bundle.serial)
+            for event in events(found.status, written):
+                self._events.tell(about, event, now, compiled.bundle.serial)
         metrics.EACH_TRUST.forget_all_but(set(compiled.outcomes))
         self._delays.forget_all_but(set(compiled.outcomes))
         self._pace.forget_all_but(set(compiled.outcomes))

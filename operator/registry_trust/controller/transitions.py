@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry_trust.core.certificate_state import CertificateState
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import clip, listing
 
@@ -33,16 +34,15 @@ _NOT_FAILING = frozenset({Reason.NODE_PENDING.value, Reason.NODE_UNREACHABLE.val
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """One Event to be: type (`Normal` or `Warning`), reason, action and note."""
+class Event:
+    """One Event to be: its type (`Normal` or `Warning`), its reason and note, and the action that brought it about."""
 
     kind: str
-    reason: str
+    problem: Problem
     action: str
-    note: str
 
 
-def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]:
+def events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
     """Return the Events for the way from one status to the next; none where nothing turned."""
     old, new = _certificates(before, after)
     return [
@@ -53,21 +53,24 @@ def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]
     ]
 
 
-def _conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]:
+def _conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
     old, new = _by_type(before), _by_type(after)
-    found: list[Notice] = []
-    for kind, bad in (("Accepted", "Rejected"), ("Distributed", "NotDistributed")):
+    found: list[Event] = []
+    for kind, bad in (
+        (Reason.ACCEPTED, Reason.REJECTED),
+        (Reason.DISTRIBUTED, Reason.NOT_DISTRIBUTED),
+    ):
         was, now = old.get(kind, {}), new.get(kind, {})
         turned = was.get("status") != now.get("status")
         if turned and now.get("status") == "True":
-            found.append(Notice("Normal", kind, kind, _note(now)))
+            found.append(Event("Normal", Problem(kind, _note(now)), kind))
         told = now.get("status") == "False" and now.get("reason") not in _ON_THE_WAY
         if told and (turned or was.get("reason") != now.get("reason")):
-            found.append(Notice("Warning", bad, kind, f"{now.get('reason')}: {_note(now)}"))
+            found.append(Event("Warning", Problem(bad, f"{now.get('reason')}: {_note(now)}"), kind))
     return found
 
 
-def _nodes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]:
+def _nodes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
     """Return the Events for nodes that began to fail and that were cured.
 
     Only where each status names all that fail: a whole fleet that fails is one Event of Distributed.
@@ -75,14 +78,14 @@ def _nodes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]:
     old, new = _failing(before), _failing(after)
     if old is None or new is None:
         return []
-    found: list[Notice] = []
+    found: list[Event] = []
     worse = [f"{name}: {_problem(row)}" for name, row in new.items() if _problem(old.get(name)) != _problem(row)]
     if worse:
-        found.append(Notice("Warning", "NodeFailing", "Distribute", _note_of(worse)))
+        found.append(Event("Warning", Problem(Reason.NODE_FAILING, _note_of(worse)), "Distribute"))
     cured = sorted(old.keys() - new.keys())
     if cured:
         note = f"{listing(cured, 10)} {'does' if len(cured) == 1 else 'do'} not fail any more"
-        found.append(Notice("Normal", "NodeRecovered", "Distribute", clip(note, NOTE_LIMIT)))
+        found.append(Event("Normal", Problem(Reason.NODE_RECOVERED, clip(note, NOTE_LIMIT)), "Distribute"))
     return found
 
 
@@ -99,9 +102,9 @@ def _problem(row: Row | None) -> str:
     return f"{row.get('reason', '')}: {registry}{row.get('message', '')}"
 
 
-def _dates(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Notice]:
+def _dates(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Event]:
     """Return one Event for each date that certificates crossed, with all that crossed it."""
-    found: list[Notice] = []
+    found: list[Event] = []
     for state in CertificateState:
         crossed = [
             row
@@ -116,7 +119,8 @@ def _dates(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Notice]:
             crossed = [row for row in crossed if old.get(_key(row), {}).get("state") == awaited]
         if crossed:
             kind = "Normal" if state is CertificateState.VALID else "Warning"
-            found.append(Notice(kind, state.value, "Date", _note_of([_dated(row, state) for row in crossed])))
+            note = _note_of([_dated(row, state) for row in crossed])
+            found.append(Event(kind, Problem(Reason(state.value), note), "Date"))
     return found
 
 
@@ -133,11 +137,11 @@ def _dated(row: Row, state: CertificateState) -> str:
     return f"{_named(row)} {words}"
 
 
-def _authorities(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Notice]:
+def _authorities(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Event]:
     """Return the Events that a change of trusted CA certificates always leaves, with their SHA-256."""
     was = {str(row["sha256"]): row for row in old.values() if row.get("kind") == "CA"}
     now = {str(row["sha256"]): row for row in new.values() if row.get("kind") == "CA"}
-    found: list[Notice] = []
+    found: list[Event] = []
     length = 64 if len(was.keys() ^ now.keys()) < MANY else 16
     # Each half has its own limit: many that came must not hide which went.
     parts = [
@@ -147,21 +151,21 @@ def _authorities(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Notice]
     ]
     if parts:
         note = clip("CA certificates by SHA-256: " + "; ".join(parts), NOTE_LIMIT)
-        found.append(Notice("Normal", "TrustRootsChanged", "Compile", note))
+        found.append(Event("Normal", Problem(Reason.TRUST_ROOTS_CHANGED, note), "Compile"))
     retained = [row for digest, row in now.items() if _is_retained(row) and not _is_retained(was.get(digest, {}))]
     if retained:
         stays = [f"{_named(row)} stays until {row['retainedUntil']}" for row in retained]
         note = _note_of(stays, "; its source has replaced it (spec.caRetention)")
-        found.append(Notice("Normal", Reason.CA_RETAINED, "Compile", note))
+        found.append(Event("Normal", Problem(Reason.CA_RETAINED, note), "Compile"))
     dropped = [row for digest, row in was.items() if _is_retained(row) and digest not in now]
     if dropped:
         note = _note_of([f"{_named(row)} is not trusted any more" for row in dropped])
-        found.append(Notice("Normal", Reason.CA_DROPPED, "Compile", note))
+        found.append(Event("Normal", Problem(Reason.CA_DROPPED, note), "Compile"))
     found.extend(_replaced(was, now))
     return found
 
 
-def _replaced(was: Mapping[str, Row], now: Mapping[str, Row]) -> list[Notice]:
+def _replaced(was: Mapping[str, Row], now: Mapping[str, Row]) -> list[Event]:
     """Return the Event for a source whose CA certificates were all replaced at once, with nothing in between."""
     sources: dict[str, tuple[set[str], set[str]]] = {}
     for place, rows in enumerate((was, now)):
@@ -179,7 +183,7 @@ def _replaced(was: Mapping[str, Row], now: Mapping[str, Row]) -> list[Notice]:
         "whose certificate comes from the old one can't be reached until they get a new one (spec.caRetention keeps "
         "the old one for a while)",
     )
-    return [Notice("Warning", Reason.ROOT_REPLACED, "Compile", note)]
+    return [Event("Warning", Problem(Reason.ROOT_REPLACED, note), "Compile")]
 
 
 def _is_retained(row: Row) -> bool:

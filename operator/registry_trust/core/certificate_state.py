@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from registry_trust.core.reasons import Reason
+
 EXPIRY_WARNING = timedelta(days=30)
 EXPIRY_FRACTION = 0.2
 """A certificate is expiring in the last 30 days, or in the last fifth of its lifetime where that is less.
@@ -17,11 +19,11 @@ EXPIRY_SOON = timedelta(days=7)
 class CertificateState(StrEnum):
     """What the time makes of a certificate; the words of `status.certificates[].state` and of Events."""
 
-    NOT_YET_VALID = "NotYetValid"
-    VALID = "Valid"
-    EXPIRING = "Expiring"
-    EXPIRING_SOON = "ExpiringSoon"
-    EXPIRED = "Expired"
+    NOT_YET_VALID = Reason.NOT_YET_VALID.value
+    VALID = Reason.VALID.value
+    EXPIRING = Reason.EXPIRING.value
+    EXPIRING_SOON = Reason.EXPIRING_SOON.value
+    EXPIRED = Reason.EXPIRED.value
 
 
 ENDING = (CertificateState.EXPIRING, CertificateState.EXPIRING_SOON, CertificateState.EXPIRED)

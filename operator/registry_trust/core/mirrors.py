@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from registry_trust.core.desired import Desired
 from registry_trust.core.layout import CA_FILE, HOSTS_FILE, Reader, entry_name, lookup_names
 from registry_trust.core.plan import ObservedRoot, Target, UnverifiedHost
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import escape
 
@@ -37,7 +38,7 @@ def unverified_hosts(data: bytes) -> tuple[UnverifiedHost, ...]:
     )
 
 
-def mirror_notices(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot]) -> Iterator[str]:
+def mirror_notices(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot]) -> Iterator[Problem]:
     """Say where somebody else's `hosts.toml` needs a line so that pulls through it use a registry's CA."""
     readers = _BY_HOSTS_TOML.intersection(target.possible_readers())
     if not readers or target.standby:
@@ -54,9 +55,10 @@ def mirror_notices(target: Target, desired: Desired, roots: Mapping[str, Observe
                 if not roots[target.path].linked(ours):
                     continue
                 place = f"to {escape(host.place, 200)}" if host.place else "before its first table"
-                yield (
-                    f"{Reason.RUNTIME_IGNORES_TLS}: {escape(f'{root}/{name}', 400)}/{HOSTS_FILE} leads to "
-                    f'{host.registry} without its CA; add this line {place}: ca = ["{target.path}/{ours}/{CA_FILE}"]'
+                yield Problem(
+                    Reason.RUNTIME_IGNORES_TLS,
+                    f"{escape(f'{root}/{name}', 400)}/{HOSTS_FILE} leads to "
+                    f'{host.registry} without its CA; add this line {place}: ca = ["{target.path}/{ours}/{CA_FILE}"]',
                 )
 
 

@@ -77,6 +77,7 @@ class Reason(StrEnum):
     RUNTIME_NOT_RESTARTED = "RuntimeNotRestarted"
     WRITE_FAILED = "WriteFailed"
     DRIFT_REPAIRED = "DriftRepaired"
+    NOT_WATCHED = "NotWatched"
     CONTENT_HELD = "ContentHeld"
     NO_TARGET = "NoTarget"
     ROLLBACK_REFUSED = "RollbackRefused"

@@ -88,7 +88,7 @@ class NodeReport:
     registries: tuple[RegistryRow, ...]
     registry_count: int
     failing: int
-    notices: tuple[str, ...] = ()
+    notices: tuple[Problem, ...] = ()
 
     def is_truncated(self) -> bool:
         """Say whether there are failing rows that the report does not show."""
@@ -170,7 +170,7 @@ def encode_report(report: NodeReport) -> dict[str, Any]:
         ],
         "registryCount": report.registry_count,
         "failingCount": report.failing,
-        "notices": [clip(notice) for notice in report.notices],
+        "notices": [_present(reason=notice.reason, message=clip(notice.message)) for notice in report.notices],
     }
 
 
@@ -215,7 +215,7 @@ def decode_report(status: Mapping[str, Any]) -> NodeReport:
         registries=registries,
         registry_count=_count(status.get("registryCount", 0)),
         failing=_count(status.get("failingCount", 0)),
-        notices=tuple(_text(notice, MESSAGE_LIMIT) for notice in (status.get("notices") or ())[:MAXIMUM_NOTICES]),
+        notices=tuple(filter(None, map(_notice, (status.get("notices") or ())[:MAXIMUM_NOTICES]))),
     )
 
 
@@ -239,6 +239,17 @@ def _problem(row: Mapping[str, Any], default: Reason | None) -> Problem | None:
     found = row.get("reason")
     reason = Reason(found) if isinstance(found, str) and found in _REASONS else default
     return None if reason is None else Problem(reason, _text(row.get("message"), MESSAGE_LIMIT))
+
+
+def _notice(found: object) -> Problem | None:
+    """Return a notice; None where its reason is not one that this version knows, so that it can't act on it.
+
+    An agent of before the first release writes a notice as one text, `Reason: message`.
+    """
+    if isinstance(found, str):
+        reason, _, message = found.partition(": ")
+        found = {"reason": reason, "message": message}
+    return _problem(found, None) if isinstance(found, Mapping) else None
 
 
 def _text(found: object, limit: int = FIELD_LIMIT) -> str:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from registry_trust.core.bundle import Bundle
+from registry_trust.core.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Heard:
     """
 
     bundle: ReceivedBundle | None = None
-    bundle_problem: str = ""
+    bundle_problem: Problem | None = None
     node: NodeSeen | None = None
     node_gone: bool = False
     runtime: str | None = None
@@ -76,9 +77,9 @@ class Inbox:
 
     def put_bundle(self, received: ReceivedBundle) -> None:
         """A usable bundle arrived."""
-        self._put(bundle=received, bundle_problem="")
+        self._put(bundle=received, bundle_problem=None)
 
-    def put_bundle_problem(self, problem: str) -> None:
+    def put_bundle_problem(self, problem: Problem) -> None:
         """The Secret is gone, or is no bundle."""
         self._put(bundle_problem=problem)
 

@@ -16,6 +16,7 @@ from registry_trust.agent.delivery.inbox import Inbox, NodeSeen, ReceivedBundle
 from registry_trust.agent.delivery.watch import ABSENT, Subject
 from registry_trust.core import bundle_format
 from registry_trust.core.errors import UnusableBundle
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.process.unexpected import kind_of
 
@@ -55,9 +56,9 @@ def received_bundle(secret: Mapping[str, Any]) -> ReceivedBundle:
     return ReceivedBundle(str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")), bundle)
 
 
-def unreadable(error: Exception) -> str:
+def unreadable(error: Exception) -> Problem:
     """Return the problem that a bundle has on which the agent's own code fails."""
-    return f"{Reason.BUNDLE_UNREADABLE}: this version fails on it ({kind_of(error)})"
+    return Problem(Reason.BUNDLE_UNREADABLE, f"this version fails on it ({kind_of(error)})")
 
 
 class BundleSubscription:
@@ -65,15 +66,15 @@ class BundleSubscription:
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
-        self._problem = ""
+        self._problem: Problem | None = None
 
     def deliver(self, kind: str, secret: dict[str, Any]) -> None:
         """Take one event."""
         if kind == "DELETED":
-            self._trouble(f"{Reason.BUNDLE_MISSING}: the bundle's Secret was deleted")
+            self._trouble(Problem(Reason.BUNDLE_MISSING, "the bundle's Secret was deleted"))
             return
         if kind == ABSENT:
-            self._trouble(f"{Reason.BUNDLE_MISSING}: there is no bundle Secret")
+            self._trouble(Problem(Reason.BUNDLE_MISSING, "there is no bundle Secret"))
             return
         known = self._inbox.look().bundle
         metadata = secret.get("metadata") or {}
@@ -83,17 +84,17 @@ class BundleSubscription:
         try:
             received = received_bundle(secret)
         except UnusableBundle as error:
-            self._trouble(str(error))
+            self._trouble(error.problem)
             return
         except Exception as error:  # noqa: BLE001 - the boundary of what is read from a Secret
             self._trouble(unreadable(error))
             return
         if self._problem:
             log.info("bundle is usable again, serial %d", received.bundle.serial)
-        self._problem = ""
+        self._problem = None
         self._inbox.put_bundle(received)
 
-    def _trouble(self, problem: str) -> None:
+    def _trouble(self, problem: Problem) -> None:
         if problem != self._problem:
             log.warning("bundle can't be used, files stay as they are: %s", problem)
         self._problem = problem

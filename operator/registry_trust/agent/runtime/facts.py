@@ -11,6 +11,7 @@ from registry_trust.agent.runtime.crio.runtime import Crio
 from registry_trust.agent.runtime.dockerd.runtime import Dockerd
 from registry_trust.agent.runtime.node import NodeRuntime
 from registry_trust.core.layout import Reader
+from registry_trust.core.problem import Problem
 from registry_trust.core.report import RegistryRow, TargetState
 
 
@@ -27,7 +28,7 @@ class Facts:
         """Say it on the row of a registry if its files are in place, and a reader has another use for them, or none."""
         return self.crio.with_exceptions(self.dockerd.with_exceptions(rows, readers), readers)
 
-    def notices(self, rows: Sequence[RegistryRow], readers: frozenset[Reader]) -> tuple[str, ...]:
+    def notices(self, rows: Sequence[RegistryRow], readers: frozenset[Reader]) -> tuple[Problem, ...]:
         """Return what is so for some images alone, or can't be known from here."""
         return (*self.dockerd.notices(readers), *self.crio.notices(rows, readers))
 

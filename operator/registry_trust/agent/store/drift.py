@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 from registry_trust.agent.store import linux_calls as calls
 from registry_trust.agent.store.failures import shown
+from registry_trust.core.problem import Problem
+from registry_trust.core.reasons import Reason
 
 _MASK = (
     calls.IN_MODIFY
@@ -32,11 +34,11 @@ _BUFFER = 65536
 class Drift:
     """Watches directories, not below them; says only that something changed, a look then tells what.
 
-    `polling` is empty while every directory is watched; else it says why a timed look has to do, in words for an admin.
+    `polling` is None while every directory is watched; else it says why a timed look has to do.
     """
 
     def __init__(self) -> None:
-        self.polling = ""
+        self.polling: Problem | None = None
         self._watches: dict[int, str] = {}
         self._descriptor: int | None = None
         try:
@@ -51,7 +53,7 @@ class Drift:
         """
         if self._descriptor is None:
             return
-        self.polling = ""
+        self.polling = None
         watches: dict[int, str] = {}
         for path in paths:
             try:
@@ -106,7 +108,7 @@ class Drift:
         return changed
 
 
-def _why(error: OSError, path: str) -> str:
+def _why(error: OSError, path: str) -> Problem:
     number = error.errno or 0
     name = errno.errorcode.get(number, f"errno {number}")
     if number in (errno.EMFILE, errno.ENFILE, errno.ENOSPC):
@@ -115,4 +117,5 @@ def _why(error: OSError, path: str) -> str:
     else:
         advice = os.strerror(number)
     subject = f"can't watch {shown(path)}" if path else "can't watch for changes"
-    return f"{subject}: {name}; {advice}. Changes by others are found by the timed look only"
+    message = f"{subject}: {name}; {advice}. Changes by others are found by the timed look only"
+    return Problem(Reason.NOT_WATCHED, message)

@@ -147,6 +147,14 @@ NODES: Mapping[Reason, Explanation] = {
         "to do.",
         (Place.NOTICE, Place.NODE_EVENT, Place.LOG),
     ),
+    Reason.NOT_WATCHED: Explanation(
+        "The kernel gives the agent no watch on a directory, so it does not learn at once that somebody changed files "
+        "there; it finds out when it looks again (`--drift-interval`).",
+        "NotWatched: can't watch /etc/docker/certs.d: ENOSPC; raise fs.inotify.max_user_watches on this node. Changes "
+        "by others are found by the timed look only",
+        "Raise the limit that the message names on that node.",
+        (Place.NOTICE,),
+    ),
     Reason.NODE_PENDING: Explanation(
         "An agent is running on the node but has not reported the current revision yet, or is still writing it: with "
         "many registries on a slow disk it writes for 15 seconds at a time and reports in between.",

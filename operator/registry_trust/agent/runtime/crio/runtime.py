@@ -48,17 +48,17 @@ class Crio:
             return tuple(rows)
         return tuple(_with_exception(row, configuration) if row.state is RowState.CURRENT else row for row in rows)
 
-    def notices(self, rows: Sequence[RegistryRow], readers: frozenset[Reader]) -> tuple[str, ...]:
+    def notices(self, rows: Sequence[RegistryRow], readers: frozenset[Reader]) -> tuple[Problem, ...]:
         """Return what is so of some images of a registry, or of some ways to it."""
         if Reader.CONTAINERS not in readers or self.configuration is None:
             return ()
         if isinstance(self.configuration, str):
             problem = f"{self.configuration}; so it is not known for which registries CRI-O and Podman verify nothing"
-            return (f"{Reason.RUNTIME_UNKNOWN}: {problem}",)
+            return (Problem(Reason.RUNTIME_UNKNOWN, problem),)
         return _notices(rows, self.configuration)
 
 
-def _notices(rows: Sequence[RegistryRow], configuration: RegistriesConf) -> tuple[str, ...]:
+def _notices(rows: Sequence[RegistryRow], configuration: RegistriesConf) -> tuple[Problem, ...]:
     registries = list(dict.fromkeys(row.registry for row in rows))
     found = [_unverified(entry, registries) for entry in configuration.entries]
     for entry in configuration.entries:
@@ -69,7 +69,7 @@ def _notices(rows: Sequence[RegistryRow], configuration: RegistriesConf) -> tupl
             entry.leads_to(endpoint, registry) for registry in part for endpoint in (*entry.mirrors, entry.endpoint)
         ]
         found.append(_elsewhere(entry, [host for host in dict.fromkeys(hosts) if host not in registries]))
-    return tuple(f"{Reason.RUNTIME_IGNORES_TLS}: {notice}" for notice in found if notice)
+    return tuple(Problem(Reason.RUNTIME_IGNORES_TLS, message) for message in found if message)
 
 
 def _with_exception(row: RegistryRow, configuration: RegistriesConf) -> RegistryRow:

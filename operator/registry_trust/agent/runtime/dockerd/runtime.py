@@ -71,7 +71,7 @@ class Dockerd:
             _with_exception(row, docker, readers, insecure) if row.state is RowState.CURRENT else row for row in rows
         )
 
-    def notices(self, readers: frozenset[Reader]) -> tuple[str, ...]:
+    def notices(self, readers: frozenset[Reader]) -> tuple[Problem, ...]:
         """Return what may be so of dockerd, and can't be known from here."""
         docker = self._known()
         if docker is None or not _DOCKERD & readers:
@@ -79,12 +79,13 @@ class Dockerd:
         found = []
         if docker.networks():
             networks = listing([escape(network, 64) for network in docker.networks()])
-            found.append(
-                f"{Reason.RUNTIME_IGNORES_TLS}: {docker.path} lists {networks} under insecure-registries; dockerd takes"
-                " every registry as insecure whose name leads to an address in there, and no name is looked up here"
+            message = (
+                f"{docker.path} lists {networks} under insecure-registries; dockerd takes every registry as insecure "
+                "whose name leads to an address in there, and no name is looked up here"
             )
+            found.append(Problem(Reason.RUNTIME_IGNORES_TLS, message))
         if self.in_force.remark:
-            found.append(self.in_force.remark)
+            found.append(Problem(Reason.RUNTIME_NOT_RESTARTED, self.in_force.remark))
         return tuple(found)
 
     def _known(self) -> DockerConfiguration | None:
