@@ -58,7 +58,11 @@ def test_three_kinds_of_neighbours_are_left_alone_and_reported_with_their_paths(
         assert found[ELSEWHERE][0] == "ForeignFile"
         assert f"/etc/docker/certs.d/{clean.registry.name}" in found[ELSEWHERE][1]
         assert [fingerprint(folder) for folder in (default, hosts_toml, docker)] == before
-        assert clean.kubectl.get("registrytrust", "harbor")["status"]["nodes"]["failed"] == 3
+        wait_until(
+            lambda: clean.kubectl.get("registrytrust", "harbor")["status"]["nodes"].get("failed") == 3,
+            "the trust's status counts three failing nodes",
+            within=60,
+        )
     finally:
         (default / "hosts.toml").unlink()
         (hosts_toml / "hosts.toml").unlink()
@@ -89,7 +93,11 @@ def test_with_replace_neighbours_give_way_runtimes_pull_and_everything_comes_bac
         assert "x509" in clean.pull(SINGLE)
         clean.trust()
         clean.wait_for("harbor", "Ready", "False", reason="NodesFailing")
-        assert [row["reason"] for row in clean.report(SINGLE)["registries"]] == ["ForeignFile"]
+        wait_until(
+            lambda: [row.get("reason") for row in clean.report(SINGLE).get("registries", [])] == ["ForeignFile"],
+            "the first node reports the file",
+            within=30,
+        )
 
         clean.trust(existingFilesPolicy="Replace")
 

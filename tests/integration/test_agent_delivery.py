@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_trust.agent.delivery import api_client, watch
+from registry_trust.agent.delivery import api_client, subscriptions, watch
 from registry_trust.agent.delivery.api_client import APIServer, RequestFailed
 from registry_trust.agent.delivery.inbox import Inbox
 from registry_trust.agent.delivery.subscriptions import BundleSubscription, RuntimeReader, bundle_subject
@@ -269,6 +269,27 @@ def test_a_node_of_any_shape_leaves_the_runtime_unknown_and_is_read_again(tmp_pa
         stop.set()
 
     assert inbox.look().runtime == ""
+
+
+def test_a_runtime_that_the_kubelet_found_restarting_is_asked_for_again_and_the_known_one_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(subscriptions, "UNREPORTED_REFRESH", 0.1)
+    inbox, asked, stop = Inbox(), [], threading.Event()
+
+    def behave(connection: ssl.SSLSocket) -> None:
+        asked.append(1)
+        version = b"2.4.2" if len(asked) == 2 else b"Unknown"
+        node = b'{"status": {"nodeInfo": {"containerRuntimeVersion": "containerd://' + version + b'"}}}'
+        connection.sendall(HEAD + b"\r\n" + node)
+
+    with serving(tmp_path, behave) as server:
+        reader = RuntimeReader(server, "n", inbox, stop)
+        threading.Thread(target=reader.run, daemon=True).start()
+        wait_until(lambda: inbox.look().runtime == "containerd://2.4.2", "the Node was read again", within=20)
+        reader.ask()
+        wait_until(lambda: len(asked) >= 4, "the Node was read twice more", within=20)
+        stop.set()
+
+    assert inbox.look().runtime == "containerd://2.4.2"
 
 
 def test_a_thread_that_fails_goes_on_and_is_counted_and_its_exception_is_never_quoted(caplog) -> None:

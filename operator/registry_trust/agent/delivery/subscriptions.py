@@ -26,6 +26,9 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 NODE_REFRESH = 600.0
 """Seconds (jittered) after which the whole Node is read again: its runtime may have been upgraded."""
 
+UNREPORTED_REFRESH = 15.0
+"""The same while the Node reports no runtime; the kubelet updates it every 10 s."""
+
 log = logging.getLogger(__name__)
 
 
@@ -126,6 +129,15 @@ class NodeSubscription:
         self._inbox.put_node(seen)
 
 
+def reported_runtime(info: Mapping[str, Any]) -> str:
+    """Return the runtime that a Node's nodeInfo names, e.g. `containerd://2.4.2`; empty if it names none.
+
+    A kubelet that asks while the runtime restarts writes `containerd://Unknown` (Kubernetes 1.37, in VersionInfo).
+    """
+    runtime = str(info.get("containerRuntimeVersion", ""))
+    return "" if runtime.endswith("://Unknown") else runtime
+
+
 class RuntimeReader:
     """Reads the whole Node for the name and version of its runtime: at the start, when asked, and now and then."""
 
@@ -142,13 +154,16 @@ class RuntimeReader:
 
     def run(self) -> None:
         """Read until told to stop."""
-        failures = 0
+        failures, refresh = 0, NODE_REFRESH
         while not self._stopping.is_set():
             self._asked.clear()
             try:
                 node = self._server.call("GET", self._path)
                 info = (node.get("status") or {}).get("nodeInfo") or {}
-                self._inbox.put_runtime(str(info.get("containerRuntimeVersion", "")), str(info.get("osImage", "")))
+                runtime = reported_runtime(info)
+                if runtime or not self._inbox.look().runtime:  # what was known stays while the runtime restarts
+                    self._inbox.put_runtime(runtime, str(info.get("osImage", "")))
+                refresh = NODE_REFRESH if runtime else UNREPORTED_REFRESH
                 failures = 0
             except Exception as error:  # noqa: BLE001 - whatever the server sends, it is asked again after a pause
                 failures += 1
@@ -161,5 +176,5 @@ class RuntimeReader:
             if failures:
                 self._stopping.wait(full_jitter(failures, random.random))
             else:
-                self._asked.wait(NODE_REFRESH * jitter)
+                self._asked.wait(refresh * jitter)
                 self._stopping.wait(0.5)  # A burst of questions is one.
