@@ -318,7 +318,7 @@ def test_a_node_report_is_written_with_its_status_in_one_apply(kubectl: Kubectl)
         ("rt.spec", "-required-"),
         ("rt.spec.nodeSelector", "This is placement, not secrecy: every node agent can read the whole bundle"),
         ("rt.spec.clientCertificates.secretRef", "Default tls.crt; Docker's page calls it client.cert"),
-        ("rt.status.conditions", "Accepted: the spec and its sources are usable"),
+        ("rt.status.conditions", "Accepted: the spec and its sources can be used"),
         ("nt.status.targets", "NotRead: the runtime's configuration leaves it out"),
     ],
 )
