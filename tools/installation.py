@@ -28,6 +28,8 @@ BUNDLE = "registry-trust-bundle"
 DAEMON_SET = "registry-trust-agent"
 REPOSITORY = Path(__file__).resolve().parents[1]
 MANIFEST = REPOSITORY / "deploy" / "registry-trust.yaml"
+EVERYBODY_READS_BUNDLES = "system:cluster-trust-bundle-discovery"
+"""Kubernetes' own ClusterRoleBinding, by which every service account reads ClusterTrustBundles."""
 NEEDS_NODES = {"Deployment", "PodDisruptionBudget", "NetworkPolicy"}
 """Kinds that mean nothing without kubelets."""
 

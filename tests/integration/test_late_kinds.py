@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import yaml
@@ -9,7 +10,7 @@ import yaml
 from tools.authority import Authority
 from tools.cluster.control_plane import ControlPlane
 from tools.cluster.waiting import wait_until
-from tools.installation import MANIFEST, NEEDS_NODES, Installation, cluster_trust_bundle
+from tools.installation import EVERYBODY_READS_BUNDLES, MANIFEST, NEEDS_NODES, Installation, cluster_trust_bundle
 
 OLD, NEW, NEWEST = (Authority.create(name) for name in ("old", "new", "newest"))
 NO_BUNDLES = "--runtime-config=certificates.k8s.io/v1/clustertrustbundles=false"
@@ -36,6 +37,10 @@ def test_one_operator_follows_kinds_that_are_served_late_in_a_beta_or_no_longer(
     def serving(name: str) -> bool:
         certificates = installation.status("bundled").get("certificates", [])
         return [each["subject"] for each in certificates] == [f"CN={name}"]
+
+    def may_not_read() -> bool:
+        said = installation.condition("bundled", "Accepted").get("message", "")
+        return "the operator may not list ClusterTrustBundles" in said
 
     try:
         # The operator's own kinds come after it.
@@ -68,6 +73,19 @@ def test_one_operator_follows_kinds_that_are_served_late_in_a_beta_or_no_longer(
         refused = installation.wait_for("bundled", "Accepted", "False", within=90)
         assert refused["reason"] == "ClusterTrustBundlesUnavailable"
         assert "still serving revision" in refused["message"]
+        assert serving("newest")
+
+        # They are served, and the operator may not read them: nothing else waits for that.
+        patch = {"metadata": {"annotations": {"rbac.authorization.kubernetes.io/autoupdate": "false"}}, "subjects": []}
+        plane.kubectl("patch", "clusterrolebinding", EVERYBODY_READS_BUNDLES, "--type=merge", "-p", json.dumps(patch))
+        roles = [d for d in documents if d["kind"] == "ClusterRole"]
+        for rules in (role["rules"] for role in roles):
+            rules[:] = [rule for rule in rules if rule["resources"] != ["clustertrustbundles"]]
+        plane.kubectl.apply(*roles)
+        serve(plane)
+        wait_until(may_not_read, "it says that it may not read them", within=90)
+        installation.trust("last", registries=["last.example"], caCertificates=[{"inline": OLD.pem.decode()}])
+        installation.wait_for("last", "Accepted")
         assert serving("newest")
         operator.check()
     finally:
