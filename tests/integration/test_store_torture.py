@@ -157,7 +157,7 @@ def test_an_error_that_stays_is_no_hot_loop_although_each_failed_try_wakes_the_l
 
 def test_an_agent_that_swallowed_its_errors_is_caught(place, monkeypatch):
     monkeypatch.setattr(
-        "registry_trust.agent.steps._failed", lambda registry, *_: RegistryRow(registry, RowState.CURRENT)
+        "registry_trust.agent.steps.RegistryRow", lambda registry, *_, **__: RegistryRow(registry, RowState.CURRENT)
     )
     monkeypatch.setattr("tools.torture.errors.CASES", ROTATIONS[:1])
 
