@@ -179,7 +179,7 @@ def test_nothing_of_others_is_changed_or_hidden_whatever_happens_in_whatever_ord
 def test_a_plan_that_hides_what_is_read_is_caught(monkeypatch):
     monkeypatch.setattr(plan, "_conflict", lambda *_, **__: None)
 
-    assert neighbourhood(100, shortest=False).failed > 0
+    assert neighbourhood(400, shortest=False).failed > 0
 
 
 def test_a_store_that_puts_nothing_back_is_caught(monkeypatch, place):
@@ -187,7 +187,7 @@ def test_a_store_that_puts_nothing_back_is_caught(monkeypatch, place):
     given_back = [case for case in CASES if case.scenario.name == "give-back"]
     monkeypatch.setattr("tools.torture.crash.CASES", given_back[:1])
 
-    assert neighbourhood(150, shortest=False).failed > 0
+    assert neighbourhood(600, shortest=False).failed > 0
     assert crash(place, sample=20).failed > 0
 
 
