@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
+from registry_trust.controller.clock import Clock
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.leadership import Leadership
 from tests.integration.fixed_answers import answering
@@ -64,7 +65,7 @@ def test_no_write_of_a_leader_that_was_cut_off_or_stopped_comes_after_the_next_l
 def test_an_answer_that_is_not_an_object_is_a_failed_request(tmp_path, answer):
     with answering(tmp_path, answer) as kubeconfig:
         server = ApiServer(Connector(str(kubeconfig)), longest=5)
-        leadership = Leadership(server, "n", "lease", "me")
+        leadership = Leadership(server, "n", "lease", "me", Clock())
         with pytest.raises(ApiFailure):
             leadership._take()
 

@@ -20,6 +20,7 @@ from registry_trust.compiler.objects import OwnedReport, read_report, read_trust
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.sources import Sources
 from registry_trust.controller.api_server import ApiFailure, ApiServer
+from registry_trust.controller.clock import Clock
 from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.delays import Delays
@@ -82,15 +83,17 @@ def told(installation: Installation, uid: str) -> list[dict[str, Any]]:
 def test_the_same_event_again_is_counted_up_by_this_operator_and_by_the_next(installed: Installation) -> None:
     about = About("RegistryTrust", "counted", "uid-of-counted")
     wanted = Event("Warning", Problem(Reason.NODE_FAILING, "n1: ForeignFile: why"), "Distribute")
-    first = Events(Noting(installed))
-    for minute in range(2):
-        first.tell(about, wanted, NOW + timedelta(minutes=minute), 1)
+    minutes = iter(range(3))
+    clock = Clock(wall=lambda: NOW.timestamp() + 60 * next(minutes))
+    first = Events(Noting(installed), clock)
+    for _ in range(2):
+        first.tell(about, wanted, 1)
 
     (event,) = told(installed, about.uid)
     assert event["count"] == 2
     assert event["firstTimestamp"] < event["lastTimestamp"]
 
-    Events(Noting(installed)).tell(about, wanted, NOW + timedelta(minutes=2), 1)
+    Events(Noting(installed), clock).tell(about, wanted, 1)
 
     (event,) = told(installed, about.uid)
     assert event["count"] == 3
@@ -99,12 +102,12 @@ def test_the_same_event_again_is_counted_up_by_this_operator_and_by_the_next(ins
 def test_an_event_that_has_expired_is_made_again(installed: Installation) -> None:
     about = About("RegistryTrust", "expired", "uid-of-expired")
     wanted = Event("Normal", Problem(Reason.DISTRIBUTED, "3 of 3 nodes"), "Distributed")
-    events = Events(Noting(installed))
-    events.tell(about, wanted, NOW, 1)
+    events = Events(Noting(installed), Clock())
+    events.tell(about, wanted, 1)
     installed.plane.kubectl("delete", "event", "-n", "default", told(installed, about.uid)[0]["metadata"]["name"])
 
-    events.tell(about, wanted, NOW, 1)
-    events.tell(about, wanted, NOW, 1)
+    events.tell(about, wanted, 1)
+    events.tell(about, wanted, 1)
 
     (event,) = told(installed, about.uid)
     assert event["count"] == 2
@@ -119,7 +122,7 @@ def test_an_event_whose_name_another_has_taken_is_told_all_the_same(installed: I
     metadata = {"name": name, "namespace": "default"}
     installed.plane.kubectl.apply({"apiVersion": "v1", "kind": "Event", "metadata": metadata, **of_decoy})
 
-    Events(Noting(installed)).tell(about, wanted, NOW, 1)
+    Events(Noting(installed), Clock()).tell(about, wanted, 1)
 
     (event,) = told(installed, about.uid)
     assert event["involvedObject"].keys() == {"apiVersion", "kind", "name", "uid"}
@@ -225,9 +228,10 @@ class Scene:
         cluster = Cluster("none")
         for body in self.trusts:
             cluster.take(TRUST, self.admin.get(f"{TRUSTS}/{body['metadata']['name']}"))
-        writer = StatusWriter(self.server, cluster, Events(self.server), Delays(), timedelta(days=30))
+        clock = Clock()
+        writer = StatusWriter(self.server, cluster, Events(self.server, clock), Delays(), timedelta(days=30), clock)
         writer.touch({"attacked", "zoned"})
-        writer.write(self.compiled, fleet, NOW)
+        writer.write(self.compiled, fleet)
 
 
 @pytest.fixture(scope="module")

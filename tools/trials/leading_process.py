@@ -8,6 +8,7 @@ import sys
 import time
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
+from registry_trust.controller.clock import Clock
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.leadership import CALL, Leadership
 
@@ -19,7 +20,7 @@ def main() -> None:
     """Wait for the Lease, then write an object after the other until something ends this process."""
     kubeconfig, namespace, lease, identity = sys.argv[1:]
     logging.basicConfig(level=logging.INFO)
-    leadership = Leadership(ApiServer(Connector(kubeconfig), longest=CALL), namespace, lease, identity)
+    leadership = Leadership(ApiServer(Connector(kubeconfig), longest=CALL), namespace, lease, identity, Clock())
     server = ApiServer(Connector(kubeconfig), before_write=leadership.check)
     leadership.acquire(lambda: False)
     for number in itertools.count():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from registry_trust.compiler.compile import Compiled
 from registry_trust.compiler.objects import OwnedReport
@@ -30,7 +29,7 @@ class Announcements:
         self._crowding: frozenset[str] = frozenset()
         self._drift: dict[str, str] = {}
 
-    def removals_held(self, compiled: Compiled, now: float) -> None:
+    def removals_held(self, compiled: Compiled) -> None:
         """Tell of each removal that the guard began to hold, and how to confirm or to undo it."""
         guarded = frozenset(compiled.removals.guarded)
         fresh = sorted(guarded - self._guarded)
@@ -44,9 +43,9 @@ class Announcements:
             trust = compiled.bundle.trust(name)
             about = About("RegistryTrust", name, trust.uid if trust is not None else "")
             event = Event("Warning", Problem(Reason.REMOVAL_HELD, clip(note, NOTE_LIMIT)), "Remove")
-            self._events.tell(about, event, datetime.fromtimestamp(now, UTC), compiled.bundle.serial)
+            self._events.tell(about, event, compiled.bundle.serial)
 
-    def nearly_full(self, compiled: Compiled, now: float) -> None:
+    def nearly_full(self, compiled: Compiled) -> None:
         """Tell the largest trusts when the bundle becomes nearly full, once until it no longer is."""
         fresh = () if self._crowding else compiled.crowding
         self._crowding = frozenset(compiled.crowding)
@@ -55,13 +54,13 @@ class Announcements:
             problem = next(found for found in outcome.warnings if found.reason is Reason.BUNDLE_NEARLY_FULL)
             event = Event("Warning", Problem(problem.reason, clip(problem.message, NOTE_LIMIT)), "Compile")
             about = About("RegistryTrust", name, outcome.uid)
-            self._events.tell(about, event, datetime.fromtimestamp(now, UTC), compiled.bundle.serial)
+            self._events.tell(about, event, compiled.bundle.serial)
 
     def know_drift(self, reports: Mapping[str, OwnedReport]) -> None:
         """Take what the nodes say of drift as known: after a start or a complete LIST nothing has just happened."""
         self._drift = {name: text for name, owned in reports.items() if (text := _drift(owned))}
 
-    def drift(self, reports: Mapping[str, OwnedReport | None], now: float) -> None:
+    def drift(self, reports: Mapping[str, OwnedReport | None]) -> None:
         """Tell of each node that has repaired more than it had said before; by name, its report as it is now."""
         told = 0
         for name, owned in reports.items():
@@ -76,7 +75,7 @@ class Announcements:
                 if told <= MOST:
                     about = About("Node", name, owned.node_uid, "v1")
                     event = Event("Warning", Problem(Reason.DRIFT_REPAIRED, clip(text, NOTE_LIMIT)), "Repair")
-                    self._events.tell(about, event, datetime.fromtimestamp(now, UTC), owned.report.serial)
+                    self._events.tell(about, event, owned.report.serial)
 
 
 def _drift(owned: OwnedReport | None) -> str:

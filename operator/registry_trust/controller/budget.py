@@ -13,7 +13,7 @@ class Budget:
         self._filled = 0.0
 
     def take(self, now: float) -> bool:
-        """Take one at a monotonic time; False, and nothing is taken, where none is left."""
+        """Take one at a steady time; False, and nothing is taken, where none is left."""
         self._left = min(self._burst, self._left + max(0.0, now - self._filled) / self._interval)
         self._filled = now
         if self._left < 1:

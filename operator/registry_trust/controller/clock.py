@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 _COUNTER = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Linux counts the time that a machine slept in CLOCK_BOOTTIME only."""
@@ -23,6 +24,10 @@ class Clock:
 
     wall: Callable[[], float] = time.time
     steady: Callable[[], float] = _steady
+
+    def date(self) -> datetime:
+        """Return the time as the machine has it, in UTC."""
+        return datetime.fromtimestamp(self.wall(), UTC)
 
     def counted_from(self, unix_time: float) -> CountedTime:
         """Return Unix time that goes on from here by the steady clock."""

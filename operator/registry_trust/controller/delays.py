@@ -9,7 +9,7 @@ from registry_trust.controller import metrics
 
 
 class Delays:
-    """Measures from the moment at which the operator saw a change, in seconds of a monotonic clock."""
+    """Measures from the moment at which the operator saw a change, in seconds of a steady clock."""
 
     def __init__(self) -> None:
         self._under_way: dict[str, tuple[int, float]] = {}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.budget import Budget
+from registry_trust.controller.clock import Clock
 from registry_trust.controller.transitions import NOTE_LIMIT, Event
 from registry_trust.core.names import API_VERSION, PRODUCT
 from registry_trust.core.text import clip
@@ -62,7 +62,7 @@ class About:
 
 
 class Similar:
-    """Tells which Events are one object; all moments are seconds of a monotonic clock."""
+    """Tells which Events are one object; all moments are seconds of a steady clock."""
 
     def __init__(self) -> None:
         self._texts: dict[str, tuple[set[str], float]] = {}
@@ -94,23 +94,25 @@ class Events:
     What nodes bring about too often is neither: the next one, and the status, say how things are then.
     """
 
-    def __init__(self, server: ApiServer) -> None:
+    def __init__(self, server: ApiServer, clock: Clock) -> None:
         self._server = server
+        self._clock = clock
         self._similar = Similar()
         self._counts: dict[str, int] = {}
         """How often an Event was told, by the name of its object, as far as this process wrote it."""
         self._all = Budget(BURST_OF_ALL, SECONDS_OF_ALL)
         self._each: dict[tuple[str, str], Budget] = {}
 
-    def tell(self, about: About, event: Event, now: datetime, serial: int) -> None:
+    def tell(self, about: About, event: Event, serial: int) -> None:
         """Write one Event; `serial` is the bundle's at that moment, for the log."""
-        if event.action in _OF_NODES and not self._affordable(about, time.monotonic()):
+        moment = self._clock.steady()
+        if event.action in _OF_NODES and not self._affordable(about, moment):
             return
         level = logging.WARNING if event.kind == "Warning" else logging.INFO
         who = {_CALLED[about.kind]: about.name}
         _log.log(level, event.problem.reason, extra={**who, "serial": serial, "note": event.problem.message})
         try:
-            self._write(_event(about, event, now, *self._similar.identify(about, event, time.monotonic())))
+            self._write(_event(about, event, self._clock.date(), *self._similar.identify(about, event, moment)))
         except ApiFailure as error:
             _log.info("event not written", extra={**who, "error": str(error)})
 

@@ -6,11 +6,11 @@ import logging
 import os
 import random
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from registry_trust.controller.api_server import ApiFailure, ApiServer
+from registry_trust.controller.clock import Clock
 from registry_trust.core.names import OPERATOR
 from registry_trust.core.times import rfc3339
 from registry_trust.process.unexpected import kind_of
@@ -28,9 +28,6 @@ LONGEST = 60.0
 LOST = 3
 """Exit code of a process that lost its Lease; the kubelet starts it again as a standby."""
 
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Counts the time in which the machine slept, too."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -40,12 +37,13 @@ class Leadership:
     `problem` says why the Lease can't be had at all; empty while this process leads or waits for another one.
     """
 
-    def __init__(self, server: ApiServer, namespace: str, name: str, identity: str) -> None:
+    def __init__(self, server: ApiServer, namespace: str, name: str, identity: str, clock: Clock) -> None:
         self._server = server
         self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._path = f"{self._leases}/{name}"
         self._metadata = {"namespace": namespace, "name": name}
         self._identity = identity
+        self._clock = clock
         self._seen: tuple[str, float] = ("", 0.0)
         self._stop = threading.Event()
         self._renewed: float | None = None
@@ -73,7 +71,7 @@ class Leadership:
 
     def check(self) -> None:
         """Call this before each write: it ends the process if the last renewal is too old, as after a SIGSTOP."""
-        if self._renewed is not None and not self._stop.is_set() and _now() - self._renewed > DEADLINE:
+        if self._renewed is not None and not self._stop.is_set() and self._clock.steady() - self._renewed > DEADLINE:
             self._end("it was not renewed in time")
 
     def release(self) -> None:
@@ -109,12 +107,12 @@ class Leadership:
         Raises:
             ApiFailure: the API server did not say, or its answer is not a Lease.
         """
-        began = _now()
+        began = self._clock.steady()
         lease = self._read()
         spec: dict[str, Any] = dict(lease.get("spec") or {})
         if self._is_held_by_another(spec):
             return False
-        now = rfc3339(time.time(), "microseconds")
+        now = rfc3339(self._clock.wall(), "microseconds")
         if spec.get("holderIdentity") != self._identity:
             spec["acquireTime"] = now
             spec["leaseTransitions"] = _count(spec.get("leaseTransitions")) + 1
@@ -153,8 +151,8 @@ class Leadership:
         # Another's clock is not trusted: a Lease is over when its renewal has not moved for its duration here.
         renewal = f"{holder} {spec.get('renewTime', '')}"
         if renewal != self._seen[0]:
-            self._seen = (renewal, _now())
-        return _now() - self._seen[1] < patience(spec.get("leaseDurationSeconds"))
+            self._seen = (renewal, self._clock.steady())
+        return self._clock.steady() - self._seen[1] < patience(spec.get("leaseDurationSeconds"))
 
     def _renew(self) -> None:
         try:
@@ -171,7 +169,7 @@ class Leadership:
         """End the process when the renewal is too old, whatever its requests are waiting for."""
         while not self._stop.is_set():
             self.check()
-            self._stop.wait(max(0.01, (self._renewed or 0.0) + DEADLINE - _now()))
+            self._stop.wait(max(0.01, (self._renewed or 0.0) + DEADLINE - self._clock.steady()))
 
     def _end(self, why: str) -> NoReturn:
         """Log, and end at once: nothing may be written any more, whatever other threads are doing."""
@@ -194,7 +192,3 @@ def patience(stated: object) -> float:
 def _count(stated: object) -> int:
     """Return a count that fits the API's 32 bits when one is added; anew from 0 if it is not one."""
     return stated if isinstance(stated, int) and 0 <= stated < 2**31 - 1 else 0
-
-
-def _now() -> float:
-    return time.clock_gettime(_CLOCK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Pace:
-    """Keeps what nodes ask for until it is due; all moments are seconds of a monotonic clock."""
+    """Keeps what nodes ask for until it is due; all moments are seconds of a steady clock."""
 
     def __init__(self, pause: float) -> None:
         self._pause = pause

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from registry_trust.compiler.compile import Compiled, Outcome, compile_bundle
 from registry_trust.compiler.content import Checker
@@ -37,9 +36,9 @@ class Reconciler:
         self._clock = clock
         self._history = History(server, settings.namespace, settings.bundle_name, clock)
         self._crd = CRDGuard(clock)
-        events = Events(server)
+        events = Events(server, clock)
         self._delays = Delays()
-        self._statuses = StatusWriter(server, cluster, events, self._delays, settings.expiry_warning)
+        self._statuses = StatusWriter(server, cluster, events, self._delays, settings.expiry_warning, clock)
         self._announcements = Announcements(events, f"{settings.namespace}/{settings.bundle_name}")
         self._fleet = Fleet()
         self._checker = Checker()
@@ -105,7 +104,7 @@ class Reconciler:
             self._statuses.touch_for_nodes(self._fleet.set_node(name, node))
             report = owned.report if owned is not None and fits else None
             self._statuses.touch_for_nodes(self._fleet.set_report(name, report))
-        self._announcements.drift({name: self._cluster.reports.get(name) for name in names}, self._clock.wall())
+        self._announcements.drift({name: self._cluster.reports.get(name) for name in names})
 
     def compile(self, seen: float | None = None) -> float | None:
         """Compile, and write the bundle if it changed; return the seconds until time alone is a reason to do it again.
@@ -155,15 +154,15 @@ class Reconciler:
     def write_statuses(self) -> None:
         """Write every status that is not as it should be."""
         if self._compiled is not None:
-            self._statuses.write(self._compiled, self._fleet, datetime.fromtimestamp(self._clock.wall(), UTC))
+            self._statuses.write(self._compiled, self._fleet)
             self.ready = True
 
     def _take(self, compiled: Compiled, now: float) -> None:
         self._history.last = compiled.bundle
         self._statuses.touch(self._fleet.set_newest(compiled.bundle.serial))
         self._show(compiled, now)
-        self._announcements.removals_held(compiled, now)
-        self._announcements.nearly_full(compiled, now)
+        self._announcements.removals_held(compiled)
+        self._announcements.nearly_full(compiled)
         metrics.REMOVALS_HELD.set(len(compiled.removals.guarded))
 
     def _show(self, compiled: Compiled, now: float) -> None:

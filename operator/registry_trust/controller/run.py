@@ -58,6 +58,7 @@ class OperatorProcess:
             settings.namespace,
             settings.lease_name,
             settings.identity,
+            self._clock,
         )
         self._server = ApiServer(self._connector, before_write=self._leadership.check)
         self._cluster = Cluster(settings.trust_namespace)

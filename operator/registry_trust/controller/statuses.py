@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from registry_trust.compiler.served_certificates import states, that_matter
 from registry_trust.compiler.status import make_status, without
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
+from registry_trust.controller.clock import Clock
 from registry_trust.controller.cluster import Cluster
 from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import About, Events
@@ -37,17 +37,24 @@ class StatusWriter:
     """Writes the statuses of the trusts that were touched since the last time."""
 
     def __init__(
-        self, server: ApiServer, cluster: Cluster, events: Events, delays: Delays, expiry_warning: timedelta
+        self,
+        server: ApiServer,
+        cluster: Cluster,
+        events: Events,
+        delays: Delays,
+        expiry_warning: timedelta,
+        clock: Clock,
     ) -> None:
         self._server = server
         self._cluster = cluster
         self._events = events
         self._delays = delays
         self._expiry_warning = expiry_warning
+        self._clock = clock
         self._touched: set[str] = set()
         self._pace = Pace(NODE_PAUSE)
         self._failed: dict[str, tuple[int, float]] = {}
-        """By trust: writes that failed in a row, and the monotonic time before which none is tried."""
+        """By trust: writes that failed in a row, and the steady time before which none is tried."""
 
     def touch(self, names: set[str]) -> None:
         """Remember trusts whose status may not be right any more."""
@@ -61,9 +68,9 @@ class StatusWriter:
         """Say whether a status may have to be written."""
         return bool(self._touched or self._pace.asked)
 
-    def write(self, compiled: Compiled, fleet: Fleet, now: datetime) -> None:
+    def write(self, compiled: Compiled, fleet: Fleet) -> None:
         """Write each touched status that differs from the object's; one that fails is tried again."""
-        moment = time.monotonic()
+        now, moment = self._clock.date(), self._clock.steady()
         for_nodes = self._pace.due(moment) - self._touched
         names, self._touched = self._touched | for_nodes, set()
         self._pace.taken(names)
@@ -78,7 +85,7 @@ class StatusWriter:
             standing = fleet.standing(name, MAXIMUM_FAILING_NODES)
             status = make_status(outcome, standing, now, found.status, expiry_warning=self._expiry_warning)
             _measure(outcome, standing.counts, now, self._expiry_warning)
-            self._delays.stand(outcome, distributed=_is_distributed(status), now=time.monotonic())
+            self._delays.stand(outcome, distributed=_is_distributed(status), now=self._clock.steady())
             if status == found.status:
                 continue
             if name in for_nodes:
@@ -88,7 +95,7 @@ class StatusWriter:
                 continue
             about = About("RegistryTrust", name, outcome.uid)
             for event in events(found.status, written):
-                self._events.tell(about, event, now, compiled.bundle.serial)
+                self._events.tell(about, event, compiled.bundle.serial)
         metrics.EACH_TRUST.forget_all_but(set(compiled.outcomes))
         self._delays.forget_all_but(set(compiled.outcomes))
         self._pace.forget_all_but(set(compiled.outcomes))
@@ -106,7 +113,7 @@ class StatusWriter:
         if error.status == 404:
             return None
         failures = self._failed.get(name, (0, 0.0))[0] + 1
-        self._failed[name] = (failures, time.monotonic() + min(LONGEST_PAUSE, 2.0 ** min(failures, 16) / 2))
+        self._failed[name] = (failures, self._clock.steady() + min(LONGEST_PAUSE, 2.0 ** min(failures, 16) / 2))
         servable = without(status, error.fields) if error.status == 422 else status
         if servable != status and self._try(name, servable) is None:
             _log.error("status written without what was refused", extra={"trust": name, "fields": error.fields})
