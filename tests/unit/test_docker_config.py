@@ -13,11 +13,8 @@ from registry_trust.agent.runtime.dockerd.daemon_json import ignored, read_confi
 from registry_trust.agent.runtime.dockerd.runtime import Dockerd
 from registry_trust.agent.runtime.facts import Facts, readers_of
 from registry_trust.agent.runtime.node import Version
-from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
 from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
-from registry_trust.core.problem import Problem
-from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 from tests.rows import message_of, reason_of
 
@@ -75,8 +72,8 @@ EITHER = frozenset({Reader.DOCKERD, Reader.DOCKERD_CONTAINERD})
 CLASSIC, OF_CONTAINERD = (Reader.DOCKERD,), (Reader.DOCKERD_CONTAINERD,)
 
 
-def found(content: Mapping[str, object], version: Version | None = None, in_force: InForce = IN_FORCE) -> Facts:
-    return Facts(dockerd=Dockerd(read_configuration(PATH, lambda _: json.dumps(content).encode()), version, in_force))
+def found(content: Mapping[str, object], version: Version | None = None) -> Facts:
+    return Facts(dockerd=Dockerd(read_configuration(PATH, lambda _: json.dumps(content).encode()), version))
 
 
 def dockerd(content: Mapping[str, object], version: Version = NEW) -> list[Candidate]:
@@ -160,7 +157,7 @@ def test_a_registry_on_the_node_itself_is_insecure_to_dockerd_by_default() -> No
 
 
 def test_a_node_whose_dockerd_is_not_served_says_nothing_of_it() -> None:
-    facts = found({"insecure-registries": [REGISTRY, "10.0.0.0/8"]}, in_force=InForce(remark="changed"))
+    facts = found({"insecure-registries": [REGISTRY, "10.0.0.0/8"]})
     others = [
         read(Target("/etc/containerd/certs.d", Layout.CONTAINERD)),
         read(Target(DOCKER, Layout.DOCKER, readers=(Reader.CONTAINERD,))),
@@ -175,9 +172,3 @@ def test_an_insecure_network_is_a_notice_because_no_name_is_looked_up() -> None:
     (notice,) = found({"insecure-registries": ["10.0.0.0/8", REGISTRY]}).notices([], EITHER)
 
     assert str(notice).startswith(f"RuntimeIgnoresTLS: {PATH} lists 10.0.0.0/8 under insecure-registries")
-
-
-def test_a_change_that_dockerd_may_not_have_taken_is_a_notice() -> None:
-    (notice,) = found({}, in_force=InForce(remark="changed")).notices([], EITHER)
-
-    assert notice == Problem(Reason.RUNTIME_NOT_RESTARTED, "changed")

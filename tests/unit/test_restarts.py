@@ -6,11 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from registry_trust.agent.runtime.containerd.runtime import CONTAINERD
-from registry_trust.agent.runtime.dockerd.runtime import DOCKERD
 from registry_trust.agent.runtime.restarts import (
     IN_FORCE,
-    Daemon,
     InForce,
     Known,
     Seen,
@@ -25,13 +22,13 @@ NEW = replace(OLD, settings="new settings", changed=LATER)
 RESTARTED = replace(NEW, started=LATER + 60)
 
 
-def story(*looks: Seen, daemon: Daemon = CONTAINERD) -> InForce:
+def story(*looks: Seen) -> InForce:
     """Return what is said at the last of several looks, a minute apart."""
     known: Known | None = None
     verdict = IN_FORCE
     for number, seen in enumerate(looks):
         known = learn(known, seen, LATER + 60 * number)
-        verdict = in_force(known, seen, daemon)
+        verdict = in_force(known, seen)
     return verdict
 
 
@@ -95,11 +92,3 @@ def test_where_nothing_tells_of_the_start_a_change_that_was_seen_is_a_remark_wit
         "containerd reads its configuration only when it starts, and that was changed at about 1970-01-12T14:48:40Z; "
         "unless it did so since: systemctl restart containerd"
     )
-
-
-def test_dockerd_may_have_been_told_to_reload_which_leaves_no_trace() -> None:
-    verdict = story(OLD, NEW, daemon=DOCKERD)
-
-    assert not verdict.problem
-    assert "when it starts or is told to reload" in verdict.remark
-    assert story(OLD, NEW, RESTARTED, daemon=DOCKERD) == InForce()

@@ -1,7 +1,6 @@
 """Runs a real control plane as any user, on loopback: etcd, kube-apiserver, and on request the controllers."""
 
 import http.client
-import os
 import shutil
 import ssl
 from collections.abc import Iterator, Sequence
@@ -286,8 +285,3 @@ class ControlPlane:
             *arguments,
         ]
         self.processes[name] = start(self.run, name, command, outlives=self._outlives)
-
-
-def can_run_unprivileged() -> bool:
-    """Whether this system can run the control plane at all: Linux only."""
-    return os.uname().sysname == "Linux"

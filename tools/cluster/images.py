@@ -1,7 +1,6 @@
 """Builds the product's image from its Dockerfile without an image registry: base by debootstrap, rest by buildah."""
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -197,9 +196,3 @@ def _run(*command: str) -> str:
 def _say(text: str) -> None:
     sys.stderr.write(f"[image] {text}\n")
     sys.stderr.flush()
-
-
-def image_size(archive: Path) -> int:
-    """Bytes of the archive's layers as they are sent over the wire."""
-    listed = _run("skopeo", "inspect", "--raw", f"oci-archive:{archive}")
-    return sum(int(layer["size"]) for layer in json.loads(listed)["layers"])

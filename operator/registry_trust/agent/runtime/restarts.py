@@ -1,10 +1,15 @@
-"""Restarts: whether a runtime has started since its configuration was changed; decided from what was seen so far."""
+"""Restarts: whether containerd has started since its configuration was changed; decided from what was seen so far.
+
+dockerd also reads its configuration when it is told to reload, which leaves no trace: nothing can be known of it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 from registry_trust.core.times import rfc3339
+
+UNIT = "containerd.service"
 
 SETTLING = 10.0
 """Seconds after a unit's start in which its own preparations (ExecStartPre) may still write its configuration."""
@@ -24,20 +29,6 @@ class InForce:
 
 IN_FORCE = InForce()
 """Nothing speaks against it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Daemon:
-    """A runtime that reads the files, and what makes it read them again, in words for an admin.
-
-    `unit` is its systemd unit; `reloads` says that it reads them at a reload, too, which leaves no trace.
-    """
-
-    name: str
-    unit: str
-    reads_when: str
-    cure: str
-    reloads: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +80,19 @@ def learn(known: Known | None, seen: Seen, now: float) -> Known:
     return known if known.differs_since else replace(known, differs_since=now)
 
 
-def in_force(known: Known, seen: Seen, daemon: Daemon) -> InForce:
+def in_force(known: Known, seen: Seen) -> InForce:
     """Say whether what the files say now is what the runtime works with."""
     if known.settings == seen.settings:
         return IN_FORCE
-    if known.started is None or daemon.reloads:
-        # A start that nobody tells of may have been; so may a reload, which leaves no trace.
+    if known.started is None:
+        # A start that nobody tells of may have been.
         return InForce(
-            remark=f"{daemon.name} reads its configuration {daemon.reads_when}, and that was changed at about "
-            f"{rfc3339(known.differs_since)}; unless it did so since: {daemon.cure}"
+            remark=f"containerd reads its configuration only when it starts, and that was changed at about "
+            f"{rfc3339(known.differs_since)}; unless it did so since: systemctl restart containerd"
         )
     after = seen.changed if seen.changed > known.started else known.differs_since
     what = seen.newest if seen.changed > known.started else "its configuration"
     return InForce(
-        problem=f"{daemon.name} reads its configuration {daemon.reads_when}, which was at {rfc3339(known.started)}, "
-        f"and {what} was changed after that, at about {rfc3339(after)}; once: {daemon.cure}"
+        problem=f"containerd reads its configuration only when it starts, which was at {rfc3339(known.started)}, "
+        f"and {what} was changed after that, at about {rfc3339(after)}; once: systemctl restart containerd"
     )

@@ -13,16 +13,16 @@ from registry_trust.agent.runtime import restarts
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, Signature, UnreadableConfiguration
 from registry_trust.agent.runtime.containerd import main_file
 from registry_trust.agent.runtime.containerd.configuration import ContainerdConfiguration, effective
-from registry_trust.agent.runtime.containerd.runtime import CONTAINERD, Containerd
+from registry_trust.agent.runtime.containerd.runtime import Containerd
 from registry_trust.agent.runtime.crio import registries_conf
 from registry_trust.agent.runtime.crio.registries_conf import RegistriesConf
 from registry_trust.agent.runtime.crio.runtime import Crio
 from registry_trust.agent.runtime.dockerd import daemon_json
 from registry_trust.agent.runtime.dockerd.daemon_json import DockerConfiguration
-from registry_trust.agent.runtime.dockerd.runtime import DOCKERD, Dockerd
+from registry_trust.agent.runtime.dockerd.runtime import Dockerd
 from registry_trust.agent.runtime.facts import Facts
 from registry_trust.agent.runtime.node import OPENSHIFT_LABEL, MountedRoot, NodeRuntime, parse_version
-from registry_trust.agent.runtime.restarts import IN_FORCE, Daemon, InForce, Known, Seen
+from registry_trust.agent.runtime.restarts import IN_FORCE, InForce, Known, Seen
 from registry_trust.agent.runtime.unit_starts import started
 from registry_trust.core.text import escape
 from registry_trust.process.unexpected import kind_of
@@ -51,7 +51,7 @@ class Runtimes:
         self._containerd: ContainerdConfiguration | str | None = None
         self._docker: DockerConfiguration | str | None = None
         self._registries_conf: RegistriesConf | str | None = None
-        self._known: dict[str, Known] = {}
+        self._known: Known | None = None
 
     def facts(self, runtime: str, labels: Mapping[str, str], written: frozenset[str], os_image: str = "") -> Facts:
         """Return what is known now.
@@ -88,32 +88,27 @@ class Runtimes:
     def _facts(self, node: NodeRuntime, runtime: str) -> Facts:
         if self._is_stale(runtime):
             self._read(runtime)
-        settings = effective(self._containerd, parse_version(runtime))
-        containerd = Containerd(self._containerd, self._in_force(CONTAINERD, settings, self._containerd_files))
-        dockerd = Dockerd(
-            self._docker,
-            parse_version(runtime) if node.scheme() == "docker" else None,
-            self._in_force(DOCKERD, self._docker, self._docker_files),
-        )
+        containerd = Containerd(self._containerd, self._in_force(effective(self._containerd, parse_version(runtime))))
+        dockerd = Dockerd(self._docker, parse_version(runtime) if node.scheme() == "docker" else None)
         return Facts(node, containerd, dockerd, Crio(self._registries_conf))
 
-    def _in_force(self, daemon: Daemon, settings: object, files: ConfigurationFiles) -> InForce:
+    def _in_force(self, settings: object) -> InForce:
         if settings is None:
             return IN_FORCE
-        changed, newest = files.newest()
-        seen = Seen(settings, self._runtime, self._started(daemon), changed, escape(newest))
-        before = self._known.get(daemon.name)
-        known = self._known[daemon.name] = restarts.learn(before, seen, self._clock())
+        changed, newest = self._containerd_files.newest()
+        seen = Seen(settings, self._runtime, self._started(), changed, escape(newest))
+        before = self._known
+        known = self._known = restarts.learn(before, seen, self._clock())
         if before is not None and known.started != before.started:
             self._changed()  # An upgrade is a restart, too.
-        return restarts.in_force(known, seen, daemon)
+        return restarts.in_force(known, seen)
 
-    def _started(self, daemon: Daemon) -> float | None:
-        """Return when a runtime was started; None also where its own start writes its configuration (k3s, snaps)."""
+    def _started(self) -> float | None:
+        """Return when containerd was started; None also where its own start writes its configuration (k3s, snaps)."""
         known = self._containerd
-        if daemon is CONTAINERD and isinstance(known, ContainerdConfiguration) and not main_file.is_stock(known.path):
+        if isinstance(known, ContainerdConfiguration) and not main_file.is_stock(known.path):
             return None
-        return started(self._options.systemd_units, daemon.unit)
+        return started(self._options.systemd_units, restarts.UNIT)
 
     def _is_stale(self, runtime: str) -> bool:
         if runtime == self._runtime and self._signature is not None and self._signed() == self._signature:

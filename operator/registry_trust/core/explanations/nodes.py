@@ -31,14 +31,14 @@ NODES: Mapping[Reason, Explanation] = {
         ON_TARGET,
     ),
     Reason.RUNTIME_NOT_RESTARTED: Explanation(
-        "The runtime's configuration was changed after the runtime started, and a runtime reads it only then: it may "
+        "containerd's configuration was changed after containerd started, and containerd reads it only then: it may "
         "still use the old one and not read what is written. What is unknown never counts as Ready. The time of the "
         "start comes from systemd (`/run/systemd/units`, chart value `agent.systemdUnits`). If systemd does not say, "
         "a change that the agent saw is only a note on the target.",
         "containerd reads its configuration only when it starts, which was at 2026-03-02T08:00:00Z, and "
         "/etc/containerd/config.toml was changed after that, at about 2026-03-02T09:30:00Z; once: systemctl restart "
         "containerd",
-        "Restart the runtime once; pods keep running. The agent notices the restart. A change that does not concern "
+        "Restart containerd once; pods keep running. The agent notices the restart. A change that does not concern "
         "certificates counts, too, if no agent was there to see it.",
         ON_TARGET,
     ),

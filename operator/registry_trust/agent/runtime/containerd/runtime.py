@@ -17,12 +17,10 @@ from registry_trust.agent.runtime.containerd.configuration import (
 )
 from registry_trust.agent.runtime.containerd.fix import fix
 from registry_trust.agent.runtime.node import NodeRuntime, Version
-from registry_trust.agent.runtime.restarts import IN_FORCE, Daemon, InForce
+from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
 from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.plan import Target
 from registry_trust.core.text import escape, listing
-
-CONTAINERD = Daemon("containerd", "containerd.service", "only when it starts", "systemctl restart containerd")
 
 _NOT_MOUNTED = (
     "the directory with containerd's configuration is not mounted into the agent (--runtime-config, by default "

@@ -12,7 +12,6 @@ from registry_trust.agent.runtime.candidates import DOCKER_ROOT, Candidate, firs
 from registry_trust.agent.runtime.dockerd import daemon_json
 from registry_trust.agent.runtime.dockerd.daemon_json import DockerConfiguration
 from registry_trust.agent.runtime.node import NodeRuntime, Version
-from registry_trust.agent.runtime.restarts import IN_FORCE, Daemon, InForce
 from registry_trust.core import registry as registry_names
 from registry_trust.core.layout import DOCKER_HUB, Layout, Reader
 from registry_trust.core.plan import Target
@@ -20,14 +19,6 @@ from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 from registry_trust.core.text import escape, listing
-
-DOCKERD = Daemon(
-    "dockerd",
-    "docker.service",
-    "when it starts or is told to reload",
-    "systemctl reload docker (a key that was taken out: restart)",
-    reloads=True,
-)
 
 _IF_CLASSIC = (
     "if it uses its classic image store, which is not known here (a new installation of Docker 29 does not, an "
@@ -43,12 +34,10 @@ class Dockerd:
     Attributes:
         configuration: daemon.json; a text where it can't be read, None where its folder is not mounted.
         version: None for a dockerd beside another runtime.
-        in_force: whether dockerd has read its configuration since that was changed.
     """
 
     configuration: DockerConfiguration | str | None = None
     version: Version | None = None
-    in_force: InForce = IN_FORCE
 
     def readers(self) -> tuple[Reader, ...]:
         """Return by whose names it looks up a registry; several if its image store is not known."""
@@ -74,19 +63,14 @@ class Dockerd:
     def notices(self, readers: frozenset[Reader]) -> tuple[Problem, ...]:
         """Return what may be so of dockerd, and can't be known from here."""
         docker = self._known()
-        if docker is None or not _DOCKERD & readers:
+        if docker is None or not docker.networks() or not _DOCKERD & readers:
             return ()
-        found = []
-        if docker.networks():
-            networks = listing([escape(network, 64) for network in docker.networks()])
-            message = (
-                f"{docker.path} lists {networks} under insecure-registries; dockerd takes every registry as insecure "
-                "whose name leads to an address in there, and no name is looked up here"
-            )
-            found.append(Problem(Reason.RUNTIME_IGNORES_TLS, message))
-        if self.in_force.remark:
-            found.append(Problem(Reason.RUNTIME_NOT_RESTARTED, self.in_force.remark))
-        return tuple(found)
+        networks = listing([escape(network, 64) for network in docker.networks()])
+        message = (
+            f"{docker.path} lists {networks} under insecure-registries; dockerd takes every registry as insecure "
+            "whose name leads to an address in there, and no name is looked up here"
+        )
+        return (Problem(Reason.RUNTIME_IGNORES_TLS, message),)
 
     def _known(self) -> DockerConfiguration | None:
         return self.configuration if isinstance(self.configuration, DockerConfiguration) else None
