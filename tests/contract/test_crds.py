@@ -38,6 +38,9 @@ BOOLEANS = {
 }
 """The booleans of the API, each with the reason why it is no enum."""
 
+DEFAULTED = {("RegistryTrust", "status"), ("RegistryTrust", "spec", "clientCertificates", "[]", "name")}
+"""What the API server fills in: a status that nothing takes for done, and the key of a map list."""
+
 FORBIDDEN = {"$ref", "$defs", "title", "anyOf", "oneOf", "allOf", "const", "propertyNames", "nullable", "definitions"}
 
 
@@ -118,7 +121,7 @@ def test_every_part_of_the_api_keeps_the_rules(place: Place, node: Node):
             assert place in BOOLEANS, f"{where}: write an enum, or the reason into BOOLEANS"
         case "object":
             assert "properties" in node or "maxProperties" in node, f"{where}: a map needs maxProperties"
-    assert "default" not in node or place == ("RegistryTrust", "status"), f"{where}: see crd.py on defaults"
+    assert "default" not in node or place in DEFAULTED, f"{where}: see crd.py on defaults"
 
 
 @pytest.mark.parametrize(("place", "node"), EVERY_NODE)
@@ -200,7 +203,7 @@ def test_the_columns_are_those_of_the_documentation():
     def shown(kind: crd.Definition) -> list[str]:
         return [column.name.upper() for column in kind.columns if not column.priority]
 
-    assert shown(crd.REGISTRY_TRUST) == ["REGISTRIES", "READY", "NODES", "EXPIRES", "AGE"]
+    assert shown(crd.REGISTRY_TRUST) == ["REGISTRIES", "READY", "REASON", "NODES", "EXPIRES", "AGE"]
     assert shown(crd.NODE_TRUST) == ["RUNTIME", "TARGETS", "REGISTRIES", "STATE", "SERIAL", "AGE"]
 
 

@@ -13,6 +13,7 @@ from registry_trust.api.parse import check_trust
 from registry_trust.core.registry import MAXIMUM_LENGTH
 from registry_trust.core.report import encode_report
 from tests.contract.test_crds import FULL_REPORT
+from tests.integration import client_certificate_lists
 from tools.cluster.control_plane import ControlPlane
 from tools.cluster.kubectl import Kubectl, KubectlError
 from tools.cluster.waiting import wait_until
@@ -167,7 +168,7 @@ REFUSED = {
     ),
     "two client certificates of one name": (
         trust(clientCertificates=[CLIENT, {"name": "client", **CLIENT}]),
-        "spec.clientCertificates: Invalid value: must differ in their names",
+        "spec.clientCertificates[1]: Duplicate value",
     ),
     "a client certificate's name that leaves its directory": (
         trust(clientCertificates=[{"name": "../x", **CLIENT}]),
@@ -254,6 +255,14 @@ def test_the_server_ignores_a_namespace_that_kustomize_sets_on_a_trust(kubectl: 
     kubectl("delete", "rt", "built")
 
 
+def test_trusts_that_were_stored_without_names_of_their_pairs_stay_readable_and_writable(kubectl: Kubectl):
+    client_certificate_lists.check_a_trust_that_was_stored_without_names(kubectl)
+
+
+def test_client_certificates_keep_the_order_of_their_owner_beside_those_of_others(kubectl: Kubectl):
+    client_certificate_lists.check_the_order_of_pairs_and_their_owners(kubectl)
+
+
 @pytest.fixture
 def kept(kubectl: Kubectl) -> Iterator[dict[str, Any]]:
     """A trust that stays on the server for one test."""
@@ -289,9 +298,11 @@ def test_get_shows_the_columns(kubectl: Kubectl):
 
     header, row = kubectl("get", "rt").splitlines()
 
-    assert header.split() == ["NAME", "REGISTRIES", "READY", "NODES", "EXPIRES", "AGE"]
-    assert row.split()[:-1] == ["kept", "harbor.example:5000,", "b.example", "True", "3/3", "2031-03-01T00:00:00Z"]
-    assert kubectl("get", "rt", "-o", "wide").splitlines()[0].split()[-2:] == ["REASON", "MESSAGE"]
+    assert header.split() == ["NAME", "REGISTRIES", "READY", "REASON", "NODES", "EXPIRES", "AGE"]
+    assert row.split()[:-1] == [
+        "kept", "harbor.example:5000,", "b.example", "True", "Ready", "3/3", "2031-03-01T00:00:00Z"
+    ]  # fmt: skip
+    assert kubectl("get", "rt", "-o", "wide").splitlines()[0].split()[-1:] == ["MESSAGE"]
 
 
 def test_a_node_report_is_written_with_its_status_in_one_apply(kubectl: Kubectl):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration import client_certificate_lists
 from tools.authority import Authority
 from tools.cluster.binaries import OLDEST_KUBERNETES
 from tools.cluster.control_plane import ControlPlane
@@ -101,6 +102,14 @@ def test_a_trust_that_names_cluster_trust_bundles_says_that_they_are_not_served_
     said = oldest.operator.log.read_text()
     assert not [words for words in ("Unresolved", "watches ended", "pass not finished") if words in said], said
     oldest.plane.kubectl("delete", "registrytrusts", "bundled", "other")
+
+
+def test_trusts_that_were_stored_without_names_of_their_pairs_stay_readable_and_writable(oldest: Installation):
+    client_certificate_lists.check_a_trust_that_was_stored_without_names(oldest.plane.kubectl)
+
+
+def test_client_certificates_keep_the_order_of_their_owner_beside_those_of_others(oldest: Installation):
+    client_certificate_lists.check_the_order_of_pairs_and_their_owners(oldest.plane.kubectl)
 
 
 def test_an_agent_writes_the_report_of_its_own_node_alone(oldest: Installation):

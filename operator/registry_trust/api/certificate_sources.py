@@ -219,7 +219,7 @@ class ClientCertificate(APIModel):
     """A client certificate and its private key, with which a node proves to the registry who it is."""
 
     name: Annotated[
-        str | None,
+        str,
         Field(
             max_length=63,
             pattern=FILE_NAME,
@@ -229,7 +229,7 @@ class ClientCertificate(APIModel):
             "another trust has a pair of the same name and other content for the same registry, the older trust's is "
             "used.",
         ),
-    ] = None
+    ] = DEFAULT_CLIENT_NAME
     secret_ref: Annotated[
         ClientSecret,
         Field(
@@ -240,7 +240,7 @@ class ClientCertificate(APIModel):
 
     @model_validator(mode="after")
     def _name_has_no_ending(self) -> Self:
-        if self.name is not None and self.name.endswith(ENDINGS):
+        if self.name.endswith(ENDINGS):
             raise refuse(Reason.INVALID_SPEC, f"{quote(self.name)} {FILE_ENDING}", "name")
         return self
 
@@ -250,5 +250,5 @@ class ClientCertificate(APIModel):
         return ClientSource(
             SourceRef(SourceKind.SECRET, secret.name, secret.certificate_key or DEFAULT_CERTIFICATE_KEY),
             SourceRef(SourceKind.SECRET, secret.name, secret.private_key_key or DEFAULT_PRIVATE_KEY_KEY),
-            self.name or DEFAULT_CLIENT_NAME,
+            self.name,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,10 @@ _UNSTRUCTURAL = frozenset({"title", "default", "propertyNames", "additionalItems
 """What pydantic says and a structural schema may not (or, for defaults, should not) say.
 
 Defaults are left out on purpose: a default inside an atomic list makes the object differ for ever from the manifest
-that a GitOps tool compares it with. `to_core` of the models supplies them, and the descriptions name them.
+that a GitOps tool compares it with. `to_core` of the models supplies them, and the descriptions name them. The one
+exception is the key of a map list: without a default, server-side apply of anything, a status too, fails on an object
+that was stored without the key ("element 0: associative list with keys has an element that omits key field", asked of
+1.30.14 and 1.37.2).
 """
 
 
@@ -91,10 +94,10 @@ REGISTRY_TRUST = Definition(
     columns=(
         Column("Registries", ".status.registriesSummary", "The registries that the trust is for."),
         Column("Ready", _of_ready("status"), "Whether every selected node has the files."),
+        Column("Reason", _of_ready("reason"), "Why it is ready, or why it is not."),
         Column("Nodes", ".status.nodesSummary", "Current and selected nodes."),
         Column("Expires", ".status.nextExpiry", "The next time at which a certificate expires."),
         _AGE,
-        Column("Reason", _of_ready("reason"), "Why it is ready, or why it is not.", priority=1),
         Column("Message", _of_ready("message"), "What is missing, and what to do.", priority=1),
     ),
     has_status_subresource=True,
@@ -173,17 +176,13 @@ def build_schema(kind: Definition) -> Schema:
 
 def _structural(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
     """Return one node of pydantic's JSON schema as a node of a structural schema."""
-    if "$ref" in node:
-        referred = definitions[node["$ref"].rpartition("/")[2]]
-        return _structural({**referred, **{key: value for key, value in node.items() if key != "$ref"}}, definitions)
+    node = _resolved(node, definitions)
     if "anyOf" in node:
         # Only `X | None` makes one here, and absent is how Kubernetes says None.
         (present,) = (option for option in node["anyOf"] if option != {"type": "null"})
         return _structural({**present, **{key: value for key, value in node.items() if key != "anyOf"}}, definitions)
     made: Schema = {}
-    for key, value in node.items():
-        if key in _UNSTRUCTURAL or (key == "additionalProperties" and isinstance(value, bool)):
-            continue
+    for key, value in _structural_keywords(node):
         if key == "properties":
             made[key] = {name: _structural(child, definitions) for name, child in value.items()}
         elif key in ("items", "additionalProperties"):
@@ -194,7 +193,25 @@ def _structural(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
             made[_RULES] = [_pattern_rule(value), *node.get(_RULES, ())]
         elif key not in made:
             made[key] = value
+    for key in node.get("x-kubernetes-list-map-keys", ()):
+        described = _resolved(node["items"], definitions)["properties"][key]
+        if "default" in described:
+            made["items"]["properties"][key]["default"] = described["default"]
     return dict(sorted(made.items(), key=lambda item: (_FIRST.get(item[0], len(_FIRST)), item[0])))
+
+
+def _structural_keywords(node: Schema) -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if key not in _UNSTRUCTURAL and not (key == "additionalProperties" and isinstance(value, bool)):
+            yield key, value
+
+
+def _resolved(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    """Return a node with what it refers to in its place."""
+    if "$ref" not in node:
+        return node
+    referred = definitions[node["$ref"].rpartition("/")[2]]
+    return {**referred, **{key: value for key, value in node.items() if key != "$ref"}}
 
 
 def _pattern_rule(pattern: str) -> Schema:

@@ -77,6 +77,11 @@ def list_type(kind: Literal["atomic", "set"]) -> dict[str, JsonValue]:
     return {"x-kubernetes-list-type": kind}
 
 
+def list_map(key: str) -> dict[str, JsonValue]:
+    """Return that server-side apply merges this list item by item; the key is unique, and required or defaulted."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
 _RUN = re.compile(r"[A-Za-z0-9+/]{16,}")
 """What a line of a key looks like; shorter runs are words."""
 
@@ -149,6 +154,6 @@ Conditions = Annotated[
     list[ConditionRow],
     Field(
         max_length=16,
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        json_schema_extra=list_map("type"),
     ),
 ]

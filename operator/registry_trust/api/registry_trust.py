@@ -7,14 +7,14 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from registry_trust.api.certificate_sources import CACertificateSource, ClientCertificate
-from registry_trust.api.fields import APIModel, list_type, refuse, rule, rules
+from registry_trust.api.fields import APIModel, list_map, list_type, refuse, rule, rules
 from registry_trust.api.node_selector import NodeSelector
 from registry_trust.api.registry_name import Registry
 from registry_trust.api.trust_status import RegistryTrustStatus
 from registry_trust.core.duration import DURATION, parse_duration
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
-from registry_trust.core.trust import DEFAULT_CLIENT_NAME, ExistingFilesPolicy
+from registry_trust.core.trust import ExistingFilesPolicy
 
 KIND = "RegistryTrust"
 PLURAL = "registrytrusts"
@@ -27,11 +27,6 @@ MAXIMUM_CLIENT_CERTIFICATES = 8
 MAXIMUM_CA_RETENTION = "8760h"
 
 NO_CERTIFICATE = "names no certificate at all; add caCertificates (to trust the registry), clientCertificates, or both"
-UNIQUE_NAMES = (
-    f'must differ in their names (without a name it is "{DEFAULT_CLIENT_NAME}"); '
-    "give each its own, it becomes a file name"
-)
-_NAME_A, _NAME_B = (f"(has({pair}.name) ? {pair}.name : '{DEFAULT_CLIENT_NAME}')" for pair in "ab")
 
 
 def _distinct_registries(registries: list[str]) -> list[str]:
@@ -49,11 +44,10 @@ def _distinct_registries(registries: list[str]) -> list[str]:
 def _distinct_names(pairs: list[ClientCertificate] | None) -> list[ClientCertificate] | None:
     first: dict[str, int] = {}
     for index, pair in enumerate(pairs or ()):
-        name = pair.name or DEFAULT_CLIENT_NAME
-        if first.setdefault(name, index) != index:
+        if first.setdefault(pair.name, index) != index:
             raise refuse(
                 Reason.INVALID_SPEC,
-                f"{quote(name)} is the name of clientCertificates[{first[name]}] too; give each its own, "
+                f"{quote(pair.name)} is the name of clientCertificates[{first[pair.name]}] too; give each its own, "
                 "it becomes a file name",
                 index,
                 "name",
@@ -115,17 +109,10 @@ class RegistryTrustSpec(APIModel):
         list[ClientCertificate] | None,
         Field(
             max_length=MAXIMUM_CLIENT_CERTIFICATES,
-            json_schema_extra={
-                **list_type("atomic"),
-                **rules(
-                    rule(
-                        f"self.all(a, self.exists_one(b, {_NAME_A} == {_NAME_B}))",
-                        UNIQUE_NAMES,
-                    )
-                ),
-            },
+            json_schema_extra=list_map("name"),
             description="Client certificates with their private keys, in the order in which a runtime is to try them. "
-            "One is enough for nearly every registry.",
+            "One is enough for nearly every registry. Several owners that apply server-side may each add their own: "
+            "those of one owner stay in its order, and those of others may come between them.",
         ),
         AfterValidator(_distinct_names),
     ] = None
