@@ -30,6 +30,7 @@ PROMISED = {
     "registry_trust_watch_restarts_total": "loop health",
     "registry_trust_loop_last_pass_timestamp_seconds": "loop health",
     "registry_trust_removals_held": "mass removals that are held",
+    "registry_trust_history_lost": "the hold after a restore",
     "registry_trust_agent_drift_repairs_total": "drift repairs",
     "registry_trust_agent_bundle_serial": "the serial that the node has",
     "registry_trust_agent_loop_age_seconds": "loop health",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -212,6 +213,11 @@ def test_nodes_keep_what_the_secret_of_the_bundle_no_longer_knows_when_the_opera
     installation.start_operator()
 
     command = held(installation, agent, "gone")
+    told = kubectl.get("events", "-n", "default", "--field-selector", "reason=RemovalHeld")["items"]
+    told = [each for each in told if each["involvedObject"]["kind"] == "CustomResourceDefinition"]
+    assert [each["message"].endswith(command) for each in told].count(True) == 1
+    metrics = urllib.request.urlopen(f"http://127.0.0.1:{installation.operator_port}/metrics", timeout=5).read()
+    assert b"registry_trust_history_lost 1.0" in metrics
     assert files([agent]) == [{"kept": "old", "gone": "old"}]
     confirm(installation, command)
     wait_until(lambda: files([agent]) == [{"kept": "old"}], "the trust that is gone is removed", within=WITHIN)

@@ -299,6 +299,18 @@ def test_a_lock_file_that_others_could_open_is_put_aside(tmp_path, spoil):
     assert root.read() == files_of(CA_2)
 
 
+def test_a_store_whose_lock_has_ended_does_not_say_that_its_folder_is_gone(tmp_path):
+    root = Root(tmp_path / "certs.d")
+    root.bring_well(wanted(CA_1))
+    with root.store.lock() as store:
+        pass
+
+    with pytest.raises(StoreFailure):
+        store.dissolve()
+
+    assert (root.path / STORE).is_dir()
+
+
 def test_what_others_put_beside_the_lock_stays_and_keeps_nothing_from_being_cleared(tmp_path):
     root = Root(tmp_path / "certs.d")
     root.bring_well(wanted(CA_1))

@@ -78,6 +78,21 @@ def test_the_certificates_of_all_chosen_bundles_of_a_signer_are_united_in_the_or
     assert len(result.outcomes["trust-000"].content.ca_certificates) == 3
 
 
+def test_what_is_wrong_in_one_of_several_bundles_names_each_with_the_line_that_it_begins_at():
+    damaged = SourceObject(
+        SourceKind.CLUSTER_TRUST_BUNDLE, "b", "1", {"": valid().pem.rstrip().replace(b"END", b"EMD")}, "", SIGNER, {}
+    )
+    begins = f"line {len(valid(1).pem.splitlines()) + 1}"
+
+    (error,) = (
+        compiled(trust(ca_sources=(ALL,)), sources=holding(bundle("a", valid(1)), damaged)).outcomes["trust-000"].errors
+    )
+
+    assert error.message.startswith(
+        f"ClusterTrustBundles of signer {SIGNER} (a from line 1, b from {begins}): certificate 2 of 2, {begins}, "
+    )
+
+
 def test_a_trust_follows_every_bundle_that_its_selector_chooses_and_no_other():
     item, known = trust(ca_sources=(LIVE,)).trust, bundle("a", valid(), stage="live")
     assert item is not None

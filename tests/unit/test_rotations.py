@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from registry_trust.compiler.compile import TrustInput
+from registry_trust.controller.announcements import replacements
+from registry_trust.core.bundle import Bundle
 from registry_trust.core.trust import InlinePEM, SourceRef
 from tests.unit.compiling import (
     CA,
@@ -143,6 +145,20 @@ def test_roots_that_stay_for_their_retention_or_by_another_source_are_no_loss() 
     assert told(retaining.step(ca=SECOND.pem)) == []
     assert told(retaining.step(later=2 * DAY)) == []
     assert told(shared.step(ca=SECOND.pem, other=FIRST.pem)) == []
+
+
+def test_an_event_tells_of_replaced_roots_once_with_the_warnings_own_words() -> None:
+    operator = Operator(trust(ca_retention=0.0), ca=FIRST.pem)
+    before = operator.bundle
+    assert replacements(Bundle(), operator.result) == []
+
+    ((about, event),) = replacements(before, operator.step(ca=SECOND.pem))
+
+    assert (about.name, event.kind, event.problem.reason) == ("harbor", "Warning", "RootReplaced")
+    assert event.problem.message == operator.result.outcomes["harbor"].warnings[0].message
+    assert replacements(operator.bundle, operator.step(later=60)) == []
+    before = operator.bundle
+    assert replacements(before, operator.step(ca=SECOND.pem + THIRD.pem)) == []
 
 
 def test_a_source_that_only_brings_something_is_not_told() -> None:

@@ -105,23 +105,6 @@ def test_a_ca_that_is_retained_and_then_dropped_is_told_each_time() -> None:
     assert [event.problem.reason for event in ended] == ["TrustRootsChanged", "CADropped"]
 
 
-def test_a_source_whose_roots_are_replaced_with_no_overlap_is_a_warning() -> None:
-    told = events(status(authority(OLD)), status(authority(NEW)))
-
-    assert [(event.kind, event.problem.reason) for event in told] == [
-        ("Normal", "TrustRootsChanged"),
-        ("Warning", "RootReplaced"),
-    ]
-    assert PLACE in told[1].problem.message
-
-
-def test_an_overlap_or_a_source_that_is_new_or_gone_is_no_replacement() -> None:
-    other = authority(NEW, source="inline")
-
-    assert ("Warning", "RootReplaced") not in reasons(status(authority(OLD)), status(authority(OLD), authority(NEW)))
-    assert ("Warning", "RootReplaced") not in reasons(status(authority(OLD)), status(other))
-
-
 def test_the_first_status_tells_of_no_change_of_roots() -> None:
     assert reasons({}, status(authority(OLD))) == []
 

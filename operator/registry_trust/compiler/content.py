@@ -88,8 +88,8 @@ def check_trust(trust: Trust, sources: Sources, now: datetime) -> Checked:
     for index, source in enumerate(trust.ca_sources):
         try:
             data, field_path = read_ca(sources, source, index)
-            place = sources.place(source.ref)
-            roots = read_ca_certificates(data, field=field_path, place=place, now=now, registries=trust.registries)
+            place, text = sources.place(source.ref), sources.place_of_text(source)
+            roots = read_ca_certificates(data, field=field_path, place=text, now=now, registries=trust.registries)
         except RegistryTrustError as error:
             errors.append(error.problem)
             continue

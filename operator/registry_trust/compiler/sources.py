@@ -36,6 +36,10 @@ _WORDS: Mapping[str, _Words] = {
 }
 
 
+MOST_NAMED = 8
+"""ClusterTrustBundles of one signer that a message names."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceObject:
     """One Secret or ConfigMap of the trust namespace, or one ClusterTrustBundle; the data is never printed.
@@ -86,6 +90,17 @@ class Sources:
         if ref.kind == SourceKind.CLUSTER_TRUST_BUNDLE:
             return f"{ref.kind}s of signer {ref.name}" if ref.key else f"{ref.kind} {ref.name}"
         return f"{ref.kind} {self.namespace}/{ref.name} key {ref.key}" if ref.name else ref.kind
+
+    def place_of_text(self, source: CASource) -> str:
+        """Return how messages about a source's text call it: of several ClusterTrustBundles, with each one's lines."""
+        place = self.place(source.ref)
+        if not isinstance(source, SignerBundles):
+            return place
+        lines, found = 1, []
+        for each in self.chosen(source):
+            found.append(f"{each.name} from line {lines}")
+            lines += sum(data.count(b"\n") + 1 for data in each.data.values())
+        return f"{place} ({listing(found, MOST_NAMED)})"
 
     def read(self, ref: SourceRef, field: str) -> bytes:
         """Return the bytes of one key.

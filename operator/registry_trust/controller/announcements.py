@@ -1,4 +1,4 @@
-"""Announcements: what an admin is told once although no trust's status shows it: removals held, drift repaired."""
+"""Announcements: what an admin is told once that no two statuses show: held removals, replaced roots, drift."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from registry_trust.compiler.compile import Compiled
 from registry_trust.compiler.objects import OwnedReport
 from registry_trust.controller import metrics
 from registry_trust.controller.events import About, Events
-from registry_trust.controller.transitions import NOTE_LIMIT, Event
+from registry_trust.controller.transitions import NOTE_LIMIT, Event, note_of
+from registry_trust.core.bundle import Bundle
+from registry_trust.core.names import TRUSTS_CRD
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import confirm_command
 from registry_trust.core.text import clip
+from registry_trust.core.times import rfc3339
 
 MOST = 10
 """Events of one kind at one time: a fleet in trouble must not become a flood."""
@@ -26,6 +29,7 @@ class Announcements:
         self._events = events
         self._namespace, _, self._secret = bundle.partition("/")
         self._guarded: frozenset[str] = frozenset()
+        self._lost_since: int | None = None
         self._crowding: frozenset[str] = frozenset()
         self._drift: dict[str, str] = {}
 
@@ -43,6 +47,26 @@ class Announcements:
             trust = compiled.bundle.trust(name)
             about = About("RegistryTrust", name, trust.uid if trust is not None else "")
             event = Event("Warning", Problem(Reason.REMOVAL_HELD, clip(note, NOTE_LIMIT)), "Remove")
+            self._events.tell(about, event, compiled.bundle.serial)
+
+    def history_lost(self, bundle: Bundle, crd_uid: str) -> None:
+        """Tell, as of the CRD, that nodes lose nothing for a while because the operator's history was lost."""
+        lost = bundle.lost_history
+        before, self._lost_since = self._lost_since, None if lost is None else lost.since
+        if lost is None or lost.since == before:
+            return
+        note = (
+            "the operator's history was lost (was etcd restored from a backup?), so nodes keep what they have of "
+            f"every trust until {rfc3339(lost.held_until)}. To remove now what no trust has any longer: "
+            + confirm_command(self._namespace, self._secret, lost.since)
+        )
+        about = About("CustomResourceDefinition", TRUSTS_CRD, crd_uid, "apiextensions.k8s.io/v1")
+        event = Event("Warning", Problem(Reason.REMOVAL_HELD, clip(note, NOTE_LIMIT)), "Remove")
+        self._events.tell(about, event, bundle.serial)
+
+    def roots_replaced(self, last: Bundle, compiled: Compiled) -> None:
+        """Tell of each trust with a source whose CA certificates were all replaced since the last bundle."""
+        for about, event in replacements(last, compiled):
             self._events.tell(about, event, compiled.bundle.serial)
 
     def nearly_full(self, compiled: Compiled) -> None:
@@ -76,6 +100,22 @@ class Announcements:
                     about = About("Node", name, owned.node_uid, "v1")
                     event = Event("Warning", Problem(Reason.DRIFT_REPAIRED, clip(text, NOTE_LIMIT)), "Repair")
                     self._events.tell(about, event, owned.report.serial)
+
+
+def replacements(last: Bundle, compiled: Compiled) -> list[tuple[About, Event]]:
+    """Return an Event for each trust of whose sources one had all its CA certificates replaced since `last`."""
+    found = []
+    for trust in compiled.bundle.trusts:
+        before = last.trust(trust.name)
+        fresh = set(trust.roots_replaced) - set(before.roots_replaced if before is not None else ())
+        outcome = compiled.outcomes.get(trust.name)
+        if not fresh or outcome is None:
+            continue
+        texts = [warning.message for warning in outcome.warnings if warning.reason is Reason.ROOT_REPLACED]
+        if texts:
+            event = Event("Warning", Problem(Reason.ROOT_REPLACED, note_of(texts)), "Compile")
+            found.append((About("RegistryTrust", trust.name, trust.uid), event))
+    return found
 
 
 def _drift(owned: OwnedReport | None) -> str:

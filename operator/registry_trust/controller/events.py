@@ -47,7 +47,7 @@ _OF_THE_FIRST = frozenset({"apiVersion", "kind", "metadata", "firstTimestamp", "
 HIGHEST_COUNT = 2**31 - 1
 """`count` is an int32."""
 
-_CALLED = {"RegistryTrust": "trust", "Node": "node"}
+_CALLED = {"RegistryTrust": "trust", "Node": "node", "CustomResourceDefinition": "crd"}
 """How a log calls what an Event is about."""
 
 

@@ -37,6 +37,9 @@ SERIAL_LAG = Gauge(
     "Serial of the bundle, less the lowest one that a reachable node with a live agent has reported.",
 )
 REMOVALS_HELD = Gauge("registry_trust_removals_held", "Removed trusts that the mass-removal guard still serves.")
+HISTORY_LOST = Gauge(
+    "registry_trust_history_lost", "1 while nodes keep all that they have because the operator's history was lost."
+)
 DRIFT_REPORTS = Counter(
     "registry_trust_drift_reports_total", "Reports in which a node said that it had repaired more than before."
 )

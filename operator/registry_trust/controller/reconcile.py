@@ -158,12 +158,15 @@ class Reconciler:
             self.ready = True
 
     def _take(self, compiled: Compiled, now: float) -> None:
-        self._history.last = compiled.bundle
+        last, self._history.last = self._history.last, compiled.bundle
         self._statuses.touch(self._fleet.set_newest(compiled.bundle.serial))
         self._show(compiled, now)
         self._announcements.removals_held(compiled)
+        self._announcements.history_lost(compiled.bundle, self.crd_uid)
+        self._announcements.roots_replaced(last, compiled)
         self._announcements.nearly_full(compiled)
         metrics.REMOVALS_HELD.set(len(compiled.removals.guarded))
+        metrics.HISTORY_LOST.set(compiled.bundle.lost_history is not None)
 
     def _show(self, compiled: Compiled, now: float) -> None:
         """Let the statuses speak of what was compiled, whether or not it is written yet."""

@@ -81,7 +81,7 @@ def _nodes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
     found: list[Event] = []
     worse = [f"{name}: {_problem(row)}" for name, row in new.items() if _problem(old.get(name)) != _problem(row)]
     if worse:
-        found.append(Event("Warning", Problem(Reason.NODE_FAILING, _note_of(worse)), "Distribute"))
+        found.append(Event("Warning", Problem(Reason.NODE_FAILING, note_of(worse)), "Distribute"))
     cured = sorted(old.keys() - new.keys())
     if cured:
         note = f"{listing(cured, 10)} {'does' if len(cured) == 1 else 'do'} not fail any more"
@@ -119,7 +119,7 @@ def _dates(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Event]:
             crossed = [row for row in crossed if old.get(_key(row), {}).get("state") == awaited]
         if crossed:
             kind = "Normal" if state is CertificateState.VALID else "Warning"
-            note = _note_of([_dated(row, state) for row in crossed])
+            note = note_of([_dated(row, state) for row in crossed])
             found.append(Event(kind, Problem(Reason(state.value), note), "Date"))
     return found
 
@@ -155,35 +155,13 @@ def _authorities(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Event]:
     retained = [row for digest, row in now.items() if _is_retained(row) and not _is_retained(was.get(digest, {}))]
     if retained:
         stays = [f"{_named(row)} stays until {row['retainedUntil']}" for row in retained]
-        note = _note_of(stays, "; its source has replaced it (spec.caRetention)")
+        note = note_of(stays, "; its source has replaced it (spec.caRetention)")
         found.append(Event("Normal", Problem(Reason.CA_RETAINED, note), "Compile"))
     dropped = [row for digest, row in was.items() if _is_retained(row) and digest not in now]
     if dropped:
-        note = _note_of([f"{_named(row)} is not trusted any more" for row in dropped])
+        note = note_of([f"{_named(row)} is not trusted any more" for row in dropped])
         found.append(Event("Normal", Problem(Reason.CA_DROPPED, note), "Compile"))
-    found.extend(_replaced(was, now))
     return found
-
-
-def _replaced(was: Mapping[str, Row], now: Mapping[str, Row]) -> list[Event]:
-    """Return the Event for a source whose CA certificates were all replaced at once, with nothing in between."""
-    sources: dict[str, tuple[set[str], set[str]]] = {}
-    for place, rows in enumerate((was, now)):
-        for digest, row in rows.items():
-            if row.get("source"):
-                sources.setdefault(str(row["source"]), (set(), set()))[place].add(digest)
-    bare = sorted(
-        source for source, (old, new) in sources.items() if old and new and not old & new and not old & now.keys()
-    )
-    if not bare:
-        return []
-    note = _note_of(
-        bare,
-        ": every CA certificate was replaced at once, with no time in which old and new are both trusted; registries "
-        "whose certificate comes from the old one can't be reached until they get a new one (spec.caRetention keeps "
-        "the old one for a while)",
-    )
-    return [Event("Warning", Problem(Reason.ROOT_REPLACED, note), "Compile")]
 
 
 def _is_retained(row: Row) -> bool:
@@ -225,7 +203,7 @@ def _by_type(status: Mapping[str, Any]) -> dict[str, Row]:
     return {str(condition["type"]): condition for condition in rows}
 
 
-def _note_of(items: list[str], tail: str = "") -> str:
+def note_of(items: list[str], tail: str = "") -> str:
     """Return a note that lists items, each clipped to its share: a long one hides neither the others nor `tail`."""
     share = (NOTE_LIMIT - len(tail) - len(", , and 1000 more")) // min(len(items), SHOWN)
     return listing([clip(item, share) for item in items], SHOWN) + tail

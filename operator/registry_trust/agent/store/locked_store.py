@@ -170,7 +170,7 @@ class LockedStore:
     def dissolve(self) -> bool:
         """Take the store folder itself away if no entry is left in it; say whether it is gone."""
         if self._store is None:
-            return True
+            return self._root.look(STORE) is None
         folder = self._store.folder
         if not {*folder.names()} <= {STATE_FILE, LOCK} or not lock.is_only_ours(folder):
             return False

@@ -218,7 +218,8 @@ BUNDLE: Mapping[Reason, Explanation] = {
         "Apply the trusts again to keep the files; use the command in the message to remove them now; or wait. The "
         "command ends the hold on all nodes. "
         "The trusts are gone, so look at the NodeTrusts (`kubectl get nt NODE -o yaml`), at `kubectl get events -n "
-        "default --field-selector reason=RemovalHeld`, or at the metric `registry_trust_removals_held`.",
+        "default --field-selector reason=RemovalHeld`, or at the metrics `registry_trust_removals_held` and "
+        "`registry_trust_history_lost`.",
         (Place.ROW, Place.FAILING_NODE, Place.EVENT, Place.LOG),
     ),
     Reason.BUNDLE_MISSING: Explanation(
