@@ -166,9 +166,11 @@ class Installation:
         try:
             canaries.require_none(self.shown())
         finally:
-            for process in [self.operator, *(agent.process for agent in self.agents.values())]:
-                if process is not None:
-                    process.stop()
+            running = [each for each in (self.operator, *(agent.process for agent in self.agents.values())) if each]
+            for process in running:
+                process.ask_to_end()
+            for process in running:
+                process.stop()
 
     def shown(self) -> dict[str, bytes | str]:
         """Return all that is shown to others, by place: objects, pages, arguments and environments."""

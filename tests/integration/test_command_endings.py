@@ -103,13 +103,12 @@ def cut(text: str, chance: random.Random) -> bytes:
     return bytes(data)
 
 
-def test_thousands_of_broken_manifests_end_well_and_show_no_key(tmp_path):
+def test_hundreds_of_broken_manifests_end_well_and_show_no_key(tmp_path):
     chance, whole = seeded(), manifests()
+    in_text = yaml.safe_dump_all(whole)
     ends: dict[int, int] = {}
-    for number in range(2000):
-        text: str | bytes = (
-            yaml.safe_dump_all(bent(whole, chance)) if number % 2 else cut(yaml.safe_dump_all(whole), chance)
-        )
+    for number in range(500):
+        text: str | bytes = yaml.safe_dump_all(bent(whole, chance)) if number % 2 else cut(in_text, chance)
         words = COMMANDS[number // 2 % len(COMMANDS)]
         where = ("--root", tmp_path / "docker" / "certs.d") if words[0] == "apply" else ()
         done = run(*words, *where, "-f", "-", text=text)
@@ -120,7 +119,7 @@ def test_thousands_of_broken_manifests_end_well_and_show_no_key(tmp_path):
         assert not canaries.is_in(done.output), f"number {number} shows a private key"
         assert done.exit_code == Exit.DONE or done.stderr, f"number {number} says nothing"
 
-    assert min(ends[Exit.DONE], ends[Exit.FAILED]) > 100, f"one of the two is hardly tried: {ends}"
+    assert min(ends[Exit.DONE], ends[Exit.FAILED]) > 25, f"one of the two is hardly tried: {ends}"
 
 
 def test_hundreds_of_broken_kubeconfigs_are_refused_by_name_and_show_no_key(tmp_path):

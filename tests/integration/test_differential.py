@@ -17,7 +17,7 @@ from tools.cluster.judge import JUDGES, Verdict, judge
 
 pytestmark = pytest.mark.tools("oracle")
 
-CASES, SEED = 5_000, 1
+CASES, SEED = 2_500, 1
 
 
 @pytest.fixture(scope="module")

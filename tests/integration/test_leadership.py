@@ -52,9 +52,10 @@ def test_a_leader_that_is_asked_to_end_gives_the_lease_back(led: Installation) -
     assert holder(led) == ""
 
 
-@pytest.mark.parametrize("interruption", Interruption, ids=lambda each: each.name)
-def test_no_write_of_a_leader_that_was_cut_off_or_stopped_comes_after_the_next_leaders_first(plane, interruption):
-    assert duels(plane, interruption, [f"{interruption.name.lower()}-{number}" for number in range(3)]) == []
+def test_no_write_of_a_leader_that_was_cut_off_or_stopped_comes_after_the_next_leaders_first(plane):
+    interruptions = {f"{each.name.lower()}-{number}": each for each in Interruption for number in range(2)}
+
+    assert duels(plane, interruptions) == []
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ OLD, NEW, NEXT = (Authority.create(f"the {which} CA") for which in ("old", "new"
 WITHIN = 60.0
 """Seconds from the API server's return to right files and true statuses everywhere."""
 
-WRITES = 500
+WRITES = 100
 
 
 def as_a_kubelet_does(installation: Installation, *options: str) -> None:

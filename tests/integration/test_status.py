@@ -123,7 +123,7 @@ def test_ready_speaks_of_files_that_are_on_disk_after_every_change_of_a_source(i
     installation.wait_for("turning", "Ready")
     file = agent.root() / "turning.example" / "ca.crt"
 
-    for number in range(10):
+    for number in range(5):
         before = installation.status("turning")["revision"]
         wanted = NEW.pem if number % 2 == 0 else OLD.pem
         installation.secret("turning", {"ca.crt": wanted})

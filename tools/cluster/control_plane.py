@@ -121,7 +121,7 @@ class ControlPlane:
     def stop(self) -> None:
         """Ends every process; a run that was made here goes with all its files."""
         for process in reversed(self.processes.values()):
-            process.kill() if process.name == "etcd" else process.stop()  # nobody reads its data again
+            process.kill()  # Nobody reads etcd's data again, or waits for an answer.
         self.processes.clear()
         if self._owns_run and self.run.folder.exists():
             self.run.destroy()

@@ -42,11 +42,16 @@ class Process:
     def stop(self, grace: float = 15) -> None:
         """Asks it to end, and kills it after so many seconds."""
         if self.child.poll() is None:
-            self.child.terminate()
+            self.ask_to_end()
             try:
                 self.child.wait(grace)
             except subprocess.TimeoutExpired:
                 self.kill()
+
+    def ask_to_end(self) -> None:
+        """Sends it SIGTERM, unless it has ended."""
+        if self.child.poll() is None:
+            self.child.terminate()
 
     def kill(self) -> None:
         """Ends it as a crash does."""

@@ -19,7 +19,7 @@ def leadership(_: Path, *, interruption: Interruption, duels_each: int) -> Figur
         for first in range(0, duels_each, AT_ONCE):
             numbers = range(first, min(first + AT_ONCE, duels_each))
             names = [f"{interruption.name.lower()}-{number}" for number in numbers]
-            for fault in duels(plane, interruption, names):
+            for fault in duels(plane, dict.fromkeys(names, interruption)):
                 figures.fail("duel", fault)
             figures.count += len(names)
     figures.add("with an overlap or a leader that did not end", figures.failed)

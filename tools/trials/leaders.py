@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
@@ -29,7 +30,7 @@ class Interruption(Enum):
     STOP = "the process is stopped and goes on"
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Duel:
     """A leader behind a proxy and a standby with a connection of its own."""
 
@@ -39,16 +40,16 @@ class Duel:
     proxy: Proxy
 
 
-def duels(plane: ControlPlane, interruption: Interruption, names: list[str]) -> list[str]:
+def duels(plane: ControlPlane, interruptions: Mapping[str, Interruption]) -> list[str]:
     """Fight one duel for each name at the same time; return what went wrong, a sentence for each."""
     with ExitStack() as stack:
-        running = [_start(plane, name, stack) for name in names]
-        for duel in running:
+        running = {_start(plane, name, stack): interruption for name, interruption in interruptions.items()}
+        for duel, interruption in running.items():
             if interruption is Interruption.HANG:
                 duel.proxy.hanging.set()
             else:
                 duel.leader.child.send_signal(signal.SIGSTOP)
-        return [f"{duel.lease}: {fault}" for duel in running if (fault := _judge(plane, duel, interruption))]
+        return [f"{duel.lease}: {fault}" for duel, how in running.items() if (fault := _judge(plane, duel, how))]
 
 
 def _start(plane: ControlPlane, lease: str, stack: ExitStack) -> Duel:
