@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from registry_trust.agent.delivery.reporter import node_trust
 from registry_trust.api import crd
 from registry_trust.api.fields import PATTERN_MEANINGS
 from registry_trust.api.node_trust import NodeTrustStatus
@@ -25,7 +26,6 @@ from registry_trust.core.report import (
     TargetRow,
     TargetState,
     decode_report,
-    encode_report,
 )
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "charts" / "registry-trust" / "templates"
@@ -199,12 +199,19 @@ def test_columns_are_fields_that_exist(kind: crd.Definition):
         assert path in places, column.name
 
 
+@both_kinds
+def test_selectable_fields_are_fields_that_exist(kind: crd.Definition):
+    places = {".".join(("", *place[1:])) for place, _ in nodes(kind)}
+
+    assert set(kind.selectable) <= places
+
+
 def test_the_columns_are_those_of_the_documentation():
     def shown(kind: crd.Definition) -> list[str]:
         return [column.name.upper() for column in kind.columns if not column.priority]
 
     assert shown(crd.REGISTRY_TRUST) == ["REGISTRIES", "READY", "REASON", "NODES", "EXPIRES", "AGE"]
-    assert shown(crd.NODE_TRUST) == ["RUNTIME", "TARGETS", "REGISTRIES", "STATE", "SERIAL", "AGE"]
+    assert shown(crd.NODE_TRUST) == ["RUNTIME", "TARGETS", "REGISTRIES", "READY", "STATE", "SERIAL", "AGE"]
 
 
 def test_kinds_are_cluster_scoped_and_only_a_trust_has_a_status_of_its_own():
@@ -247,14 +254,14 @@ EMPTY_REPORT = NodeReport("", "", "", 0, "", (), (), 0, 0)
 
 @pytest.mark.parametrize("report", [FULL_REPORT, EMPTY_REPORT], ids=["full", "empty"])
 def test_what_an_agent_reports_fits_its_crd(report: NodeReport):
-    encoded = encode_report(report)
+    encoded = node_trust("n1", "uid", report)["status"]
 
     NodeTrustStatus.model_validate(encoded)  # strict: an unknown or misspelt field is refused
     assert decode_report(encoded) == report
 
 
 def test_every_field_of_a_node_trust_is_one_that_agents_report():
-    written = set(encode_report(FULL_REPORT))
+    written = set(node_trust("n1", "uid", FULL_REPORT)["status"])
 
     assert written == set(crd.build_schema(crd.NODE_TRUST)["properties"]["status"]["properties"])
 

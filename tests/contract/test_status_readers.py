@@ -1,9 +1,10 @@
-"""Who reads a trust's status understands it in every state: kstatus (Flux, Helm, kubectl wait) and Argo CD."""
+"""Who reads a status understands it in every state: kstatus (Flux, Helm, kubectl wait), and of a trust Argo CD."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from registry_trust.agent.delivery.reporter import node_trust
 from registry_trust.api.trust_status import INITIAL_STATUS
 from registry_trust.certificates.facts import CertificateFacts, CertificateKind
 from registry_trust.compiler.compile import Outcome
@@ -20,11 +22,13 @@ from registry_trust.compiler.status import make_status
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
+from registry_trust.core.report import NodeReport, RegistryRow, RowState, TargetRow, TargetState
 from tools.cluster.binaries import binary
 
 pytestmark = pytest.mark.tools("kstatus", "argohealth")
 
 HEALTH = Path(__file__).resolve().parents[2] / "deploy" / "argocd" / "health.lua"
+Results = list[dict[str, str]]
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 ERROR = Problem(Reason.SECRET_NOT_FOUND, "there is no Secret", "spec.caCertificates[0].secretKeyRef")
 
@@ -111,12 +115,23 @@ CASES = [
 ]
 
 
-def run(tool: str, *arguments: str) -> list[dict[str, str]]:
-    objects = json.dumps([case.body for case in CASES])
+READ = TargetRow("/etc/containerd/certs.d", "containerd", TargetState.READ)
+NODE = NodeReport("1", "containerd://2.4.2", "uid", 7, "hash", (READ,), (), 0, 0)
+ROW = RegistryRow("harbor.example", RowState.PENDING)
+NODES = {
+    "Current": NODE,
+    "InProgress": replace(NODE, registries=(ROW,), registry_count=1),
+    "Failed": replace(NODE, targets=(replace(READ, state=TargetState.NOT_READ),)),
+}
+
+
+def run(tool: str, *arguments: str, objects: Sequence[dict[str, Any]] = ()) -> Results:
+    """Return what a tool makes of objects, by default those of the cases."""
+    objects = objects or [case.body for case in CASES]
     command = [str(binary(tool)), *arguments]
-    done = subprocess.run(command, input=objects, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, input=json.dumps(objects), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    results: list[dict[str, str]] = json.loads(done.stdout)
+    results: Results = json.loads(done.stdout)
     return results
 
 
@@ -136,6 +151,12 @@ EACH = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @EACH
 def test_kstatus_computes_the_state(case: Case, kstatus: dict[str, dict[str, str]]):
     assert kstatus[case.name]["status"] == case.kstatus, kstatus[case.name]
+
+
+def test_kstatus_computes_the_state_of_a_node():
+    objects = [node_trust("n1", "uid", report) for report in NODES.values()]
+
+    assert [each["status"] for each in run("kstatus", objects=objects)] == list(NODES)
 
 
 @EACH

@@ -66,6 +66,16 @@ def test_its_rules_refuse_what_ours_refuse(oldest: Installation):
         oldest.trust("refused", registries=[REGISTRY])
 
 
+def test_fields_to_select_by_are_left_out_of_the_kind_and_disturb_nothing(oldest: Installation):
+    crd = oldest.plane.kubectl.get("crd", "nodetrusts.registrytrust.io")
+    ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+
+    wait_until(lambda: oldest.plane.kubectl("get", "nt", "n1", "-o", ready) == "True", "n1 is Ready", within=30)
+    assert "selectableFields" not in crd["spec"]["versions"][0]
+    with pytest.raises(KubectlError, match="field label not supported"):
+        oldest.plane.kubectl("get", "nt", "--field-selector=status.state=Failing")
+
+
 def test_a_trust_reaches_its_nodes_follows_its_source_and_goes(oldest: Installation):
     roots = [agent.root() for agent in oldest.agents.values()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import subprocess
 import urllib.request
 from typing import Any
@@ -86,6 +87,54 @@ def test_removals_that_are_held_are_told_with_how_to_confirm(installation: Insta
 
     wait_until(lambda: not authorities(installation, "held-3"), "the command of the row confirms it", within=90)
     wait_until(lambda: state_of("holder", installation) == "Current", "the node says so", within=20)
+
+
+def ready_of(node: str, installation: Installation) -> dict[str, Any]:
+    conditions = installation.plane.kubectl.get("nodetrust", node)["status"]["conditions"]
+    found: dict[str, Any] = next(each for each in conditions if each["type"] == "Ready")
+    return found
+
+
+def test_ready_of_a_node_can_be_waited_for_and_selected_and_keeps_its_time_across_a_restart(installation: Installation):
+    kubectl = installation.plane.kubectl
+    installation.secret("ca", {"ca.crt": OLD.pem})
+    selector = {"matchLabels": {"kubernetes.io/hostname": "waited"}}
+    installation.trust("waiting", registries=["waiting.example"], caCertificates=CA, nodeSelector=selector)
+    installation.wait_for("waiting", "Accepted")
+    installation.add_node("waited")
+    agent = installation.start_agent("waited")
+
+    kubectl("wait", "--for=create", "nt/waited", "--timeout=30s")
+    kubectl("wait", "--for=condition=Ready", "nt/waited", "--timeout=30s")
+
+    assert (agent.root() / "waiting.example" / "ca.crt").read_bytes() == OLD.pem
+    before = ready_of("waited", installation)
+    agent.process.stop()
+    (agent.root() / "another.example").mkdir()
+    (agent.root() / "another.example" / "ca.crt").write_bytes(NEW.pem)
+    installation.start_agent("waited")
+    installation.trust("another", registries=["another.example"], caCertificates=CA, nodeSelector=selector)
+    kubectl("wait", "--for=condition=Stalled", "nt/waited", "--timeout=30s")
+    failing = ready_of("waited", installation)
+    assert (failing["status"], failing["reason"]) == ("False", "ForeignFile")
+    assert kubectl("get", "nt", "--field-selector=status.state=Failing", "-o", "name").split() == [
+        "nodetrust.registrytrust.io/waited"
+    ]
+
+    shutil.rmtree(agent.root() / "another.example")
+    kubectl("wait", "--for=condition=Ready", "nt/waited", "--timeout=30s")
+    turned = ready_of("waited", installation)
+    installation.agents["waited"].process.stop()
+    written = kubectl.get("nodetrust", "waited")["status"]["labelsHash"]
+    kubectl("label", "node", "waited", "another=label")
+    installation.start_agent("waited")
+    wait_until(
+        lambda: kubectl.get("nodetrust", "waited")["status"]["labelsHash"] != written,
+        "the new process has reported",
+        within=30,
+    )
+    assert turned["lastTransitionTime"] > before["lastTransitionTime"]
+    assert ready_of("waited", installation) == turned
 
 
 def test_the_metrics_of_operator_and_agent_satisfy_the_linter_of_prometheus(installation: Installation):

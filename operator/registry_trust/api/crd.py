@@ -66,6 +66,8 @@ class Definition:
     columns: tuple[Column, ...]
     has_status_subresource: bool
     initial_status: Mapping[str, Any] | None = None
+    selectable: tuple[str, ...] = ()
+    """Paths of fields that `--field-selector` takes (GA in Kubernetes 1.32; an older API server ignores them)."""
 
     @property
     def crd_name(self) -> str:
@@ -114,12 +116,16 @@ NODE_TRUST = Definition(
         Column("Runtime", ".status.runtime", "The node's container runtime."),
         Column("Targets", ".status.targetsSummary", "The directories that the agent writes to."),
         Column("Registries", ".status.registryCount", "The number of registries on the node.", type="integer"),
+        Column("Ready", _of_ready("status"), "Whether all that the node's trusts ask for is in place."),
         Column("State", ".status.state", "The whole node in one word."),
         Column("Serial", ".status.bundle.serial", "The bundle that the node last applied.", type="integer"),
         _AGE,
         Column("Failing", ".status.failingCount", "The number of failing rows.", type="integer", priority=1),
         Column("Agent", ".status.agentVersion", "The version of the node agent.", priority=1),
+        Column("Reason", _of_ready("reason"), "Why the node is ready, or why it is not.", priority=1),
+        Column("Message", _of_ready("message"), "What the node lacks, and what to do.", priority=1),
     ),
+    selectable=(".status.state", ".status.runtime", ".status.agentVersion"),
     # Like a Lease: the whole object is a report, written by one server-side apply of its only writer.
     has_status_subresource=False,
 )
@@ -138,6 +144,8 @@ def build_crd(kind: Definition) -> Schema:
     }
     if kind.has_status_subresource:
         version["subresources"] = {"status": {}}
+    if kind.selectable:
+        version["selectableFields"] = [{"jsonPath": path} for path in kind.selectable]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -126,18 +126,19 @@ class ConditionRow(APIModel):
         Field(
             min_length=1,
             max_length=316,
-            description="What the condition is about: Accepted, Distributed, Expiring, Ready, Reconciling or Stalled.",
+            description="What the condition is about: Accepted, Distributed, Expiring, Ready, Reconciling or Stalled; "
+            "of a NodeTrust, only the last three.",
         ),
     ]
     status: Annotated[Literal["True", "False", "Unknown"], Field(description="True, False or Unknown.")]
     observed_generation: Annotated[
-        int,
+        int | None,
         Field(
             ge=0,
             json_schema_extra={"format": "int64"},
-            description="The metadata.generation that this condition speaks of.",
+            description="The metadata.generation that this condition speaks of; a NodeTrust's conditions have none.",
         ),
-    ]
+    ] = None
     last_transition_time: Annotated[
         Timestamp, Field(description="When `status` last changed from one value to another.")
     ]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from registry_trust.api.fields import APIModel, Count, Message, ReasonWord, Serial, list_type
+from registry_trust.api.fields import APIModel, Conditions, Count, Message, ReasonWord, Serial, list_type
 from registry_trust.core.layout import NAME_LIMIT, Layout
 from registry_trust.core.names import MAXIMUM_NOTICES, MAXIMUM_ROWS, MAXIMUM_TARGETS
 from registry_trust.core.report import RowState, TargetState
@@ -98,6 +98,13 @@ class NodeTrustStatus(APIModel):
             description="The whole node in one word. Failing: a registry failed, or a target is not read; the messages "
             "explain what to do. RemovalHeld: most trusts were removed, or the cluster's state was set back, "
             "and files stay for some minutes; the rows of that reason explain how to confirm or undo it."
+        ),
+    ] = None
+    conditions: Annotated[
+        Conditions | None,
+        Field(
+            description="Ready: all that the node's trusts ask for is on disk, and its runtime reads it. Reconciling "
+            "(it is on its way) and Stalled (manual action is needed) are there only while true."
         ),
     ] = None
     targets_summary: Annotated[

@@ -31,7 +31,7 @@ class Condition:
 
 
 def merge(
-    previous: Iterable[Mapping[str, Any]], conditions: Iterable[Condition], generation: int, now: str
+    previous: Iterable[Mapping[str, Any]], conditions: Iterable[Condition], generation: int | None, now: str
 ) -> list[dict[str, Any]]:
     """Return the conditions for an object's status, sorted as given.
 
@@ -47,7 +47,7 @@ def merge(
             {
                 "type": condition.type,
                 "status": condition.status.value,
-                "observedGeneration": generation,
+                **({} if generation is None else {"observedGeneration": generation}),
                 "lastTransitionTime": before["lastTransitionTime"] if same else now,
                 "reason": str(condition.reason),
                 "message": clip(condition.message, MESSAGE_LIMIT),

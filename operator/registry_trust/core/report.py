@@ -124,6 +124,54 @@ def _is_held(row: RegistryRow) -> bool:
     return row.problem is not None and row.problem.reason is Reason.REMOVAL_HELD
 
 
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Why a node does not have everything that it should. `stalled`: it does not pass by itself."""
+
+    problem: Problem
+    stalled: bool
+
+
+_UNUSABLE = frozenset({Reason.BUNDLE_UNREADABLE, Reason.UNSUPPORTED_BUNDLE})
+
+
+def find_lack(report: NodeReport) -> Lack | None:
+    """Return the worst of what a node lacks; None where all that its trusts ask for is in place and read.
+
+    A removal that is held, and a bundle that is gone after it was applied, take nothing from the node.
+    """
+    for target in report.targets:
+        if target.state in _BAD_TARGETS:
+            reason = Reason.WRITE_FAILED if target.problem is None else target.problem.reason
+            return Lack(Problem(reason, f"{target.path}: {target.message}"), stalled=True)
+    return _lack_of_rows(report)
+
+
+def _lack_of_rows(report: NodeReport) -> Lack | None:
+    # Whoever wrote the report need not have put its failures first.
+    behind = sorted(
+        (row for row in report.registries if row.state is not RowState.CURRENT and not _is_held(row)),
+        key=lambda row: _ORDER[row.state],
+    )
+    if report.failing:
+        message = f"{report.failing} {'failure' if report.failing == 1 else 'failures'} on this node"
+        if behind and behind[0].problem is not None:
+            reason, what = behind[0].problem.reason, behind[0].problem.message
+            return Lack(Problem(reason, f"{message}; {behind[0].registry}: {what}"), stalled=True)
+        return Lack(Problem(Reason.WRITE_FAILED, message), stalled=True)
+    for notice in report.notices:
+        if notice.reason in _UNUSABLE:
+            return Lack(Problem(notice.reason, notice.message), stalled=True)
+    if not report.bundle_uid:
+        return Lack(Problem(Reason.BUNDLE_MISSING, "no bundle has been applied on this node yet"), stalled=False)
+    if behind:
+        problem, registry = behind[0].problem, behind[0].registry
+        reason = Reason.NODE_PENDING if problem is None else problem.reason
+        words = "is being written" if problem is None else problem.message
+        return Lack(Problem(reason, f"{registry}: {words}"), stalled=False)
+    return None
+
+
 def summary(report: NodeReport) -> str:
     """Return the one word that `kubectl get nodetrusts` shows.
 
@@ -131,11 +179,10 @@ def summary(report: NodeReport) -> str:
     """
     if any(_is_held(row) for row in report.registries):
         return "RemovalHeld"
-    if report.failing or any(target.state in _BAD_TARGETS for target in report.targets):
-        return "Failing"
-    if any(row.state is not RowState.CURRENT for row in report.registries):
-        return "Pending"
-    return "Current"
+    lack = find_lack(report)
+    if lack is None:
+        return "Current"
+    return "Failing" if lack.stalled else "Pending"
 
 
 def encode_report(report: NodeReport) -> dict[str, Any]:

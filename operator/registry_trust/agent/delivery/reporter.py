@@ -7,13 +7,16 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from registry_trust.agent.backoff import Random, after_refusal, report_spread
 from registry_trust.agent.delivery.api_client import APIServer, RequestFailed
+from registry_trust.core.conditions import merge
 from registry_trust.core.names import AGENT, API_VERSION, PRODUCT, REPORTS
+from registry_trust.core.readiness import node_conditions
 from registry_trust.core.report import NodeReport, encode_report
+from registry_trust.core.times import rfc3339
 
 REPEAT = 900.0
 """Seconds (jittered) after which an unchanged report is applied again: one that was lost comes back."""
@@ -21,8 +24,19 @@ REPEAT = 900.0
 log = logging.getLogger(__name__)
 
 
-def node_trust(node: str, node_uid: str, report: NodeReport) -> dict[str, Any]:
-    """Return the whole object for server-side apply; the Node owns it, so that it goes with the Node."""
+def node_trust(
+    node: str, node_uid: str, report: NodeReport, previous: Iterable[Mapping[str, Any]] = (), now: str = rfc3339(0)
+) -> dict[str, Any]:
+    """Return the whole object for server-side apply; the Node owns it, so that it goes with the Node.
+
+    Args:
+        node: the Node's name.
+        node_uid: the Node's UID.
+        report: what is to be said of it.
+        previous: the conditions that the object has, for the transition times that stay.
+        now: the time, as RFC 3339 has it, that the others get.
+    """
+    conditions = merge(previous, node_conditions(report), None, now)
     return {
         "apiVersion": API_VERSION,
         "kind": "NodeTrust",
@@ -37,7 +51,7 @@ def node_trust(node: str, node_uid: str, report: NodeReport) -> dict[str, Any]:
             # Applied as a whole by one manager: the UID of an earlier Node of this name goes.
             "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": node, "uid": node_uid}],
         },
-        "status": encode_report(report),
+        "status": {**encode_report(report), "conditions": conditions},
     }
 
 
@@ -52,28 +66,31 @@ class Reporter:
         written: Callable[[], None],
         *,
         rand: Random = random.random,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._server = server
         self._node = node
         self._stopping = stop
         self._written = written
         self._random = rand
+        self._wall = wall
+        self._conditions: list[Mapping[str, Any]] | None = None
+        """The conditions that the object has; None until it was asked for them."""
         self._condition = threading.Condition()
-        self._wanted: bytes = b""
+        self._wanted: tuple[str, NodeReport] | None = None
         self._changed = False
         self._due = float("inf")
         self._failures = 0
 
     def submit(self, node_uid: str, report: NodeReport, fleet_size: int) -> bool:
         """Hand in the latest report; say whether it differs from the last one handed in."""
-        body = json.dumps(node_trust(self._node, node_uid, report), separators=(",", ":"), sort_keys=True).encode()
         with self._condition:
-            if body == self._wanted:
+            if (node_uid, report) == self._wanted:
                 return False
             if not self._failures and not self._changed:
                 # One that waits already keeps its time: else a node that changes often would never report.
                 self._due = time.monotonic() + report_spread(fleet_size, self._random)
-            self._wanted = body
+            self._wanted = node_uid, report
             self._changed = True
             self._condition.notify()
             return True
@@ -81,7 +98,8 @@ class Reporter:
     def withhold(self) -> None:
         """Report nothing until the next `submit`: the Node object is gone."""
         with self._condition:
-            self._wanted, self._due, self._changed = b"", float("inf"), False
+            self._wanted, self._due, self._changed = None, float("inf"), False
+            self._conditions = None  # The next report is another object.
 
     def run(self) -> None:
         """Write reports until told to stop."""
@@ -91,16 +109,22 @@ class Reporter:
                 if wait > 0:
                     self._condition.wait(None if wait == float("inf") else wait)
                     continue
-                body = self._wanted
+                wanted = self._wanted
                 self._changed = False
-            pause = self._apply(body)
+            if wanted is None:
+                continue
+            pause = self._apply(*wanted)
             with self._condition:
                 if self._wanted and (self._failures or not self._changed):
                     self._due = time.monotonic() + pause
 
-    def _apply(self, body: bytes) -> float:
+    def _apply(self, node_uid: str, report: NodeReport) -> float:
         """Write a report and return the seconds until it is to be written again."""
         try:
+            if self._conditions is None:
+                self._conditions = self._ask()
+            trust = node_trust(self._node, node_uid, report, self._conditions, rfc3339(self._wall()))
+            body = json.dumps(trust, separators=(",", ":"), sort_keys=True).encode()
             self._server.call(
                 "PATCH",
                 f"{REPORTS}/{self._node}",
@@ -116,5 +140,27 @@ class Reporter:
         if self._failures:
             log.info("reports are written again")
         self._failures = 0
+        self._conditions = trust["status"]["conditions"]
         self._written()
         return REPEAT * (0.75 + self._random() / 2)
+
+    def _ask(self) -> list[Mapping[str, Any]]:
+        """Return the conditions that an earlier process left: a PATCH of nothing answers with the whole object.
+
+        So no right to read reports is needed.
+
+        Raises:
+            RequestFailed: the API server did not say.
+        """
+        path, content_type = f"{REPORTS}/{self._node}", "application/merge-patch+json"
+        try:
+            found = self._server.call("PATCH", path, headers={"Content-Type": content_type}, body=b"{}")
+        except RequestFailed as error:
+            if error.status == 404:
+                return []
+            raise
+        status = found.get("status")
+        conditions = status.get("conditions") if isinstance(status, dict) else None
+        rows = conditions if isinstance(conditions, list) else []
+        # A time of another type would have every report refused.
+        return [row for row in rows if isinstance(row, dict) and isinstance(row.get("lastTransitionTime"), str)]
