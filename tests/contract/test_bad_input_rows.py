@@ -1,7 +1,7 @@
 """The table of bad inputs (128 rows, from empty names to messages too long): verdict and reason of each row.
 
-The rows themselves, with inputs and whole messages, are the tables of `tests/unit`, whose ids name their row. Here
-are the verdicts, and what this design decided otherwise.
+The rows themselves are the tables of `tests/unit` and of `tools/messages`, whose ids name their row. Here are the
+verdicts, and what this design decided otherwise.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from registry_trust.core.reasons import Reason
+from tools.messages.cases import Case
 
 UNIT = Path(__file__).parents[1] / "unit"
 ROWS = set(range(1, 129))
@@ -171,11 +172,13 @@ def lines() -> Iterator[Line]:
 def line_of(row: int, test: str, values: tuple[Any, ...]) -> Line:
     """Return what a line says: its reason stands beside the message, in its warnings, or before the message."""
     flat = list(flattened(values))
+    cases = [value for value in flat if isinstance(value, Case)]
     texts = [value for value in flat if isinstance(value, str) and not isinstance(value, Reason)]
     reasons = {str(value) for value in flat if isinstance(value, Reason)}
+    reasons |= {str(reason) for case in cases for reason in case.reasons}
     reasons |= {found[1] for text in texts if (found := re.match(r"(\w+): spec\.", text))}
     verdict = REFUSED if "refused" in test else WARNED if reasons else ACCEPTED
-    return Line(row, verdict, frozenset(reasons), any(len(text) > 25 for text in texts))
+    return Line(row, verdict, frozenset(reasons), bool(cases) or any(len(text) > 25 for text in texts))
 
 
 def flattened(value: object) -> Iterator[object]:

@@ -44,7 +44,7 @@ class Drift:
         try:
             self._descriptor = calls.inotify_init()
         except OSError as error:
-            self.polling = _why(error, "")
+            self.polling = not_watched(error, "")
 
     def watch(self, paths: Iterable[str]) -> None:
         """Watch exactly these directories from now on; those that are not there are left out.
@@ -60,7 +60,7 @@ class Drift:
                 watches[calls.inotify_add_watch(self._descriptor, path, _MASK)] = path
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-                    self.polling = _why(error, path)
+                    self.polling = not_watched(error, path)
         for number in self._watches.keys() - watches.keys():
             try:
                 calls.inotify_remove_watch(self._descriptor, number)
@@ -108,7 +108,8 @@ class Drift:
         return changed
 
 
-def _why(error: OSError, path: str) -> Problem:
+def not_watched(error: OSError, path: str) -> Problem:
+    """Return the notice of a directory that can't be watched; with an empty path, of none that can."""
     number = error.errno or 0
     name = errno.errorcode.get(number, f"errno {number}")
     if number in (errno.EMFILE, errno.ENFILE, errno.ENOSPC):

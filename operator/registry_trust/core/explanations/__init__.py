@@ -1,4 +1,4 @@
-"""The one table of explanations: every reason with its meaning, appearance, cure and place, in chapters."""
+"""The one table of explanations: every reason with its meaning, fix and place, in chapters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHAPTERS: Mapping[str, Mapping[Reason, Explanation]] = {
     "The bundle": BUNDLE,
     "Events": EVENTS,
 }
-"""In the order in which the page "Reading status" has them; no reason stands in two."""
+"""In the order in which the page "Reading status" has them; no reason is in two."""
 
 EXPLANATIONS: Mapping[Reason, Explanation] = {
     reason: explanation for chapter in CHAPTERS.values() for reason, explanation in chapter.items()

@@ -15,63 +15,51 @@ _NOTHING = "Nothing to do."
 CONDITIONS: Mapping[Reason, Explanation] = {
     Reason.READY: Explanation(
         "`Ready` is True: what the trust asks for is usable, and every selected node with a live agent has it.",
-        "3 of 3 nodes have revision 5c4e9d0b71aa",
         _NOTHING,
         _CONDITION,
     ),
     Reason.VALID: Explanation(
         "`Accepted` is True: the spec and everything that it names can be used. As an Event: a certificate that was "
         "not valid yet is valid now.",
-        "every certificate and key is usable",
         _NOTHING,
         _TOLD,
     ),
     Reason.VALID_WITH_WARNINGS: Explanation(
         "`Accepted` is True, and there is something you should know. It is served all the same.",
-        "IntermediateAsRoot: spec.caCertificates[0].secretKeyRef: Secret registry-certificates/harbor-ca key ca.crt: "
-        'certificate 1 of 1: "CN=Issuing CA" is an intermediate CA, issued by "CN=Root", and is trusted as a root: …',
         "Each warning begins with a reason of this page; look that one up.",
         _CONDITION,
     ),
     Reason.SUSPENDED: Explanation(
         "`spec.suspend` is true: changes to the trust and its sources are not applied. Nodes keep what they have; it "
         "is still repaired, and nodes that join get it.",
-        "suspended: revision 5c4e9d0b71aa is frozen",
         "Set `spec.suspend` to false, or remove it, when changes should apply again.",
         _CONDITION,
     ),
     Reason.ALL_NODES_CURRENT: Explanation(
         "`Distributed` is True: every selected node with a live agent reports this revision on disk. Nodes that are "
         "not Ready or run no agent are counted in the message but not waited for.",
-        "4998 of 5000 nodes have revision 5c4e9d0b71aa; 2 unreachable; worker-17: NodeUnreachable: the Node is not "
-        "Ready",
         _NOTHING,
         _CONDITION,
     ),
     Reason.NO_NODES_SELECTED: Explanation(
         "`Distributed` is True, but no node is selected: no Node has the labels of the trust's `nodeSelector`.",
-        "no node is selected",
         "If you expected some, compare `kubectl get nodes --show-labels` with `spec.nodeSelector`.",
         _CONDITION,
     ),
     Reason.WITHDRAWN: Explanation(
         "`Distributed` is False because the bundle was withdrawn (`helm uninstall` with `cleanup.removeFiles`, or "
         "`registry-trust withdraw`): every agent removes the files it wrote.",
-        "registry-trust is being uninstalled: the agents remove what they wrote",
         "Nothing, if this is intended. Installing the operator again takes the withdrawal back.",
         _TOLD,
     ),
     Reason.NOT_ACCEPTED: Explanation(
         "`Distributed` is False because the trust was never usable, so there is nothing to distribute.",
-        "there is no content to distribute",
         "Read `Accepted`: it says what is wrong and how to fix it.",
         _CONDITION,
     ),
     Reason.NODES_PENDING: Explanation(
         "The revision is being distributed: no selected node is failing, but some have not reported it yet. Reports "
         "are rate-limited, so thousands of nodes take several seconds.",
-        "2 of 3 nodes have revision 5c4e9d0b71aa; 1 pending; worker-2: NodePending: the agent has not reported this "
-        "revision yet",
         "Wait. If it lasts longer than a minute, check the agent on the named node: `kubectl -n registry-trust get "
         "pods -o wide -l app.kubernetes.io/component=agent`.",
         _CONDITION,
@@ -79,37 +67,30 @@ CONDITIONS: Mapping[Reason, Explanation] = {
     Reason.NODES_FAILING: Explanation(
         "At least one selected node reports that it could not apply the trust, or that its runtime does not read the "
         "files. The other nodes have it.",
-        "2 of 3 nodes have revision 5c4e9d0b71aa; 1 failing; worker-3: ForeignFile: harbor.corp.example:5000: …",
         "`status.failingNodes` names the first ten nodes with registry, reason and fix; look up those reasons here. "
         "`kubectl get nt NODE -o yaml` shows everything about one node.",
         (*_TOLD, Place.FAILING_NODE),
     ),
     Reason.NO_AGENTS: Explanation(
         "No agent is running on any node, so files are neither written nor checked.",
-        "no agent runs on any node; see the DaemonSet registry-trust-agent",
         "`kubectl -n registry-trust describe daemonset registry-trust-agent` and the Events of its pods: most often "
         "the image is not on the nodes, or the namespace's Pod Security level forbids its pods (docs/install.md).",
         _TOLD,
     ),
     Reason.NOT_EXPIRING: Explanation(
         "`Expiring` is False: no served certificate is about to expire.",
-        "no certificate is near its end",
         _NOTHING,
         _CONDITION,
     ),
     Reason.EXPIRING: Explanation(
         "A served certificate expires within 30 days, or is in the last fifth of its lifetime if that is shorter. "
         "Nothing fails yet, and `Ready` does not depend on it.",
-        "1 of 2 certificates will end: CN=node (Secret registry-certificates/harbor-client key tls.crt) at "
-        "2027-02-19T09:12:44Z; put new ones into their sources",
         "Put a new certificate into the source named in the message; nodes follow at once (docs/rotation.md). If "
         "cert-manager should have renewed it, run `kubectl describe certificate`.",
         _TOLD,
     ),
     Reason.EXPIRING_SOON: Explanation(
         "A served certificate expires within seven days: the second warning.",
-        "1 of 2 certificates will end: CN=node (Secret registry-certificates/harbor-client key tls.crt) at "
-        "2027-02-19T09:12:44Z; put new ones into their sources",
         "As for `Expiring`, but now.",
         _TOLD,
     ),
@@ -117,8 +98,6 @@ CONDITIONS: Mapping[Reason, Explanation] = {
         "A certificate has expired. Runtimes reject what an expired CA certificate issued, and registries reject an "
         "expired client certificate. If **every** CA certificate in a source has expired, the whole source is "
         "rejected: then this is the reason of `Accepted`, and the last good content stays.",
-        '"CN=Corp CA" expired on 2026-01-31T00:00:00Z, and runtimes accept nothing that it issued; put the CA\'s '
-        "current certificate here",
         "Replace it in its source. If the certificate is no longer needed, remove it there.",
         (*_TOLD, Place.WARNING),
     ),
@@ -127,41 +106,32 @@ CONDITIONS: Mapping[Reason, Explanation] = {
 EVENTS: Mapping[Reason, Explanation] = {
     Reason.ACCEPTED: Explanation(
         "`Accepted` has become True.",
-        "every certificate and key is usable",
         _NOTHING,
         _EVENT,
     ),
     Reason.REJECTED: Explanation(
         "`Accepted` has become False, or is now False for another reason. What was served before is still served.",
-        'SecretNotFound: spec.caCertificates[0].secretKeyRef: there is no Secret "harbor-ca" in namespace '
-        "registry-trust, the only one that is read; create it there, or correct the name (still serving revision "
-        "5c4e9d0b71aa)",
         "Look up the reason at the start of the note.",
         _EVENT,
     ),
     Reason.DISTRIBUTED: Explanation(
         "`Distributed` has become True.",
-        "3 of 3 nodes have revision 5c4e9d0b71aa",
         _NOTHING,
         _EVENT,
     ),
     Reason.NOT_DISTRIBUTED: Explanation(
         "`Distributed` has become False for a reason that does not resolve itself, or now has another such reason.",
-        "NodesFailing: 2 of 3 nodes have revision 5c4e9d0b71aa; 1 failing; …",
         "Look up the reason at the start of the note, and those in `status.failingNodes`.",
         _EVENT,
     ),
     Reason.NODE_FAILING: Explanation(
         "A node has started to fail, or now fails for another reason. Reported node by node only while "
         "`status.failingNodes` can list all failing nodes.",
-        "worker-3: RootNotRead: /etc/containerd/certs.d: containerd 1.7.27 reads no certificate directory while "
-        "config_path is empty; add: …",
         "Look up the reason after the node's name.",
         _EVENT,
     ),
     Reason.NODE_RECOVERED: Explanation(
         "A node that was failing has recovered.",
-        "worker-3 does not fail any more",
         _NOTHING,
         _EVENT,
     ),
@@ -169,15 +139,12 @@ EVENTS: Mapping[Reason, Explanation] = {
         "A CA certificate was replaced. The old one stays on the nodes next to the new one for `spec.caRetention`, "
         "so a registry that gets its new certificate later stays reachable. `status.certificates[].retainedUntil` "
         "says how long.",
-        "CA certificate CN=Corp CA (Secret registry-certificates/harbor-ca key ca.crt) stays until "
-        "2027-02-20T09:12:44Z; its source has replaced it (spec.caRetention)",
         "Nothing; it is removed automatically. If the old CA must no longer be trusted: docs/rotation.md, "
         "*Revocation now*.",
         _EVENT,
     ),
     Reason.CA_DROPPED: Explanation(
         "A CA certificate that its source had replaced was removed from the nodes: its retention is over.",
-        "CA certificate CN=Corp CA (Secret registry-certificates/harbor-ca key ca.crt) is not trusted any more",
         _NOTHING,
         _EVENT,
     ),
@@ -186,8 +153,6 @@ EVENTS: Mapping[Reason, Explanation] = {
         "a registry that still has a certificate of the old CA. An Event reports it at once, and the message of "
         "`Accepted` for a day, or until the source changes again. It also warns if `caRetention` is 0s and a CA has "
         "gone from a source with a certificate that can't be used: it may be that very one, damaged.",
-        "RootReplaced: spec.caCertificates[0]: Secret registry-certificates/harbor-ca key ca.crt: CA certificates "
-        "were replaced at once, at 2027-02-19T09:12:44Z, with no time in which old and new are both trusted; …",
         "Put old and new into the source until every registry has its new certificate, or let `spec.caRetention` do "
         "it (docs/rotation.md).",
         (Place.WARNING, *_EVENT),
@@ -195,7 +160,6 @@ EVENTS: Mapping[Reason, Explanation] = {
     Reason.TRUST_ROOTS_CHANGED: Explanation(
         "The set of CA certificates that a trust serves has changed. It is reported each time, with the first 16 "
         "digits of each certificate's SHA-256, so nobody can add a root unnoticed.",
-        "CA certificates by SHA-256: added 9f2d0c51aa37be10; removed 03b1e7c4d55f2a86",
         "If this was not intended, find out who changed the source: `kubectl -n registry-certificates get secret "
         "NAME --show-managed-fields -o yaml`.",
         _EVENT,

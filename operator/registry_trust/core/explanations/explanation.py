@@ -1,4 +1,4 @@
-"""Explanation: what a reason means, how it looks, how to fix it, and which objects show it."""
+"""Explanation: what a reason means, how to fix it, and which objects show it."""
 
 from __future__ import annotations
 
@@ -36,12 +36,10 @@ class Explanation:
 
     Attributes:
         meaning: one or two sentences.
-        appearance: an example of the message that comes with it.
         fix: what to do; where there is nothing to do, that.
         where: every object that shows it.
     """
 
     meaning: str
-    appearance: str
     fix: str
     where: tuple[Place, ...]

@@ -18,8 +18,6 @@ TEXT: Mapping[Reason, Explanation] = {
     Reason.INVALID_PEM: Explanation(
         "The text is not PEM that every runtime reads. Go silently drops much that looks fine (a byte order mark, "
         "headers, two markers on one line): such text is rejected here, before it reaches a node.",
-        f"{_CA}line 1: has the invisible character U+200B (zero width space) in column 6; take it out: LC_ALL=C tr -cd "
-        "'\\11\\12\\15\\40-\\176' < old.pem > ca.crt",
         "The message names the block and line and, if there is one, the command that fixes it.",
         REFUSED,
     ),
@@ -28,8 +26,6 @@ TEXT: Mapping[Reason, Explanation] = {
         "Go version, and Python's cryptography library must be able to read it, too. As a warning: other "
         "certificates of the source can be used, and this one is left out; or its serial number is 0, which some "
         "programs refuse.",
-        f'{_CA}certificate 17 of 140, line 391: "CN=Old Root" can\'t be read as a certificate: the serial number is '
-        "negative. It is left out, and the others are used; remove it from the source",
         "Copy it again from where it came from, or have it reissued. You can ignore one that is left out, unless a "
         "registry uses it. A CA that was served and can no longer be read stays for `caRetention`.",
         _EITHER,
@@ -38,8 +34,6 @@ TEXT: Mapping[Reason, Explanation] = {
         "The certificate's key is of a kind or size that Go, and so every runtime, can't verify with. As a warning: "
         "it is left out and the others of its source are used; or a CA's RSA key is so large that a pull fails if "
         "the registry sends that certificate along.",
-        f'{_CA}"CN=Old CA" has a key of DSA, which Go, and so every runtime, can\'t verify with; have it reissued '
-        "with RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519",
         "Have it reissued with a usual key.",
         _EITHER,
     ),
@@ -47,20 +41,16 @@ TEXT: Mapping[Reason, Explanation] = {
         "The certificate has a critical extension that runtimes don't know. A CA certificate is refused, or left out "
         "if the source has others, since every chain through it would be refused. For a client certificate it is a "
         "warning, since the registry decides.",
-        f"{_CA}\"CN=Corp CA\" has a critical extension that runtimes don't know or don't all honour (1.2.3.4), so they "
-        "refuse every chain through it; have it reissued without that extension",
         "Have it reissued without the extension, or with the extension not marked as critical.",
         _EITHER,
     ),
     Reason.WEAK_KEY: Explanation(
         "An RSA key is shorter than 2048 bits. Runtimes still take it.",
-        f'{_CA}"CN=Corp CA" has an RSA key of 1024 bits; have it issued anew with 2048 bits or more',
         "Plan a new certificate with a longer key.",
         _WARNED,
     ),
     Reason.NOT_YET_VALID: Explanation(
         "The certificate is not valid yet. It is distributed all the same, and works from its start date on.",
-        f'{_CA}"CN=Next CA" is not valid before 2027-01-01T00:00:00Z; check the date, and the clocks of the nodes',
         "Nothing, if it is meant for later; otherwise compare the clocks of the CA, the operator's node and the nodes.",
         (Place.CONDITION, Place.WARNING, Place.EVENT),
     ),
@@ -69,8 +59,6 @@ TEXT: Mapping[Reason, Explanation] = {
 AUTHORITIES: Mapping[Reason, Explanation] = {
     Reason.PRIVATE_KEY_IN_CA: Explanation(
         "There is a private key among the CA certificates. It was not read any further, nor shown anywhere.",
-        f"{_CA}is a private key among the CA certificates; remove it, and replace that key if others can read this "
-        "place",
         "Remove it. If it was in a ConfigMap or in the trust itself, consider the key compromised.",
         REFUSED,
     ),
@@ -79,9 +67,6 @@ AUTHORITIES: Mapping[Reason, Explanation] = {
         "warning, whoever issued it: it works for exactly this certificate, and must be replaced together with it. "
         "One that can't even do that (it has no subjectAltName, or is not for servers) is refused, or left out if "
         "the source has others.",
-        f'{_CA}"CN=harbor.corp.example" is a server certificate issued by "CN=Corp CA", not a CA: it works only for '
-        "exactly this certificate, so when the registry gets a new one, this must follow at once; put the certificate "
-        "of its issuer here instead",
         "Put the certificate of the CA that issued the registry's certificate there; the message has the command "
         "that shows it.",
         _EITHER,
@@ -90,9 +75,6 @@ AUTHORITIES: Mapping[Reason, Explanation] = {
         "A self-signed CA certificate without a subjectAltName has one of the trust's registries as its Common Name, "
         "as `openssl req -x509` makes it. If the registry shows that very certificate, Go refuses it: a name in the "
         "Common Name alone counts for nothing.",
-        f'{_CA}"CN=harbor.corp.example" names harbor.corp.example:5000 in its Common Name alone. If the registry shows '
-        'this very certificate, every pull fails with "x509: certificate relies on legacy Common Name field, use SANs '
-        'instead"; make it again: openssl req -x509 …',
         "Make the registry's certificate again with a subjectAltName, by the command of the message. If it is a CA "
         "that issued another certificate for the registry, there is nothing to do.",
         _WARNED,
@@ -100,15 +82,11 @@ AUTHORITIES: Mapping[Reason, Explanation] = {
     Reason.INTERMEDIATE_AS_ROOT: Explanation(
         "The certificate is an intermediate CA, and its own issuer is not in the same source. Runtimes treat it as a "
         "root, which works as long as the registry's certificate comes from this very intermediate.",
-        f'{_CA}"CN=Issuing CA" is an intermediate CA, issued by "CN=Root", and is trusted as a root: it works until '
-        "the registry's certificate comes from another intermediate; use the root where you can",
         "Use the root. If you want to trust only this intermediate, leave it.",
         _WARNED,
     ),
     Reason.NAME_CONSTRAINT: Explanation(
         "The CA's own name constraints do not allow it to issue certificates for one of the trust's registries.",
-        f'{_CA}"CN=Lab CA" has name constraints that exclude harbor.corp.example:5000; use the CA that may issue for '
-        "it",
         "Use the CA that issued the registry's certificate; if this is it, runtimes reject its certificates.",
         _WARNED,
     ),
@@ -117,8 +95,6 @@ AUTHORITIES: Mapping[Reason, Explanation] = {
         "of a server (serverAuth without clientAuth) is refused as a client's, because its private key must not be "
         "on the nodes. As a warning: a CA's extended key usage excludes server certificates, a client's excludes "
         "client authentication, or a CA certificate without a key usage is used as a client's.",
-        f'{_CERTIFICATE}"CN=node" is for servers only (serverAuth without clientAuth), and a server\'s private key '
-        "must not be on every node; have a client certificate issued (cert-manager: usages: [client auth])",
         "Have it issued for the right purpose: `serverAuth` or none for a CA, `clientAuth` for a client "
         "(cert-manager: `usages: [client auth]`).",
         _EITHER,
@@ -129,30 +105,23 @@ PAIRS: Mapping[Reason, Explanation] = {
     Reason.PAIR_INCOMPLETE: Explanation(
         "Half of the pair is missing: a certificate without its key, or a key without its certificate. With half a "
         "pair runtimes fail every pull from the registry, so nothing is written.",
-        'spec.clientCertificates[0].secretRef: Secret registry-certificates/harbor-client has no key "tls.key"; a '
-        "certificate without a key is not a client certificate: if it is the CA of the registry, it belongs in "
-        "caCertificates; otherwise add the key",
         "Add the other half, or move a CA certificate to `caCertificates`.",
         REFUSED,
     ),
     Reason.SWAPPED: Explanation(
         "The certificate is where the key belongs, or the key is where the certificate belongs.",
-        f"{_KEY}holds a certificate where the private key belongs; exchange the two",
         "Swap the two, or set the right keys in `certificateKey` and `privateKeyKey`.",
         REFUSED,
     ),
     Reason.KEY_AMBIGUOUS: Explanation(
         "There is more than one item where one is expected: two private keys, a key among the certificates, or a "
         "certificate next to the key. Which one a runtime uses would depend on their order.",
-        f"{_KEY}holds 2 private keys; leave only the one that belongs to the certificate",
         "Keep only the one that belongs there; the message has the command.",
         REFUSED,
     ),
     Reason.KEY_MISMATCH: Explanation(
         "The private key does not belong to the first certificate. Every pull would fail with `tls: private key does "
         "not match public key`. They are compared by the SHA-256 of their public keys.",
-        f'{_CERTIFICATE}"CN=node" has another public key (SHA-256 5d1c…) than the private key (90ab…); put the two '
-        "that were made together",
         "Use a certificate and key that were made together; in a chain, the client's own certificate comes first.",
         REFUSED,
     ),
@@ -161,30 +130,22 @@ PAIRS: Mapping[Reason, Explanation] = {
         "tries no other. This one comes after another of the same issuer, so it is never sent. The other one may "
         "belong to another trust for the same registry: then the message names that trust, and it happens on every "
         "node that both select.",
-        'spec.clientCertificates[1]: "ci" is never shown to a registry: "node" stands before it and has the same '
-        'issuer, "CN=Clients", and runtimes take the first that fits; remove one, or put the right one first',
         "Remove one of the two, or put the one that the registry accepts first. Of two trusts the older one comes "
         "first: let one trust have the pair, or let their `nodeSelector`s select different nodes.",
         _WARNED,
     ),
     Reason.KEY_ENCRYPTED: Explanation(
         "The private key is protected by a passphrase, and a runtime can't ask for it.",
-        f"{_KEY}is an encrypted private key, and runtimes can't ask for its passphrase; decrypt it: openssl pkey -in "
-        "client.key -out plain.key",
         "Decrypt it, and protect the Secret instead (encryption at rest, narrow rights).",
         REFUSED,
     ),
     Reason.KEY_UNSUPPORTED: Explanation(
         "The private key has a type or format that runtimes can't use (DSA, Ed448, OpenSSH's own format).",
-        f"{_KEY}is a key in OpenSSH's own format, which runtimes can't read; convert a copy: install -m 600 "
-        "client.key plain.key && ssh-keygen -p -N '' -m PEM -f plain.key",
         "Convert it, or make a new key and have a certificate issued for it.",
         REFUSED,
     ),
     Reason.KEY_PARSE: Explanation(
         "There is no readable private key: it is missing, cut off, damaged, or labelled as another format.",
-        f"{_KEY}is no private key that can be read, or its numbers don't fit together; copy it again, or make a new "
-        "key and have a certificate issued for it",
         "Copy it again; `openssl pkey -in client.key -check -noout` shows more.",
         REFUSED,
     ),

@@ -15,7 +15,6 @@ NODES: Mapping[Reason, Explanation] = {
         "The node's runtime does not read the directory that the agent can write to, so even correct files would "
         "have no effect: containerd's `config_path` is empty, names another directory, or is in a section that this "
         "version ignores; or the directory that it names is not mounted into the agent.",
-        "/etc/containerd/certs.d: containerd 1.7.27 reads no certificate directory while config_path is empty; add:",
         "Add the lines in the message to the file that it names and restart once, as it says; or mount the directory "
         "that the runtime reads (chart value `agent.extraRoots`). The agent notices either on its own.",
         ON_TARGET,
@@ -23,9 +22,6 @@ NODES: Mapping[Reason, Explanation] = {
     Reason.RUNTIME_UNKNOWN: Explanation(
         "The agent could not find out what the runtime reads: its configuration is not mounted, can't be parsed, "
         "can't work as it is, or the runtime is not known. What is unknown never counts as Ready.",
-        "/etc/containerd/certs.d: the directory with containerd's configuration is not mounted into the agent "
-        "(--runtime-config, by default /etc/containerd; distributions have other places); so it is not known what "
-        "containerd reads",
         "Mount the configuration (chart value `agent.extraRuntimeConfig`, docs/install.md), or name the directory "
         "yourself (`agent.targets`): a target that is named counts as read.",
         ON_TARGET,
@@ -35,25 +31,18 @@ NODES: Mapping[Reason, Explanation] = {
         "still use the old one and not read what is written. What is unknown never counts as Ready. The time of the "
         "start comes from systemd (`/run/systemd/units`, chart value `agent.systemdUnits`). If systemd does not say, "
         "a change that the agent saw is only a note on the target.",
-        "containerd reads its configuration only when it starts, which was at 2026-03-02T08:00:00Z, and "
-        "/etc/containerd/config.toml was changed after that, at about 2026-03-02T09:30:00Z; once: systemctl restart "
-        "containerd",
         "Restart containerd once; pods keep running. The agent notices the restart. A change that does not concern "
         "certificates counts, too, if no agent was there to see it.",
         ON_TARGET,
     ),
     Reason.NO_TARGET: Explanation(
         "There is no directory on this node that the agent can write to.",
-        "/etc/containerd/certs.d: there is nothing to write to on this node: mount the root that its runtime reads, "
-        "or name a target",
         "Set the chart values `agent.roots` and `agent.runtimeConfig`, or `agent.targets`, for this kind of node.",
         ON_TARGET,
     ),
     Reason.CONTESTED_ROOT: Explanation(
         "The directory belongs to another tool that deletes files it does not know (OpenShift's node-ca in "
         "`/etc/docker/certs.d`), or two targets are one directory with two layouts.",
-        "OpenShift's node-ca deletes what it does not know in /etc/docker/certs.d; name /etc/containers/certs.d "
-        "(layout containers) instead. Nothing is written here",
         "Take the directory out of `agent.roots` and `agent.targets`, or name it once.",
         (Place.TARGET, Place.FAILING_NODE, Place.LOG),
     ),
@@ -61,9 +50,6 @@ NODES: Mapping[Reason, Explanation] = {
         "Another installation of registry-trust (a second release, or a DaemonSet that was left behind) writes this "
         "directory for its own bundle, and its agent is running. Two would undo each other forever, so this one "
         "waits and changes nothing there.",
-        "/etc/docker/certs.d is written by another installation of registry-trust, for the bundle "
-        '"old/registry-trust-bundle"; nothing is changed here. Remove one of the two. 10 minutes after the last '
-        "agent of the other one has stopped, this one takes over",
         "Remove the installation that you don't want. Uninstalled with cleanup, the directory is free at once. "
         "Otherwise this one takes over 10 minutes after the last agent of the other one has stopped. If you can't "
         "wait, remove `.registry-trust/state.json` in that directory.",
@@ -72,8 +58,6 @@ NODES: Mapping[Reason, Explanation] = {
     Reason.FOREIGN_FILE: Explanation(
         "Something that registry-trust did not write is where it needs to write, or inside its own directory. It is "
         "left as it is: files of others are never changed.",
-        "/etc/docker/certs.d/harbor.corp.example:5000 is a directory that registry-trust did not write; it is left "
-        "alone. Move it away, and the entry is written at once",
         "Check what is there, put its certificates into the trust, and move it away; no restart is needed. `mv "
         "/etc/docker/certs.d/harbor.corp.example:5000 /var/tmp/`. On many nodes: `existingFilesPolicy: Replace` in "
         "the trust puts it aside and keeps it.",
@@ -82,9 +66,6 @@ NODES: Mapping[Reason, Explanation] = {
     Reason.WOULD_SHADOW: Explanation(
         "Writing the entry would make the runtime stop reading something that it now reads for this registry: "
         "another spelling of the name, `_default`, or a directory that comes later in its order. Nothing was written.",
-        "writing /etc/containerd/certs.d/harbor.corp.example_5000_ would hide "
-        "/etc/containerd/certs.d/harbor.corp.example:5000, which the runtime reads now and registry-trust did not "
-        "write; nothing was written. Move what it says into the trust, or move it away",
         "Move its content into the trust (a trust can't express a `hosts.toml` with mirrors: then leave the registry "
         "to it), and move the directory away.",
         ON_NODE,
@@ -92,49 +73,35 @@ NODES: Mapping[Reason, Explanation] = {
     Reason.EXISTING_FILES_REPLACED: Explanation(
         "`existingFilesPolicy: Replace`: the entry is in place, and what was there before, or what it hides, is "
         "kept. This is informational, so you know where those files went.",
-        "/etc/docker/certs.d/harbor.corp.example:5000 took the place of what registry-trust did not write; that is "
-        "kept as /etc/docker/certs.d/.registry-trust-replaced.harbor.corp.example:5000, and is put back when this "
-        "entry goes",
         "Nothing. You may remove what is kept once nobody needs it; then nothing is put back.",
         (Place.ROW, Place.NOTICE),
     ),
     Reason.REPLACE_UNSUPPORTED: Explanation(
         "`existingFilesPolicy: Replace` is set, but the file system can't exchange two names in one step (renameat2, "
         "RENAME_EXCHANGE). With two steps a runtime could find nothing in between, so nothing was changed.",
-        "/etc/docker/certs.d/harbor.corp.example:5000 was not replaced: its file system can't exchange two names in "
-        "one step; move it away by hand, and the entry is written at once",
         "Move the directory away by hand on that node.",
         ON_NODE,
     ),
     Reason.SHADOWED: Explanation(
         "The runtime never sees the entry: a directory that it searches first has something for this registry.",
-        "/etc/containers/certs.rootful.d/harbor.corp.example:5000 is not written by registry-trust and is read in "
-        "place of /etc/containers/certs.d/harbor.corp.example:5000; move it away",
         "Move away the directory named in the message.",
         ON_NODE,
     ),
     Reason.CONTESTED: Explanation(
         "Another process keeps undoing what the agent writes, or holds the directory's lock. The entry is repaired "
         "more and more slowly, so the two don't fight at full speed.",
-        "/etc/docker/certs.d/harbor.corp.example:5000 was changed or removed by somebody else more than 5 times "
-        "within 10 minutes; it is repaired more and more slowly. Find out who manages that directory (another "
-        "DaemonSet, a machine configuration) and stop it",
         "Find the other writer (another DaemonSet, a machine configuration, a second agent) and stop one of the two.",
         (*ON_NODE, Place.TARGET),
     ),
     Reason.WRITE_FAILED: Explanation(
         "A file operation failed on the node. The old files are still in place and complete; the agent tries again "
         "with growing pauses. The message has the operation, the path, the system's error and what to do.",
-        "write /etc/docker/certs.d/.registry-trust/harbor.corp.example:5000/.new-51f0…/ca.crt: ENOSPC (No space left "
-        "on device); free space or inodes on that file system",
         "Fix what the error names: space, a read-only file system, an SELinux type (`agent.seLinuxOptions`).",
         (*ON_NODE, Place.TARGET, Place.NOTICE),
     ),
     Reason.CLIENT_CERTIFICATE_CONFLICT: Explanation(
         "Two trusts give this node a client certificate of the same name for the same registry, with different "
         "content. The one of the earlier trust is used; this one is not on the node.",
-        'the client certificate "client" of trust harbor, which is older, is used for harbor.corp.example:5000; give '
-        "the one of trust harbor-ci another name in clientCertificates[].name",
         "Give it a name of its own in `clientCertificates[].name`; then the node has both. Which of two a runtime "
         "sends is up to the registry's hints: docs/rotation.md.",
         ON_NODE,
@@ -142,7 +109,6 @@ NODES: Mapping[Reason, Explanation] = {
     Reason.DRIFT_REPAIRED: Explanation(
         "Another process changed or removed files of registry-trust on this node, and the agent restored them at "
         "once. The number grows in steps, to avoid a stream of reports.",
-        "DriftRepaired: 5 or more repairs since the agent started; somebody else changes its files",
         "Find out which process it is; the agent's log names each entry. After a one-time clean-up there is nothing "
         "to do.",
         (Place.NOTICE, Place.NODE_EVENT, Place.LOG),
@@ -150,27 +116,22 @@ NODES: Mapping[Reason, Explanation] = {
     Reason.NOT_WATCHED: Explanation(
         "The kernel gives the agent no watch on a directory, so it does not learn at once that somebody changed files "
         "there; it finds out when it looks again (`--drift-interval`).",
-        "NotWatched: can't watch /etc/docker/certs.d: ENOSPC; raise fs.inotify.max_user_watches on this node. Changes "
-        "by others are found by the timed look only",
         "Raise the limit that the message names on that node.",
         (Place.NOTICE,),
     ),
     Reason.NODE_PENDING: Explanation(
         "An agent is running on the node but has not reported the current revision yet, or is still writing it: with "
         "many registries on a slow disk it writes for 15 seconds at a time and reports in between.",
-        "worker-2: the agent has not reported this revision yet",
         "Wait a moment. If it persists, see the agent's log on that node: it may be unable to reach the API server.",
         (*_COUNTED, Place.ROW),
     ),
     Reason.NODE_UNREACHABLE: Explanation(
         "The Node is not Ready, so its state is unknown. It is not waited for.",
-        "worker-17: the Node is not Ready; it gets this revision when it is back",
         "Nothing: the agent updates the node when it is back.",
         _COUNTED,
     ),
     Reason.AGENT_SILENT: Explanation(
         "The Node is Ready but has no ready agent, so it does not get changes. It is counted but not waited for.",
-        "worker-9: no agent runs on this node; see the DaemonSet registry-trust-agent and its tolerations",
         "`kubectl -n registry-trust get pods -o wide --field-selector spec.nodeName=NODE`: no pod means a selector "
         "or toleration; a pod that does not start says why in its Events.",
         _COUNTED,
@@ -178,7 +139,6 @@ NODES: Mapping[Reason, Explanation] = {
     Reason.NODE_EXCLUDED: Explanation(
         "The agents' DaemonSet may not run on these nodes (virtual nodes such as Fargate's are often excluded), so "
         "they do not get files. They are counted, not waited for, and listed once, after the nodes that fail.",
-        "fargate-1: nodeSelector or node affinity of the DaemonSet registry-trust-agent excludes fargate-1, fargate-2",
         "If they need the files: change `agent.nodeSelector` of the chart. If not: exclude them by the trust's "
         "`nodeSelector`, too.",
         _COUNTED,
@@ -191,18 +151,12 @@ BUNDLE: Mapping[Reason, Explanation] = {
         "the trusts: that is a trust's share, and no other trust can take it. A change is accepted if everything "
         "still fits even when each trust within its share uses all of it. What is served stays, and a change that "
         "only removes is always accepted.",
-        "spec: this trust's certificates do not fit: they take 214,310 bytes, a trust's share is 41,650, and the "
-        "bundle holds 798,120 of 1,000,000; use fewer CA certificates, or the same ones in several trusts (each is "
-        "stored once); the content before this change is still served",
         "Use fewer CA certificates. The same certificate in many trusts is stored once.",
         REFUSED,
     ),
     Reason.BUNDLE_NEARLY_FULL: Explanation(
         "The bundle of all trusts is more than 80 % full. Its ten largest trusts report it; nothing is rejected yet. "
         "The metrics are `registry_trust_bundle_bytes` and `registry_trust_bundle_limit_bytes`.",
-        "BundleNearlyFull: spec: the bundle of all trusts is more than 80% full (1,000,000 bytes), and this trust is "
-        "one of the largest, with 214,310 bytes of PEM; what trusts ask for beyond their share may soon be refused. "
-        "Give only the CA certificates that its registries need",
         "Provide only the CA certificates that the trust's registries need, or lower `operator.trustLimit`.",
         (Place.WARNING, Place.EVENT),
     ),
@@ -212,9 +166,6 @@ BUNDLE: Mapping[Reason, Explanation] = {
         "happens if the operator starts on a state that is older than what nodes have (etcd was restored from a "
         "backup, the bundle's Secret was emptied or put back): for ten minutes, no trust loses files that a node has "
         "of it, even if the trust, a registry in it, its selector or the node's labels are older or gone.",
-        "trust harbor is gone, and with it more than half of all; in case that was a mistake, its files stay until "
-        "2027-02-19T09:12:44Z. To keep them, apply it again. To remove them now: kubectl annotate --overwrite -n "
-        "registry-trust secret registry-trust-bundle registrytrust.io/confirm-removal=58",
         "Apply the trusts again to keep the files; use the command in the message to remove them now; or wait. The "
         "command ends the hold on all nodes. "
         "The trusts are gone, so look at the NodeTrusts (`kubectl get nt NODE -o yaml`), at `kubectl get events -n "
@@ -225,7 +176,6 @@ BUNDLE: Mapping[Reason, Explanation] = {
     Reason.BUNDLE_MISSING: Explanation(
         "The node has received no bundle, or the bundle was emptied or deleted. Nothing is removed for that reason: "
         "files stay as they are, and rows say `Held` until there is a bundle again.",
-        "kept as it is: no usable bundle was received yet",
         "Check that the operator is running (`kubectl -n registry-trust get deployment registry-trust-operator`), "
         "that the Secret `registry-trust-bundle` exists, and that the agent reaches the API server (its log). The "
         "operator fills an empty Secret on its own; to restore a deleted one, apply the chart or `deploy/` again.",
@@ -234,7 +184,6 @@ BUNDLE: Mapping[Reason, Explanation] = {
     Reason.BUNDLE_UNREADABLE: Explanation(
         "The bundle's Secret was changed by something other than the operator. Nodes keep what they have, and the "
         "operator writes it again.",
-        "BundleUnreadable: the bundle's index.json can't be understood (JSONDecodeError)",
         "Nothing, if it goes away. Otherwise find out who writes the Secret: `kubectl -n registry-trust get secret "
         "registry-trust-bundle --show-managed-fields -o yaml` (mind that it holds private keys).",
         _NOTICED,
@@ -242,14 +191,12 @@ BUNDLE: Mapping[Reason, Explanation] = {
     Reason.UNSUPPORTED_BUNDLE: Explanation(
         "The bundle was written by a newer version than the one that reads it. An older agent keeps its files; an "
         "older operator writes nothing.",
-        "UnsupportedBundle: the bundle needs a reader of schema 2 and this one reads 1; upgrade registry-trust here",
         "Upgrade the component that reports it.",
         _NOTICED,
     ),
     Reason.CONTENT_HELD: Explanation(
         "A trust exists, but the operator has no good content for it, not even a last good one. Nodes that have its "
         "files keep them.",
-        "kept as it is: the operator does not know the content of trust harbor; see that trust's status",
         "Fix what that trust's `Accepted` condition reports.",
         (Place.ROW, Place.FAILING_NODE),
     ),
@@ -257,15 +204,12 @@ BUNDLE: Mapping[Reason, Explanation] = {
         "The node was offered an older bundle than the one it has, most often by an API server that lags behind. It "
         "is rejected for ten minutes. If etcd was restored, the operator writes its bundle again within seconds, "
         "with a serial that is accepted at once.",
-        "RollbackRefused: serial 41 is older than the applied 57; files stay as they are. It is taken if nothing "
-        "newer comes within 10 minutes",
         "Nothing, unless etcd was restored from a backup: then check that the sources are as they should be, and apply "
         "the trusts that the backup lacks again. Nodes keep their files for ten minutes ([RemovalHeld](#removalheld)).",
         _NOTICED,
     ),
     Reason.ROLLED_BACK: Explanation(
         "Nothing newer came for ten minutes, so the older bundle was accepted: the cluster's state was set back.",
-        "RolledBack: serial 41 was taken although 57 had been applied; was etcd restored from a backup?",
         "Check that trusts and sources are the ones you want; certificates may be older now.",
         _NOTICED,
     ),
