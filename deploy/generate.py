@@ -55,6 +55,7 @@ def _manifest() -> str:
             CHART,
             f"--namespace={NAMESPACE}",
             "--set=namespace.create=true",
+            "--skip-tests",
         ],
         stdout=subprocess.PIPE,
         text=True,

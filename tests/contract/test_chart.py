@@ -10,7 +10,7 @@ from deploy.generate import CHART, MANIFEST, NAMESPACE, TRUST_NAMESPACE, expecte
 from registry_trust.compiler.kinds import KINDS
 from registry_trust.core import names
 from registry_trust.core.names import BUNDLE_TYPE
-from tests.contract.rendering import BOTH, DEFAULTS, EVERYTHING, Body, found, pod, pods, rendered
+from tests.contract.rendering import BOTH, DEFAULTS, EVERYTHING, EXTRA_OBJECTS, Body, found, pod, pods, rendered
 
 pytestmark = pytest.mark.tools("helm")
 
@@ -100,6 +100,7 @@ RIGHTS = {
         "registrytrust.io nodetrusts: create,patch",
         "core nodes: get,list,watch",
     ],
+    ("ClusterRole", None, "registry-trust-view"): ["registrytrust.io registrytrusts,nodetrusts: get,list,watch"],
     ("Role", NAMESPACE, "registry-trust-agent"): ["core secrets [registry-trust-bundle]: get,list,watch"],
 }
 """Everything that either process may do: group, resources, names, verbs."""
@@ -243,7 +244,8 @@ def test_the_crds_outlive_the_chart_and_can_be_left_out():
 def test_every_object_has_the_recommended_labels(arguments):
     wanted = {f"app.kubernetes.io/{label}" for label in ("name", "instance", "version", "part-of", "managed-by")}
     for body in rendered(arguments):
-        assert wanted <= body["metadata"]["labels"].keys(), body["metadata"]["name"]
+        if body["metadata"]["name"] not in EXTRA_OBJECTS:
+            assert wanted <= body["metadata"]["labels"].keys(), body["metadata"]["name"]
 
 
 @BOTH

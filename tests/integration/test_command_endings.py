@@ -158,6 +158,8 @@ def test_hundreds_of_broken_kubeconfigs_are_refused_by_name_and_show_no_key(tmp_
         (("withdraw", "-n", "x", "--kubeconfig", "/nowhere"), 1, "kubeconfig /nowhere does not exist"),
         (("withdraw", "-n", "x", "--kubeconfig", "/proc/self/mem"), 1, "/proc/self/mem"),
         (("withdraw",), 2, "Missing option '-n' / '--namespace'"),
+        (("check", "-n", "x"), 1, "no cluster was given: use --kubeconfig or $KUBECONFIG"),
+        (("check",), 2, "Missing option '-n' / '--namespace'"),
         (("operator",), 2, "--namespace is needed outside a pod"),
         (("operator", "-n", "x"), 1, "no cluster was given"),
         (("operator", "-n", "x", "--listen", "x"), 2, "'x' is not HOST:PORT"),

@@ -27,6 +27,7 @@ NAMED_ELSEWHERE = {
     "Deployment registry-trust/registry-trust-operator": "nothing runs that could tell",
     "PodDisruptionBudget registry-trust/registry-trust-operator": "no process needs it",
     "NetworkPolicy registry-trust/registry-trust": "no process needs it",
+    "ClusterRole registry-trust-view": "it is for people; no process needs it",
 }
 """What the operator doesn't ask for, and where its loss is seen."""
 

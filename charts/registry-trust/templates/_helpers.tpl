@@ -1,11 +1,35 @@
+{{/* What stands under `metadata` of an object: (dict "root" $ "name" …), and on request namespace, component (the process
+that it belongs to), labels and annotations of its own, which win over the common ones. */}}
+{{- define "registry-trust.metadata" -}}
+name: {{ .name }}
+{{- with .namespace }}
+namespace: {{ . }}
+{{- end }}
+labels:
+  {{- merge (dict) (.labels | default dict) (include "registry-trust.componentLabels" . | fromYaml) | toYaml | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{/* The labels of every object. Names are fixed, not made from the release: a cluster has one of each. */}}
 {{- define "registry-trust.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-app.kubernetes.io/name: registry-trust
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: registry-trust
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- $own := dict
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_")
+  "app.kubernetes.io/name" "registry-trust"
+  "app.kubernetes.io/instance" .Release.Name
+  "app.kubernetes.io/version" .Chart.AppVersion
+  "app.kubernetes.io/part-of" "registry-trust"
+  "app.kubernetes.io/managed-by" .Release.Service }}
+{{- merge $own (.Values.commonLabels | default dict) | toYaml }}
+{{- end }}
+
+{{/* The labels of a namespace whose pods keep to a level of Pod Security. */}}
+{{- define "registry-trust.podSecurity" -}}
+pod-security.kubernetes.io/enforce: {{ . }}
+pod-security.kubernetes.io/audit: {{ . }}
+pod-security.kubernetes.io/warn: {{ . }}
 {{- end }}
 
 {{/* The labels by which one process's pods are found: (dict "root" $ "component" "agent"). They never change. */}}
@@ -15,17 +39,21 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
-{{/* The labels of its pods. Not the chart's own version: that would restart them where nothing changed for them. */}}
+{{/* The labels of its pods, with those of the values. Not the chart's own version: that would restart them where nothing
+changed for them. */}}
 {{- define "registry-trust.podLabels" -}}
-{{ include "registry-trust.selectorLabels" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: registry-trust
+{{- $own := include "registry-trust.selectorLabels" . | fromYaml }}
+{{- $_ := set $own "app.kubernetes.io/version" .root.Chart.AppVersion }}
+{{- $_ := set $own "app.kubernetes.io/part-of" "registry-trust" }}
+{{- merge $own (.podLabels | default dict) (.root.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
-{{/* All labels of an object that belongs to one process. */}}
+{{/* All labels of an object, also of one that belongs to one process. */}}
 {{- define "registry-trust.componentLabels" -}}
 {{ include "registry-trust.labels" .root }}
-app.kubernetes.io/component: {{ .component }}
+{{- with .component }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
 {{- end }}
 
 {{- define "registry-trust.image" -}}
@@ -84,6 +112,34 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
+{{/* What all pods have in common: their service account, no token that they don't ask for, and what the values say. */}}
+{{- define "registry-trust.podBasics" -}}
+serviceAccountName: {{ .serviceAccount }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Where the pods go that need no node of their own: the operator's, and those of hooks. */}}
+{{- define "registry-trust.operatorPlace" -}}
+{{- if eq (toString .Values.operator.hostUsers) "false" }}
+hostUsers: false
+{{- end }}
+nodeSelector:
+  {{- merge (dict "kubernetes.io/os" "linux") .Values.operator.nodeSelector | toYaml | nindent 2 }}
+{{- with .Values.operator.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{/* A cluster has room for one installation. What is there is only known to `helm install` and `helm upgrade`, not to
 `helm template`. */}}
 {{- define "registry-trust.refuseSecondInstallation" -}}
@@ -98,6 +154,10 @@ seccompProfile:
 {{- end }}
 {{- end }}
 {{- $release := get $annotations "meta.helm.sh/release-name" }}
+{{- $instance := get ($found.metadata.labels | default dict) "app.kubernetes.io/instance" }}
+{{- if and (not $release) (eq $namespace .Release.Namespace) $instance (ne $instance .Release.Name) }}
+{{- printf "this cluster already has registry-trust, applied as %q; Helm can take it over under that name only, because the selectors of its pods have it: helm install %s --take-ownership --namespace %s" $instance $instance $namespace | fail }}
+{{- end }}
 {{- if or (and $release (ne $release .Release.Name)) (and $namespace (ne $namespace .Release.Namespace)) }}
 {{- $how := ternary (printf "helm uninstall %s --namespace %s" $release $namespace) "delete its objects" (ne $release "") }}
 {{- printf "this cluster already has registry-trust, in namespace %s (ClusterRoleBinding %s), and has room for one. To change it, upgrade that installation. To replace it, uninstall it first: %s; the files stay on the nodes" $namespace $name $how | fail }}

@@ -253,6 +253,29 @@ def crds(output_directory: Path | None) -> None:
         click.echo(f"wrote {output_directory / name}", err=True)
 
 
+@main.command(short_help="Say whether the installation works.", epilog=EXIT_CODES)
+@click.option("-n", "--namespace", required=True, help="The operator's namespace.")
+@takes_kubeconfig
+@click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.IntRange(min=0),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="Seconds to wait until it does.",
+)
+def check(namespace: str, kubeconfig: str, wait_seconds: int) -> None:
+    """Say whether an operator is ready, and on every node that gets one an agent that has reported.
+
+    `helm test` runs this in a pod. It changes nothing.
+    """
+    from registry_trust.cli.check import check_installation
+    from registry_trust.cli.cluster_access import checked, chosen
+
+    raise SystemExit(check_installation(checked(chosen(kubeconfig)), namespace, wait_seconds))
+
+
 @main.command(short_help="Have every agent remove its files, to uninstall.", epilog=EXIT_CODES)
 @click.option("-n", "--namespace", required=True, help="The operator's namespace.")
 @takes_kubeconfig
