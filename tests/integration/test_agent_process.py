@@ -16,6 +16,7 @@ from registry_trust.api.crd import render_crds
 from registry_trust.core.bundle import ClientPairRef, reference_of
 from registry_trust.core.selection import Selector
 from tests.integration.agent_site import AUTHORITY, BINDINGS, REGISTRY, RIGHTS, Site, answer, trust
+from tests.integration.counting import counting
 from tools.authority import Authority
 from tools.cluster import canaries
 from tools.cluster.control_plane import ControlPlane
@@ -100,6 +101,27 @@ def test_files_stay_when_the_bundle_is_emptied_deleted_and_restored(site: Site) 
     site.put(serial=2)  # an index with no trusts is a bundle
     site.wait_for_serial(2)
     assert not (agent.root() / REGISTRY).exists()
+
+
+def test_three_rotations_open_no_connection_and_cost_one_request_each(site: Site) -> None:
+    def written() -> int:
+        """Return how many requests for reports the API server has answered."""
+        lines = site.kubectl("get", "--raw", "/metrics").splitlines()
+        ours = [line for line in lines if line.startswith("apiserver_request_total{") and '"nodetrusts"' in line]
+        return sum(int(line.rpartition(" ")[2]) for line in ours if 'verb="APPLY"' in line)
+
+    with counting(site.installation.plane.port) as counted:
+        site.start(f"--api-server=https://127.0.0.1:{counted.port}")
+        site.put(trust(), blobs=(AUTHORITY.pem,))
+        site.wait_for_serial(1)
+        opened, before = counted.connections, written()
+        for _ in range(3):
+            site.put(trust(), blobs=(AUTHORITY.pem,))
+            site.wait_for_serial(site.serial)
+
+        assert opened == 3, "two watches, and one for everything else"
+        assert (counted.connections, written()) == (opened, before + 3)
+        site.installation.agents[site.node].process.stop()
 
 
 def test_a_lower_serial_of_the_same_secret_is_refused(site: Site) -> None:

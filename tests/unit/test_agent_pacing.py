@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
+import random
+from dataclasses import dataclass
+
 import pytest
 
-from registry_trust.agent.backoff import after_refusal, full_jitter, report_spread
+from registry_trust.agent.backoff import after_refusal, full_jitter
 from registry_trust.agent.delivery.api_client import RequestFailed, retry_after
+from registry_trust.agent.delivery.report_rate import ReportRate
 from registry_trust.agent.delivery.subscriptions import node_subject
 from registry_trust.agent.delivery.watch import HEALTHY, RENEWAL, SILENCE, UNMARKED, Progress, Pulse
 from registry_trust.agent.pacing import SLOWEST, TOLERATED, WINDOW, Failures, Repairs
@@ -50,9 +55,94 @@ def test_retry_after_is_read_in_seconds(value: str | None, seconds: float) -> No
     assert retry_after(value) == seconds
 
 
-def test_a_small_fleet_reports_at_once_and_a_large_one_fifty_a_second() -> None:
-    assert report_spread(50, most) == 0.0
-    assert report_spread(5000, half) == 50.0
+def test_a_small_fleet_reports_at_once_whatever_the_server_said() -> None:
+    rate = ReportRate()
+    assert rate.spread(64, most) == 0.0
+    for _ in range(100):
+        rate.slow_down()
+    assert rate.spread(50, most) == 0.0
+    assert rate.spread(5000, half) == 50.0
+
+
+def test_a_fleet_reports_sooner_where_answers_are_quick_and_later_where_they_are_slow_or_refusals() -> None:
+    rate = ReportRate()
+    assert rate.spread(3000, half) == 10.0
+    rate.answered(0.01)
+    assert rate.rate == 225.0
+    rate.answered(0.5)
+    assert rate.rate == 225.0
+    rate.answered(5.0)
+    assert rate.rate == 157.5
+    for _ in range(100):
+        rate.answered(0.01)
+    assert rate.spread(5000, half) == 2.5
+    assert rate.spread(1024, half) < 1.0
+
+
+@dataclass
+class SimulatedServer:
+    """An API server that answers so many reports a second, lets others wait in a queue, and refuses what is more."""
+
+    capacity: float
+    queue: int
+    free: float = 0.0
+    """When the last report that it took is answered."""
+    requests: int = 0
+
+    def ask(self, now: float) -> float | None:
+        """Return the seconds to the answer; None where the server answers 429 at once."""
+        self.requests += 1
+        begins = max(now, self.free)
+        if (begins - now) * self.capacity > self.queue:
+            return None
+        self.free = begins + 1 / self.capacity
+        return self.free - now
+
+
+def rotation(server: SimulatedServer, rates: list[ReportRate], chance: random.Random) -> float:
+    """Let every node of a fleet report once, through the reporter's own rules; return when the last one has."""
+    server.free, server.requests, ended = 0.0, 0, 0.0
+    size = 1 << (len(rates) - 1).bit_length()  # as the bundle says
+    due = [(rate.spread(size, chance.random), 0, number) for number, rate in enumerate(rates)]
+    heapq.heapify(due)
+    while due:
+        now, failures, number = heapq.heappop(due)
+        took = server.ask(now)
+        if took is None:
+            rates[number].slow_down()
+            pause = max(after_refusal(failures + 1, 1.0, chance.random), rates[number].spread(size, chance.random))
+            heapq.heappush(due, (now + pause, failures + 1, number))
+        else:
+            rates[number].answered(took)
+            ended = max(ended, now + took)
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("nodes", "capacity", "first", "fifth", "requests"),
+    [
+        (50, 20, 4, 4, 1.0),
+        (1000, 100, 25, 25, 1.2),
+        (1000, 1000, 10, 3, 1.0),
+        (3000, 100, 85, 85, 1.5),
+        (5000, 300, 60, 65, 1.5),
+        (5000, 1000, 60, 20, 1.0),
+        (5000, 30, 330, 330, 3.0),
+    ],
+)
+def test_a_simulated_fleet_follows_what_its_server_takes_and_never_becomes_a_cascade(
+    nodes: int, capacity: float, first: float, fifth: float, requests: float
+) -> None:
+    server, rates = SimulatedServer(capacity, queue=300), [ReportRate() for _ in range(nodes)]
+    chance = random.Random(7)  # noqa: S311 - the same load each time
+    took, asked = [], []
+    for _ in range(8):
+        took.append(rotation(server, rates, chance))
+        asked.append(server.requests / nodes)
+
+    assert took[0] < first, took
+    assert max(took[4:]) < fifth, took
+    assert max(asked) <= requests, asked
 
 
 def test_a_watch_backs_off_until_a_stream_lived_for_a_minute() -> None:

@@ -27,8 +27,3 @@ def after_refusal(failures: int, retry_after: float, random: Random) -> float:
     if not retry_after > 0:  # Not a number is not above 0, either.
         return full_jitter(failures, random)
     return min(retry_after, LONGEST_REFUSAL) * (1 + random())
-
-
-def report_spread(fleet_size: int, random: Random, *, rate: float = 50.0) -> float:
-    """Return the seconds to delay a report so that a fleet writes about `rate` reports a second; 0 for a small one."""
-    return 0.0 if fleet_size <= rate else fleet_size / rate * random()

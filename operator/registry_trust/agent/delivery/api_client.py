@@ -8,11 +8,12 @@ import re
 import ssl
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from registry_trust.agent import regular_file
-from registry_trust.agent.delivery.connection import Connection, Deadline
+from registry_trust.agent.delivery.connection import Connection, Deadline, Kept
 from registry_trust.core.text import escape
 from registry_trust.process.unexpected import kind_of
 
@@ -32,6 +33,12 @@ _BROKEN = (OSError, http.client.HTTPException, ValueError, RecursionError, Attri
 _SUCCESS = range(200, 300)
 _BODY_LIMIT = 4 << 20
 """Bytes of a whole answer; a Node with every image in its status stays far below."""
+
+_SERVER_FAILED = 500
+"""The first HTTP status with which no connection is kept: behind a load balancer the next server may do better."""
+
+_ANY = "/version"
+"""What costs the API server least: one small constant, to everybody, and in no usual audit policy."""
 
 
 class RequestFailed(Exception):
@@ -83,8 +90,19 @@ class Stream:
         self.connection.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request as it is sent, and the CA certificates (PEM) that its connection was or is to be opened by."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+    authorities: str = field(repr=False)
+
+
 class APIServer:
-    """The API server, one connection for each request; thread-safe, because it keeps nothing open."""
+    """The API server: a connection for each stream, and one that is kept for all calls; thread-safe."""
 
     def __init__(self, url: str, ca_file: str, token_file: str, *, user_agent: str = "registry-trust-agent") -> None:
         """Describe the server; nothing is opened or read yet.
@@ -92,7 +110,7 @@ class APIServer:
         Args:
             url: `https://host[:port]`.
             ca_file: PEM file with the CA certificates to trust; empty for the system's.
-            token_file: file with the bearer token; it is read at every connection, because the kubelet renews it.
+            token_file: file with the bearer token; it is read for every request, because the kubelet renews it.
             user_agent: what the API server's audit log shows.
 
         Raises:
@@ -106,6 +124,7 @@ class APIServer:
         self._ca_file = ca_file
         self._token_file = token_file
         self._user_agent = user_agent
+        self._kept = Kept()
 
     def open(
         self,
@@ -121,22 +140,16 @@ class APIServer:
         Raises:
             RequestFailed: no connection, another status, or no answer in time.
         """
-        token = self._token()
-        connection = Connection(self._host, self._port, self._context(), Deadline(CALL))
-        sent = {"Accept": "application/json", "User-Agent": self._user_agent, **(headers or {})}
-        if token:
-            sent["Authorization"] = f"Bearer {token}"
-        target = f"{path}?{urllib.parse.urlencode(query)}" if query else path
-        try:
-            connection.request(method, target, body=body, headers=sent)
-            stream = Stream(connection, connection.getresponse())
-        except _BROKEN as error:
-            connection.close()
-            raise RequestFailed(describe(error)) from error
+        request = self._request(method, path, query, headers, body)
+        connection = self._connection(request, Deadline(CALL))
+        stream = Stream(connection, _ask(connection, request))
         if stream.response.status in _SUCCESS:
             return stream
+        body = b""
         try:
-            raise _refusal(stream.response)
+            with suppress(*_BROKEN):
+                body = stream.response.read(_BODY_LIMIT)
+            raise _refusal(stream.response, body)
         finally:
             stream.close()  # The response, too: it keeps the socket where the server announced that it will close.
 
@@ -151,19 +164,77 @@ class APIServer:
     ) -> dict[str, Any]:
         """Send one request and return the object in its answer; within `CALL` seconds.
 
+        It goes over the connection of the last call if that is still open, and else over a new one, which is kept. So
+        it may be sent twice, and has to be one that means the same then (a GET, or an apply): whether the server closed
+        the connection before or after the request came, nobody can tell.
+
         Raises:
             RequestFailed: no connection, another status than 2xx, no JSON object, or no whole answer in time.
         """
-        stream = self.open(method, path, query=query, headers=headers, body=body)
+        request = self._request(method, path, query, headers, body)
+        deadline = Deadline(CALL)
+        connection = self._kept.take(request.authorities)
+        if connection is not None:
+            connection.use(deadline)
+            try:
+                return self._answer(connection, request, _ask(connection, request, closed=_Closed))
+            except _Closed:
+                pass  # While it was idle, or as this request came.
+        connection = self._connection(request, deadline)
+        return self._answer(connection, request, _ask(connection, request))
+
+    def stay_connected(self) -> None:
+        """Use the kept connection, or open one, so that the next call finds one: servers close those that are idle.
+
+        Any answer will do, and without one the next call opens its connection itself.
+        """
+        with suppress(RequestFailed):
+            self.call("GET", _ANY)
+
+    def close(self) -> None:
+        """End the kept connection."""
+        self._kept.close()
+
+    def _answer(self, connection: Connection, request: _Request, response: http.client.HTTPResponse) -> dict[str, Any]:
+        """Return the object in an answer, and keep the connection if the answer was read to its end."""
+        whole = False
         try:
-            answer = json.loads(stream.response.read(_BODY_LIMIT))
+            body = response.read(_BODY_LIMIT)
+            whole = response.isclosed() and not response.will_close
+            if response.status not in _SUCCESS:
+                raise _refusal(response, body)
+            answer = json.loads(body)
         except _BROKEN as error:
+            if response.status not in _SUCCESS:
+                raise _refusal(response, b"") from error
             raise RequestFailed(describe(error)) from error
         finally:
-            stream.close()
+            if whole and response.status < _SERVER_FAILED:
+                self._kept.keep(connection, request.authorities)
+            else:
+                response.close()
+                connection.close()
         if not isinstance(answer, dict):
             raise RequestFailed("the response is not a JSON object")
         return answer
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        body: bytes | None,
+    ) -> _Request:
+        token = self._token()
+        sent = {"Accept": "application/json", "User-Agent": self._user_agent, **(headers or {})}
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        target = f"{path}?{urllib.parse.urlencode(query)}" if query else path
+        return _Request(method, target, sent, body, self._authorities())
+
+    def _connection(self, request: _Request, deadline: Deadline) -> Connection:
+        return Connection(self._host, self._port, self._context(request.authorities), deadline)
 
     def _token(self) -> str:
         if not self._token_file:
@@ -176,18 +247,49 @@ class APIServer:
             raise RequestFailed(f"{self._token_file} does not hold one token of printable characters")
         return token
 
-    def _context(self) -> ssl.SSLContext:
+    def _authorities(self) -> str:
+        """Return the PEM text of the CA certificates as the file holds it now; empty for the system's."""
+        if not self._ca_file:
+            return ""
         try:
             # Text outside the blocks may be of any kind; OpenSSL takes ASCII alone.
-            pem = regular_file.read(self._ca_file, CA_LIMIT).decode("ascii", errors="ignore") if self._ca_file else ""
-            if self._ca_file and not pem.strip():
-                raise RequestFailed(f"{self._ca_file} is empty")
-            context = ssl.create_default_context(cadata=pem or None)
+            pem = regular_file.read(self._ca_file, CA_LIMIT).decode("ascii", errors="ignore")
+        except OSError as error:
+            raise RequestFailed(f"{self._ca_file} can't be used: {describe(error)}") from error
+        if not pem.strip():
+            raise RequestFailed(f"{self._ca_file} is empty")
+        return pem
+
+    def _context(self, authorities: str) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cadata=authorities or None)
         except (OSError, ValueError) as error:
             raise RequestFailed(f"{self._ca_file or 'the CA'} can't be used: {describe(error)}") from error
         # Python 3.13 sets this flag, and then refuses cluster CAs without a key-usage extension, which Go accepts.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
+
+
+class _Closed(RequestFailed):
+    """The connection ended before the answer began."""
+
+
+def _ask(
+    connection: Connection, request: _Request, *, closed: type[RequestFailed] = RequestFailed
+) -> http.client.HTTPResponse:
+    """Send a request and return the head of its answer; the connection is closed if anything fails.
+
+    Raises:
+        RequestFailed: no answer; of the class `closed` if the connection ended before one began.
+    """
+    try:
+        connection.request(request.method, request.target, body=request.body, headers=dict(request.headers))
+        return connection.getresponse()
+    except _BROKEN as error:
+        connection.close()
+        # A server that is only slow has the request, and keeps it: TimeoutError.
+        ended = isinstance(error, (ConnectionError, ssl.SSLError))
+        raise (closed if ended else RequestFailed)(describe(error)) from error
 
 
 def retry_after(value: str | None) -> float:
@@ -202,15 +304,14 @@ def _with_brackets(url: str) -> str:
     return f"{scheme}{separator}[{host}]{colon}{port}" if ":" in host and "[" not in host else url
 
 
-def _refusal(response: http.client.HTTPResponse) -> RequestFailed:
-    wait = retry_after(response.headers.get("Retry-After"))
+def _refusal(response: http.client.HTTPResponse, body: bytes) -> RequestFailed:
+    """Return what an answer with another status than 2xx says; a proxy's page says enough by its status line."""
     message = f"{response.status} {response.reason}"
-    try:
-        status = json.loads(response.read(64 << 10))
+    with suppress(ValueError, RecursionError):
+        status = json.loads(body)
         if isinstance(status, dict) and isinstance(status.get("message"), str):
             message = f"{response.status} {status['message']}"
-    except _BROKEN:
-        pass  # A proxy's page: the status line says enough.
+    wait = retry_after(response.headers.get("Retry-After"))
     return RequestFailed(escape(message, 512), status=response.status, retry_after=wait)
 
 

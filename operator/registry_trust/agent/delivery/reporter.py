@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from registry_trust.agent.backoff import Random, after_refusal, report_spread
+from registry_trust.agent.backoff import Random, after_refusal
 from registry_trust.agent.delivery.api_client import APIServer, RequestFailed
+from registry_trust.agent.delivery.report_rate import ReportRate
 from registry_trust.core.conditions import merge
 from registry_trust.core.names import AGENT, API_VERSION, PRODUCT, REPORTS
 from registry_trust.core.readiness import node_conditions
@@ -20,6 +21,13 @@ from registry_trust.core.times import rfc3339
 
 REPEAT = 900.0
 """Seconds (jittered) after which an unchanged report is applied again: one that was lost comes back."""
+
+IDLE = 60.0
+"""Seconds (jittered) after which the connection is used for its own sake: kube-apiserver closes one after 90 (Go's
+`IdleTimeout` in secure_serving.go). Else each rotation would begin with a TLS handshake of every node."""
+
+OVERLOADED = frozenset({429, 500, 503, 504})
+"""HTTP statuses of a server that has too much to do."""
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +89,8 @@ class Reporter:
         self._changed = False
         self._due = float("inf")
         self._failures = 0
+        self._fleet_size = 0
+        self._rate = ReportRate()
 
     def submit(self, node_uid: str, report: NodeReport, fleet_size: int) -> bool:
         """Hand in the latest report; say whether it differs from the last one handed in."""
@@ -89,7 +99,8 @@ class Reporter:
                 return False
             if not self._failures and not self._changed:
                 # One that waits already keeps its time: else a node that changes often would never report.
-                self._due = time.monotonic() + report_spread(fleet_size, self._random)
+                self._due = time.monotonic() + self._rate.spread(fleet_size, self._random)
+            self._fleet_size = fleet_size
             self._wanted = node_uid, report
             self._changed = True
             self._condition.notify()
@@ -103,23 +114,31 @@ class Reporter:
 
     def run(self) -> None:
         """Write reports until told to stop."""
+        idle = time.monotonic() + self._jittered(IDLE)
         while not self._stopping.is_set():
             with self._condition:
-                wait = self._due - time.monotonic()
-                if wait > 0:
-                    self._condition.wait(None if wait == float("inf") else wait)
+                now = time.monotonic()
+                if now < min(self._due, idle):
+                    self._condition.wait(min(self._due, idle) - now)
                     continue
+                reporting = now >= self._due
                 wanted = self._wanted
-                self._changed = False
-            if wanted is None:
-                continue
-            pause = self._apply(*wanted)
-            with self._condition:
-                if self._wanted and (self._failures or not self._changed):
-                    self._due = time.monotonic() + pause
+                self._changed = self._changed and not reporting
+            if not reporting:
+                self._server.stay_connected()
+            elif wanted is not None:
+                self._write(*wanted)
+            idle = time.monotonic() + self._jittered(IDLE)
+
+    def _write(self, node_uid: str, report: NodeReport) -> None:
+        pause = self._apply(node_uid, report)
+        with self._condition:
+            if self._wanted and (self._failures or not self._changed):
+                self._due = time.monotonic() + pause
 
     def _apply(self, node_uid: str, report: NodeReport) -> float:
         """Write a report and return the seconds until it is to be written again."""
+        began = time.monotonic()
         try:
             if self._conditions is None:
                 self._conditions = self._ask()
@@ -136,13 +155,21 @@ class Reporter:
             self._failures += 1
             if self._failures == 1:
                 log.warning("report can't be written, files are not affected: %s", error)
-            return after_refusal(self._failures, error.retry_after, self._random)
+            pause = after_refusal(self._failures, error.retry_after, self._random)
+            if error.status not in OVERLOADED:
+                return pause
+            self._rate.slow_down()
+            return max(pause, self._rate.spread(self._fleet_size, self._random))
         if self._failures:
             log.info("reports are written again")
         self._failures = 0
         self._conditions = trust["status"]["conditions"]
+        self._rate.answered(time.monotonic() - began)
         self._written()
-        return REPEAT * (0.75 + self._random() / 2)
+        return self._jittered(REPEAT)
+
+    def _jittered(self, seconds: float) -> float:
+        return seconds * (0.75 + self._random() / 2)
 
     def _ask(self) -> list[Mapping[str, Any]]:
         """Return the conditions that an earlier process left: a PATCH of nothing answers with the whole object.
