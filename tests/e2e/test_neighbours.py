@@ -33,7 +33,7 @@ def test_three_kinds_of_neighbours_are_left_alone_and_reported_with_their_paths(
     docker = clean.node(ELSEWHERE).path("/etc/docker/certs.d") / clean.registry.name
     for folder in (default, hosts_toml, docker):
         folder.mkdir(parents=True)
-    (default / "hosts.toml").write_text('server = "https://mirror.example.test"\n\n[host]\n')
+    (default / "hosts.toml").write_text('[host."https://mirror.example.test"]\nrewrite = { "^a" = "b" }\n')
     (hosts_toml / "hosts.toml").write_text('server = "https://elsewhere.example.test"\n\n[host]\n')
     (docker / "ca.crt").write_bytes(pem)
     before = [fingerprint(folder) for folder in (default, hosts_toml, docker)]
@@ -52,7 +52,7 @@ def test_three_kinds_of_neighbours_are_left_alone_and_reported_with_their_paths(
 
         found = wait_until(lambda: r if len(r := rows()) == 3 else None, "three nodes report a conflict", within=30)
         assert found[SINGLE][0] == "WouldShadow"
-        assert "/etc/containerd/certs.d/_default" in found[SINGLE][1]
+        assert "/etc/containerd/certs.d/_default, which the runtime reads now and which can't" in found[SINGLE][1]
         assert found[STOCK][0] == "ForeignFile"
         assert f"{LITERAL}/{host}_{port}_" in found[STOCK][1]
         assert found[ELSEWHERE][0] == "ForeignFile"

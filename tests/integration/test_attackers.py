@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from registry_trust.core.plan import Target, make_plan
+from registry_trust.core.observed import Target
+from registry_trust.core.plan import make_plan
 from registry_trust.core.report import RowState
 from tools.trials.attackers import (
     CONTENTS,

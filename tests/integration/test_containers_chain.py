@@ -15,7 +15,7 @@ from registry_trust.agent.single_pass import PassOutcome, apply_once
 from registry_trust.agent.store.neighbour_roots import NeighbourRoots
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.layout import ClientPair, Layout, Material
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from tests.rows import reason_of
 from tools.authority import Authority
 from tools.cluster.binaries import binary

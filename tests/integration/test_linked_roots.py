@@ -11,7 +11,7 @@ from registry_trust.agent.passes import Passes
 from registry_trust.agent.rollback import Applied
 from registry_trust.agent.runtime.candidates import read
 from registry_trust.core.layout import Layout
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from registry_trust.core.report import RowState, TargetState
 from tools.trials.roots import CA_1, CA_2, NOTHING, REGISTRY, files_of, read_as_runtime, wanted
 

@@ -11,7 +11,7 @@ import pytest
 from registry_trust.agent.store import directories, linux_calls
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE
-from registry_trust.core.plan import ObservedRoot
+from registry_trust.core.observed import ObservedRoot
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState
 from tools.trials.interruptions import Calls, interrupted

@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 
 from registry_trust.agent.single_pass import apply_once
-from registry_trust.core.plan import Target, make_plan
+from registry_trust.core.observed import Target
+from registry_trust.core.plan import make_plan
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState
 from tools.trials.interruptions import Calls, interrupted

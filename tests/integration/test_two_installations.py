@@ -14,7 +14,7 @@ from registry_trust.agent.single_pass import apply_once
 from registry_trust.agent.store.tenure import ABANDONED, SIGN_EVERY
 from registry_trust.core.desired import Desired
 from registry_trust.core.layout import STORE, Layout
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetRow, TargetState
 from tests.rows import reason_of

@@ -10,7 +10,8 @@ import pytest
 
 from registry_trust.core.layout import Layout, Reader, possible_readers
 from registry_trust.core.mirrors import mirror_notices
-from registry_trust.core.plan import Target, make_plan
+from registry_trust.core.observed import Target
+from registry_trust.core.plan import make_plan
 from registry_trust.core.report import RegistryRow
 from tests.rows import message_of, reason_of
 from tools.authority import Authority
@@ -33,7 +34,7 @@ class Case:
         readers: who may read it, for all that is known; the loader is asked as the last of them.
         without: the plan's reason where the entry was there first.
         beside: the plan's reason where it came to an entry of ours.
-        read: whose CA the loader finds in either case.
+        read: whose CA the loader finds in either case, after the next pass.
     """
 
     layout: Layout
@@ -57,30 +58,36 @@ LOADERS = {
 """Whose code each reader runs; dockerd calls containerd's for its containerd image store (moby daemon/hosts.go)."""
 
 THEIR, OUR, NONE = "CN=theirs", "CN=ours", ""
+CARRIED, NOT_FOLLOWED = "MirrorsCarried", "MirrorsNotFollowed"
 CASES = {
     "the other spelling": Case(C, BY_CONTAINERD, REGISTRY, "ca.crt", "WouldShadow", "", (THEIR, OUR)),
-    "_default": Case(C, BY_CONTAINERD, "_default", "ca.crt", "WouldShadow", "", (THEIR, OUR)),
-    "_default with a hosts.toml": Case(C, BY_CONTAINERD, "_default", "hosts.toml", "WouldShadow", "", (NONE, OUR)),
+    "_default": Case(C, BY_CONTAINERD, "_default", "ca.crt", CARRIED, CARRIED, (THEIR, OUR + THEIR)),
+    "_default with a hosts.toml": Case(C, BY_CONTAINERD, "_default", "hosts.toml", CARRIED, CARRIED, (NONE, OUR)),
+    "_default with a key that containerd does not know": Case(
+        C, BY_CONTAINERD, "_default", "rewrite", "WouldShadow", NOT_FOLLOWED, (NONE, OUR)
+    ),
     "an empty _default": Case(C, BY_CONTAINERD, "_default", "", "", "", (NONE, OUR)),
     "a foreign hosts.toml, spelled as containerd asks first": Case(
         D, BY_CONTAINERD, SPELLED, "hosts.toml", "Shadowed", "Shadowed", (NONE, NONE)
     ),
     "an empty directory, spelled so": Case(D, BY_CONTAINERD, SPELLED, "", "Shadowed", "Shadowed", (NONE, NONE)),
     "a link that leads nowhere, spelled so": Case(D, BY_CONTAINERD, SPELLED, "link", "", "", (NONE, OUR)),
-    "_default beside dockerd's names": Case(D, BY_CONTAINERD, "_default", "ca.crt", "WouldShadow", "", (THEIR, OUR)),
+    "_default beside dockerd's names": Case(
+        D, BY_CONTAINERD, "_default", "ca.crt", CARRIED, CARRIED, (THEIR, OUR + THEIR)
+    ),
     "containerd's spelling, for dockerd's classic store": Case(D, CLASSIC, SPELLED, "ca.crt", "", "", (NONE, OUR)),
     "_default, for dockerd's classic store": Case(D, CLASSIC, "_default", "ca.crt", "", "", (NONE, OUR)),
     "_default, for dockerd's containerd store": Case(
-        D, OF_CONTAINERD, "_default", "ca.crt", "WouldShadow", "", (THEIR, OUR)
+        D, OF_CONTAINERD, "_default", "ca.crt", CARRIED, CARRIED, (THEIR, OUR + THEIR)
     ),
     "mirrors in _default, for dockerd's containerd store": Case(
-        D, OF_CONTAINERD, "_default", "hosts.toml", "WouldShadow", "", (NONE, OUR)
+        D, OF_CONTAINERD, "_default", "hosts.toml", CARRIED, CARRIED, (NONE, OUR)
     ),
     "containerd's spelling, for dockerd's containerd store": Case(
         D, OF_CONTAINERD, SPELLED, "hosts.toml", "Shadowed", "Shadowed", (NONE, NONE)
     ),
     "_default, for a dockerd of an unknown store": Case(
-        D, UNKNOWN, "_default", "ca.crt", "WouldShadow", "", (THEIR, OUR)
+        D, UNKNOWN, "_default", "ca.crt", CARRIED, CARRIED, (THEIR, OUR + THEIR)
     ),
     "containerd's spelling, for a dockerd of an unknown store": Case(
         D, UNKNOWN, SPELLED, "hosts.toml", "Shadowed", "Shadowed", (NONE, NONE)
@@ -102,8 +109,9 @@ def lay_down(root: Root, case: Case) -> None:
         place.symlink_to("nowhere")
         return
     place.mkdir()
-    if case.content == "hosts.toml":
-        (place / "hosts.toml").write_text(f'server = "https://{REGISTRY}"\n\n[host]\n')
+    if case.content in ("hosts.toml", "rewrite"):
+        key = "rewrite = {}\n" if case.content == "rewrite" else ""
+        (place / "hosts.toml").write_text(f'server = "https://{REGISTRY}"\n{key}\n[host]\n')
     elif case.content:
         (place / case.content).write_bytes(THEIRS.pem)
 
@@ -125,7 +133,7 @@ def read(program: Loaders, root: Root, case: Case) -> str:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_the_plan_says_what_the_loader_finds(program: Loaders, tmp_path: Path, case: Case) -> None:
-    first, second = (Root(tmp_path / name, case.layout) for name in ("first", "second"))
+    first, second = (Root(tmp_path / name, case.layout, case.readers) for name in ("first", "second"))
     lay_down(first, case)
     assert (reason_of(row_of(first, case)), read(program, first, case)) == (case.without, case.read[0])
 
@@ -133,11 +141,13 @@ def test_the_plan_says_what_the_loader_finds(program: Loaders, tmp_path: Path, c
     assert read(program, second, case) == OUR
     lay_down(second, case)
     row = row_of(second, case)
+    second.bring(wanted(OURS.pem))
     assert (reason_of(row), read(program, second, case)) == (case.beside, case.read[1])
     assert case.beside == "" or f"{second.path}/{case.name}" in message_of(row)
     assert case.beside == "" or ("is not known here" in message_of(row)) is (len(case.readers) > 1)
 
     (second.path / case.name).rename(tmp_path / "moved-away")
+    second.bring_well(wanted(OURS.pem))
     assert (reason_of(row_of(second, case)), read(program, second, case)) == ("", OUR)
 
 

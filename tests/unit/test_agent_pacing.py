@@ -13,7 +13,7 @@ from registry_trust.agent.delivery.api_client import RequestFailed, retry_after
 from registry_trust.agent.delivery.report_rate import ReportRate
 from registry_trust.agent.delivery.subscriptions import node_subject
 from registry_trust.agent.delivery.watch import HEALTHY, RENEWAL, SILENCE, UNMARKED, Progress, Pulse
-from registry_trust.agent.pacing import SLOWEST, TOLERATED, WINDOW, Failures, Repairs
+from registry_trust.agent.pacing import SLOWEST, SLOWEST_REPAIR, TOLERATED, WINDOW, Failures, Repairs
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 
@@ -193,10 +193,20 @@ def test_five_repairs_are_made_at_once_and_then_slower_and_slower() -> None:
         waits.append(repairs.wait(KEY, now))
 
     assert repairs.is_contested(KEY, now)
-    assert waits == [2.0, 4.0, 8.0, 16.0, 32.0, SLOWEST, SLOWEST, SLOWEST]
+    assert waits == [2.0, 4.0, 8.0, *[SLOWEST_REPAIR] * 5]
     assert repairs.wait(("/other", KEY[1]), now) == 0.0
     assert not repairs.is_contested(KEY, now + WINDOW + 1), "it is over when nobody undid anything for the window"
     assert repairs.total == TOLERATED + 8
+
+
+def test_an_entry_that_is_removed_every_20_seconds_for_an_hour_is_repaired_at_once_each_time() -> None:
+    repairs = Repairs()
+
+    for number in range(180):
+        assert repairs.wait(KEY, number * 20.0) == 0.0
+        repairs.record(KEY, number * 20.0)
+
+    assert repairs.is_contested(KEY, 3600.0), "and it is said"
 
 
 def test_what_failed_is_tried_again_later_and_other_content_at_once() -> None:

@@ -14,7 +14,7 @@ from registry_trust.agent.runtime.dockerd.runtime import Dockerd
 from registry_trust.agent.runtime.facts import Facts, readers_of
 from registry_trust.agent.runtime.node import Version
 from registry_trust.core.layout import Layout, Reader
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from registry_trust.core.report import RegistryRow, RowState
 from tests.rows import message_of, reason_of
 

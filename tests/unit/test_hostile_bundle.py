@@ -31,7 +31,8 @@ from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.desired import desired_state
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.layout import Layout
-from registry_trust.core.plan import ObservedRoot, OwnEntry, Target, make_plan
+from registry_trust.core.observed import ObservedRoot, OwnEntry, Target
+from registry_trust.core.plan import make_plan
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import confirmed_serial, held_removals, hold_losses
 from registry_trust.core.selection import Operator, Requirement, Selector

@@ -19,7 +19,8 @@ from registry_trust.core.bundle import Bundle, IndexedTrust, LostHistory, TrustC
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.desired import desired_state
 from registry_trust.core.layout import Layout, Material, content_hash
-from registry_trust.core.plan import ObservedRoot, OwnEntry, Plan, Record, Remove, Switch, Target, make_plan
+from registry_trust.core.observed import ObservedRoot, OwnEntry, Target
+from registry_trust.core.plan import Plan, Record, Remove, Switch, make_plan
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import hold_losses
 from registry_trust.core.report import RowState

@@ -7,7 +7,7 @@ import pytest
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.layout import Layout, Material, Reader, entry_name
 from registry_trust.core.mirrors import mirror_notices, unverified_hosts
-from registry_trust.core.plan import ForeignEntry, ObservedRoot, OwnEntry, Target, UnverifiedHost
+from registry_trust.core.observed import ForeignEntry, ObservedRoot, OwnEntry, Target, UnverifiedHost
 
 ROOT, HARBOR = "/etc/containerd/certs.d", "harbor.corp.example:5000"
 MIRROR = f'[host."https://{HARBOR}"]'

@@ -6,17 +6,8 @@ import pytest
 
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.layout import Layout, Material, Reader, content_hash, entry_name
-from registry_trust.core.plan import (
-    ForeignEntry,
-    ObservedRoot,
-    OwnEntry,
-    Record,
-    Remove,
-    Switch,
-    Target,
-    make_plan,
-    merge_rows,
-)
+from registry_trust.core.observed import ForeignEntry, ObservedRoot, OwnEntry, Target
+from registry_trust.core.plan import Record, Remove, Switch, make_plan, merge_rows
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState

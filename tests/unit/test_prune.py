@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.layout import Layout, Material, content_hash
-from registry_trust.core.plan import ObservedRoot, OwnEntry, Record, Remove, Switch, Target, make_plan
+from registry_trust.core.observed import ObservedRoot, OwnEntry, Target
+from registry_trust.core.plan import Record, Remove, Switch, make_plan
 from registry_trust.core.prune import UNNAMED, spare
 
 ROOT, REGISTRY = "/etc/root", "r.example:5000"

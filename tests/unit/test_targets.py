@@ -19,7 +19,7 @@ from registry_trust.agent.runtime.node import MountedRoot, NodeRuntime
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
 from registry_trust.agent.runtime.targets import choose
 from registry_trust.core.layout import Layout, Reader
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from registry_trust.core.report import TargetRow
 from tests.rows import reason_of
 

@@ -13,8 +13,10 @@ from registry_trust.compiler.content import Checker
 from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.desired import Desired, DesiredRegistry
+from registry_trust.core.hosts_toml import parse
 from registry_trust.core.layout import Layout, Material
-from registry_trust.core.plan import ForeignEntry, ObservedRoot, Target, make_plan
+from registry_trust.core.observed import ForeignEntry, ObservedRoot, Target
+from registry_trust.core.plan import make_plan
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState
@@ -194,7 +196,8 @@ def test_row_126_what_does_not_fit_into_the_bundle_is_refused(monkeypatch):
 
 
 ROOT, REGISTRY = "/etc/containerd/certs.d", "harbor.example:5000"
-MIRROR = ForeignEntry("a directory (with hosts.toml)")
+UNKNOWN_KEY = b"[host.'https://mirror.example']\nrewrite = { '^a' = 'b' }"
+MIRROR = ForeignEntry("a directory (with hosts.toml)", offer=parse(UNKNOWN_KEY, f"{ROOT}/_default"))
 
 
 @pytest.mark.parametrize(
@@ -211,9 +214,10 @@ MIRROR = ForeignEntry("a directory (with hosts.toml)")
             "_default",
             Reason.WOULD_SHADOW,
             "writing /etc/containerd/certs.d/harbor.example_5000_ would hide /etc/containerd/certs.d/_default, which "
-            "the runtime reads now and registry-trust did not write; nothing was written. Move what it says into the "
-            "trust, or move it away",
-            id="row 121: somebody else's mirrors in _default",
+            'the runtime reads now and which can\'t be taken along: its hosts.toml has the key "rewrite" in [host] '
+            "table 1, and containerd knows no such key; nothing was written. Remove the key, or move it away: mv "
+            "/etc/containerd/certs.d/_default /etc/containerd/certs.d/_default.old",
+            id="row 121: somebody else's mirrors in _default, with what containerd does not know",
         ),
     ],
 )

@@ -20,6 +20,7 @@ from tools.messages import (
     ca_structure,
     client_keys,
     client_pairs,
+    mirrors,
     nodes,
     objects,
     runtimes,
@@ -42,6 +43,7 @@ each reason means and how to fix it is in [Reading status](reading-status.md).
 NORMALIZED = (
     (r"(is not valid TOML: |is not valid JSON: |is no valid JSON: )[^;]*", r"\1..."),
     (rf"uid {os.geteuid()} must", "uid 0 must"),
+    (rf"its files to uid {os.geteuid()}\b", "its files to uid 0"),
 )
 """What depends on Python's version or on who runs this, and what stands for it."""
 
@@ -52,6 +54,7 @@ def problems() -> Iterator[Problem]:
     yield from trusts.said()
     yield from objects.said()
     yield from nodes.said()
+    yield from mirrors.said()
     yield from stores.said()
     yield from runtimes.said()
     for table in (

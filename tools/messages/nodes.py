@@ -26,7 +26,8 @@ from registry_trust.core.desired import Desired, DesiredRegistry, desired_state
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.layout import Layout, Material, Reader, content_hash
 from registry_trust.core.mirrors import mirror_notices
-from registry_trust.core.plan import ForeignEntry, ObservedRoot, OwnEntry, Target, UnverifiedHost, make_plan
+from registry_trust.core.observed import ForeignEntry, ObservedRoot, OwnEntry, Target, UnverifiedHost
+from registry_trust.core.plan import make_plan
 from registry_trust.core.problem import Problem
 from registry_trust.core.removal_hold import held_removals, hold_losses
 from registry_trust.core.report import RegistryRow

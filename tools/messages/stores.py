@@ -22,7 +22,7 @@ from registry_trust.agent.store.manifest import Ownership
 from registry_trust.agent.store.store import Store
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE, Layout
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from registry_trust.core.problem import Problem
 from tools.messages.cluster import REGISTRY
 from tools.messages.nodes import REPLACING, WANTED

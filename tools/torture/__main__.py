@@ -21,6 +21,7 @@ from tools.torture.containerd import containerd
 from tools.torture.crash import crash
 from tools.torture.errors import errors
 from tools.torture.figures import Figures
+from tools.torture.hosts import hosts
 from tools.torture.leadership import leadership
 from tools.torture.neighbourhood import neighbourhood
 from tools.torture.power import power_loss
@@ -57,6 +58,7 @@ def all_parts(*, small: bool) -> dict[str, Callable[[Path], Figures]]:
     for each in Interruption:
         parts[f"leaders-{each.name.lower()}"] = partial(leadership, interruption=each, duels_each=3 if small else 50)
     parts["containerd"] = partial(containerd, sets=100 if small else 5_000)
+    parts["hosts"] = partial(hosts, files=100 if small else 5_000)
     return parts
 
 

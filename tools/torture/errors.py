@@ -14,7 +14,7 @@ from registry_trust.agent.options import Mount
 from registry_trust.agent.passes import Passes, PassResult
 from registry_trust.agent.rollback import Applied
 from registry_trust.agent.runtime.candidates import read
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from registry_trust.core.report import RowState, TargetState
 from tools.torture.figures import Figures
 from tools.torture.scenarios import CASES, Scenario, Template, after_restart, at_rest, target

@@ -27,7 +27,7 @@ from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired, DesiredRegistry
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE, Layout, Material, entry_name, replaced_name
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RowState, TargetState
 from tools.torture.figures import Figures

@@ -21,12 +21,14 @@ from registry_trust.core.layout import (
     ClientPair,
     Layout,
     Material,
+    Reader,
     entry_name,
     lookup_names,
     possible_readers,
     replaced_name,
 )
-from registry_trust.core.plan import ObservedRoot, Plan, Remove, Target, make_plan
+from registry_trust.core.observed import ObservedRoot, Target
+from registry_trust.core.plan import Plan, Remove, make_plan
 from registry_trust.core.problem import Problem
 
 REGISTRY = "harbor.corp.example:5000"
@@ -68,6 +70,7 @@ class Root:
 
     path: Path
     layout: Layout = Layout.DOCKER
+    readers: tuple[Reader, ...] = ()
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
@@ -82,7 +85,9 @@ class Root:
 
     def plan(self, store: LockedStore, desired: Desired) -> Plan:
         self.seen = store.observe()
-        return make_plan(Target(str(self.path), self.layout), desired, {str(self.path): self.seen.root})
+        return make_plan(
+            Target(str(self.path), self.layout, readers=self.readers), desired, {str(self.path): self.seen.root}
+        )
 
     def bring(self, desired: Desired, *, immediately: bool = False) -> tuple[StepOutcome, ...]:
         """One pass, as the agent does it."""

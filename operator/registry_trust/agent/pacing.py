@@ -15,7 +15,9 @@ WINDOW = 600.0
 TOLERATED = 5
 """Repairs of one entry in the window that are made at once."""
 SLOWEST = 60.0
-"""Seconds between two repairs, or two tries, at most."""
+"""Seconds between two tries, at most."""
+SLOWEST_REPAIR = 15.0
+"""Seconds between two repairs, at most: whoever clears the root at each start, every 20 s, is repaired at once."""
 
 Key = tuple[str, str]
 """A target's path and an entry; the entry is empty for the target as a whole."""
@@ -53,7 +55,7 @@ class Repairs:
         count = self.recent(key, now)
         if count <= TOLERATED:
             return 0.0
-        pause = min(SLOWEST, 2.0 ** (count - TOLERATED))
+        pause = min(SLOWEST_REPAIR, 2.0 ** (count - TOLERATED))
         return max(0.0, self._times[key][-1] + pause - now)
 
     def notice(self) -> Problem | None:

@@ -21,7 +21,8 @@ from registry_trust.core.desired import Desired
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE
 from registry_trust.core.mirrors import mirror_notices
-from registry_trust.core.plan import Target, make_plan, merge_rows
+from registry_trust.core.observed import Target
+from registry_trust.core.plan import make_plan, merge_rows
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import hold_losses
@@ -146,7 +147,9 @@ class Passes:
         whole = not any(each.left for each in brought.values())
         waits = [max(each.garbage_due, _SHORTEST) for each in brought.values() if each.garbage_due is not None]
         waits += [*self._steps.pauses(now), *([] if whole else [0.0])]
-        retry = self.failures.next_due(now)
+        waits += [
+            due for due in (self.failures.next_due(now), self.roots.unsettled(self._monotonic())) if due is not None
+        ]
         return PassResult(
             (*merge_rows([(target, brought[target.path].rows) for target in targets]), *desired.conflicts),
             tuple(
@@ -154,7 +157,7 @@ class Passes:
                 for each in candidates
             ),
             tuple(dict.fromkeys(notice for each in brought.values() for notice in each.notices)),
-            min([*waits, *([] if retry is None else [retry])], default=None),
+            min(waits, default=None),
             whole=whole,
         )
 

@@ -12,7 +12,10 @@ DRIFT_PAUSE = 0.2
 """Seconds between two passes that drift alone asks for."""
 
 RESTLESS = 10
-"""Passes in a row for drift after which the pause becomes a second: somebody writes there all the time."""
+"""Passes in a row for drift after which the pause becomes `QUIET`: somebody writes there all the time."""
+
+QUIET = 1.0
+"""Seconds without drift after which nobody writes there all the time."""
 
 
 class Rest:
@@ -30,7 +33,8 @@ class Rest:
         watched = [self._inbox.fileno(), *([] if drift is None else [drift])]
         readable, _, _ = select.select(watched, [], [], seconds)
         for_drift = bool(readable) and self._inbox.fileno() not in readable
-        self._restless = self._restless + 1 if for_drift else 0
-        rest = (DRIFT_PAUSE if self._restless < RESTLESS else 1.0) - (time.monotonic() - began)
+        waited = time.monotonic() - began
+        self._restless = self._restless + 1 if for_drift and waited < QUIET else 0
+        rest = (DRIFT_PAUSE if self._restless < RESTLESS else QUIET) - waited
         if for_drift and rest > 0:
             select.select([self._inbox.fileno()], [], [], rest)

@@ -6,10 +6,11 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from registry_trust.agent.options import Mount
 from registry_trust.agent.rollback import Applied
+from registry_trust.agent.store.default import Defaults
 from registry_trust.agent.store.failures import unexpected
 from registry_trust.agent.store.locked_store import LockedStore
 from registry_trust.agent.store.neighbour_roots import NeighbourRoots
@@ -17,7 +18,7 @@ from registry_trust.agent.store.observe import Observation
 from registry_trust.agent.store.store import Store
 from registry_trust.agent.store.tenure import ABANDONED, SIGN_EVERY, Tenure
 from registry_trust.core.errors import StoreFailure
-from registry_trust.core.plan import ObservedRoot, Target
+from registry_trust.core.observed import ObservedRoot, Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
 
@@ -81,6 +82,7 @@ class Roots:
         self._watched: dict[str, tuple[str, ...]] = {mount.host: (mount.here,) for mount in roots}
         self._tenures = {mount.host: Tenure() for mount in roots}
         self._neighbours = NeighbourRoots(configurations, roots)
+        self._defaults = Defaults()
         self._source = source
         self._monotonic = monotonic
         self._signed = float("-inf")
@@ -111,7 +113,9 @@ class Roots:
                         opened.stores[path], opened.seen[path] = opened.stores[first], opened.seen[first]
                     else:
                         locked = stack.enter_context(store.lock())
-                        opened.seen[path] = locked.observe()
+                        seen = locked.observe()
+                        settled = self._defaults.settle(path, seen.root, self._monotonic())
+                        opened.seen[path] = replace(seen, root=settled)
                         opened.stores[path] = locked
                     self._watched[path] = opened.seen[path].watched
                 except Exception as error:  # noqa: BLE001 - the boundary of one root: its fault is no other root's
@@ -156,9 +160,15 @@ class Roots:
             log.warning("%s: taken over from another installation, which served the bundle %s", path, quote(owner))
         store.claim()
 
+    def unsettled(self, now: float) -> float | None:
+        """Return the seconds until a `_default` that changed not long ago is to be looked at again; None if none is."""
+        return self._defaults.due(now)
+
     def neighbours(self, targets: Sequence[Target]) -> tuple[dict[str, ObservedRoot], dict[str, StoreFailure]]:
         """Look at the roots that the targets' readers look in as well: what they hold, and why others can't be seen."""
         try:
-            return self._neighbours.observe(targets)
+            observed, failed = self._neighbours.observe(targets)
+            now = self._monotonic()
+            return {path: self._defaults.settle(path, seen, now) for path, seen in observed.items()}, failed
         except Exception as error:  # noqa: BLE001 - what can't be looked at is not known, and says so on each target
             return {}, {path: unexpected(path, error) for target in targets for path in target.lookup_chain()}

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from registry_trust.agent.store.default import Defaults
 from registry_trust.agent.store.failures import failing
-from registry_trust.agent.store.locked_store import StepOutcome
+from registry_trust.agent.store.locked_store import LockedStore, StepOutcome
 from registry_trust.agent.store.store import Store
 from registry_trust.core.desired import Desired
 from registry_trust.core.layout import Layout
-from registry_trust.core.plan import ObservedRoot, OwnEntry, Plan, Remove, Switch, Target, make_plan
+from registry_trust.core.observed import ObservedRoot, OwnEntry, Target
+from registry_trust.core.plan import Plan, Remove, Switch, make_plan
 from registry_trust.core.problem import Problem
 from registry_trust.core.prune import spare
 from registry_trust.core.report import RegistryRow, RowState
 from registry_trust.core.text import listing
+
+_PATIENCE = 5.0
+"""Seconds for which a `_default` may change under a single pass."""
 
 
 class Action(StrEnum):
@@ -109,15 +115,18 @@ def apply_once(
             return _outcome(plan, ObservedRoot(), foreseen, {}, (), ())
         _make_root(directory, shown)
     with Store(directory, shown_path=shown).lock(clear=not dry_run) as store:
-        seen = store.observe()
-        observed = seen.root
+        observed = store.observe().root if remove else _settled(store, shown)
         if remove:
             plan = Plan(target, tuple(Remove(entry) for entry in observed.own if observed.to_remove(entry)))
         else:
             plan = make_plan(target, desired, {**(others or {}), shown: observed})
         plan, spared = (plan, {}) if prune or remove else spare(plan, observed)
         if dry_run:
-            outcomes, findings, dissolved = tuple(StepOutcome(step) for step in plan.steps), seen.findings, True
+            outcomes, findings, dissolved = (
+                tuple(StepOutcome(step) for step in plan.steps),
+                store.observe().findings,
+                True,
+            )
         else:
             outcomes = store.apply(plan.steps, layout)
             collected = store.collect_garbage(immediately=remove)
@@ -125,6 +134,19 @@ def apply_once(
             findings = (*store.observe().findings, *collected.findings)
     leftovers = () if dissolved else (*observed.unreadable.values(), *(finding.message for finding in findings))
     return _outcome(plan, observed, outcomes, spared, findings, leftovers)
+
+
+def _settled(store: LockedStore, path: str) -> ObservedRoot:
+    """Look at a root until nobody is writing its `_default`, for a few seconds at most."""
+    defaults = Defaults()
+    end = time.monotonic() + _PATIENCE
+    while True:
+        now = time.monotonic()
+        observed = defaults.settle(path, store.observe().root, now)
+        wait = defaults.due(now)
+        if wait is None or now >= end:
+            return observed
+        time.sleep(wait)
 
 
 def _outcome(
@@ -148,7 +170,7 @@ def _outcome(
 
 
 def _row_of_plan(row: RegistryRow) -> PassRow:
-    actions = {RowState.FAILED: Action.FAILED, RowState.HELD: Action.HELD}
+    actions = {RowState.FAILED: Action.FAILED, RowState.PENDING: Action.FAILED, RowState.HELD: Action.HELD}
     return PassRow(row.registry, actions.get(row.state, Action.UNCHANGED), row.generation, row.problem)
 
 

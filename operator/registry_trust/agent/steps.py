@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from registry_trust.agent.journal import Journal
 from registry_trust.agent.pacing import Failures, Key, Repairs
 from registry_trust.agent.store.locked_store import LockedStore, StepOutcome
+from registry_trust.core.carried import Carried
 from registry_trust.core.layout import replaced_name
-from registry_trust.core.plan import ObservedRoot, Plan, Remove, Step, Switch
+from registry_trust.core.observed import ObservedRoot
+from registry_trust.core.plan import Plan, Remove, Step, Switch
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
@@ -19,6 +21,9 @@ _WRITING = Problem(
     Reason.NODE_PENDING,
     "its turn comes with one of the next passes: there is much to write, and this node's disk is slow",
 )
+
+_Content = tuple[str, Carried | None]
+"""A digest, and what was carried: the digest alone does not tell the values of headers."""
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +42,8 @@ class Steps:
     def __init__(self, repairs: Repairs, failures: Failures) -> None:
         self._repairs = repairs
         self._failures = failures
-        self._written: dict[Key, str] = {}
-        """The digest of what this process wrote to each entry."""
+        self._written: dict[Key, _Content] = {}
+        """What this process wrote to each entry."""
         self._journal = Journal()
 
     def take(
@@ -96,7 +101,7 @@ class Steps:
         return due
 
     def _is_repair(self, key: Key, step: Step) -> bool:
-        return isinstance(step, Switch) and (step.repair or self._written.get(key) == step.digest)
+        return isinstance(step, Switch) and (step.repair or self._written.get(key) == _content(step))
 
     def _note(
         self, path: str, outcome: StepOutcome, observed: ObservedRoot, serial: int, now: float
@@ -128,12 +133,12 @@ class Steps:
                 log.warning("repaired %s/%s, somebody else had changed it", path, entry, extra=about)
         else:
             log.info("wrote %s/%s", path, entry, extra=about)
-        self._written[key] = step.digest
+        self._written[key] = _content(step)
 
     def _contest(self, plan: Plan, observed: ObservedRoot, rows: dict[str, RegistryRow], now: float) -> None:
         """Fail the rows of entries that somebody keeps undoing, whether or not they are in place right now."""
         switches = {step.entry: step for step in plan.steps if isinstance(step, Switch)}
-        for key, digest in self._written.items():
+        for key, (digest, _) in self._written.items():
             path, entry = key
             if path != plan.target.path or not self._repairs.is_contested(key, now):
                 continue
@@ -142,10 +147,15 @@ class Steps:
             if registry in rows and rows[registry].state is not RowState.FAILED:
                 message = (
                     f"{path}/{entry} was changed or removed by somebody else more than 5 times within 10 minutes; "
-                    "it is repaired more and more slowly. Find out who manages that directory (another DaemonSet, "
-                    "a machine configuration) and stop it"
+                    "it is repaired more slowly, every 15 seconds at least. Find out who manages that directory "
+                    "(another DaemonSet, a machine configuration) and stop it"
                 )
                 rows[registry] = RegistryRow(registry, RowState.FAILED, digest, Problem(Reason.CONTESTED, message))
+
+
+def _content(step: Switch) -> _Content:
+    carrying = step.desired.carrying
+    return step.digest, None if carrying is None else carrying.carried
 
 
 def _digest(step: Step) -> str:

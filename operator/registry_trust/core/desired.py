@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from registry_trust.core.bundle import Bundle, IndexedTrust, LostHistory
-from registry_trust.core.layout import ClientPair, Material
+from registry_trust.core.layout import Carrying, ClientPair, Material
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
@@ -17,13 +17,15 @@ from registry_trust.core.trust import ExistingFilesPolicy
 class DesiredRegistry:
     """One registry's material on a node, and the names of the trusts that it comes from, in index order.
 
-    With `replace`, somebody else's files in its place give way: one of the trusts says so.
+    With `replace`, somebody else's files in its place give way: one of the trusts says so. `carrying` is known once a
+    root was looked at.
     """
 
     registry: str
     trusts: tuple[str, ...]
     material: Material = field(repr=False)
     replace: bool = False
+    carrying: Carrying | None = None
 
 
 @dataclass(frozen=True, slots=True)

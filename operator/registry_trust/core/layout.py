@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from registry_trust.core.carried import Carried, Host, toml_lines
 
 NAME_LIMIT = 255
 """Bytes of one name in a directory (Linux NAME_MAX)."""
@@ -23,6 +25,9 @@ permission on the directory that is renamed, whoever owns it.
 
 DOCKER_HUB = "docker.io"
 """Docker Hub, as references name it; its server is registry-1.docker.io."""
+
+DEFAULT = "_default"
+"""What containerd reads for every registry that has no directory of its own."""
 
 CA_FILE = "ca.crt"
 """All of a registry's CA certificates."""
@@ -79,6 +84,14 @@ class Material:
 
     ca_certificates: tuple[bytes, ...] = ()
     client_pairs: tuple[ClientPair, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Carrying:
+    """What an entry takes along of a `_default`, and what each of `carried.everything()` gets; None for nothing."""
+
+    carried: Carried
+    materials: tuple[Material | None, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +153,7 @@ def lookup_names(reader: Reader, registry: str) -> tuple[str, ...]:
         # containerd replaces the last colon, whatever it separates: `[2001:db8::1]` becomes `[2001:db8:_1]_`.
         head, _, tail = registry.rpartition(":")
         names = [f"{head}_{tail}_", registry]
-    return (*names, "_default")
+    return (*names, DEFAULT)
 
 
 def directory_names(registry: str) -> frozenset[str]:
@@ -159,24 +172,33 @@ def longest_registry() -> int:
     return NAME_LIMIT - max(len(name) - len(registry) for name in directory_names(registry))
 
 
-def render(layout: Layout, registry: str, material: Material, generation: str) -> tuple[File, ...]:
+def render(
+    layout: Layout, registry: str, material: Material, generation: str, carrying: Carrying | None = None
+) -> tuple[File, ...]:
     """Return the files of one generation, sorted by name.
 
-    With a key in it every file is 0600 (the directory is 0700 then, see `directory_mode`). `hosts.toml` names the
-    files of its own generation by a path that does not pass the entry's link, so that a reader that has read it never
-    mixes two generations.
+    With a key or a carried secret in it every file is 0600 (the directory is 0700 then, see `directory_mode`).
+    `hosts.toml` names the files of its own generation by a path that does not pass the entry's link, so that a reader
+    that has read it never mixes two generations. A root for dockerd has it only where something is carried: dockerd's
+    containerd store reads it, and the classic one reads what ends in `.crt`, `.cert` or `.key`.
     """
-    mode = PRIVATE_FILE if material.client_pairs else PUBLIC_FILE
-    files: list[File] = []
-    if material.ca_certificates:
-        files.append(File(CA_FILE, mode, b"".join(material.ca_certificates)))
-    names = pair_names(material.client_pairs)
-    for name, pair in zip(names, material.client_pairs, strict=True):
+    files = _own_files(material)
+    if layout is Layout.CONTAINERD or carrying is not None:
+        text, copies = _hosts_toml(layout, registry, material, generation, carrying)
+        files = {**files, **copies, HOSTS_FILE: text.encode()}
+    given = (material,) if carrying is None else (material, *carrying.materials)
+    secret = any(each.client_pairs for each in given if each is not None)
+    private = secret or (carrying is not None and carrying.carried.private)
+    mode = PRIVATE_FILE if private else PUBLIC_FILE
+    return tuple(File(name, mode, data) for name, data in sorted(files.items()))
+
+
+def _own_files(material: Material) -> dict[str, bytes]:
+    files = {CA_FILE: b"".join(material.ca_certificates)} if material.ca_certificates else {}
+    for name, pair in zip(pair_names(material.client_pairs), material.client_pairs, strict=True):
         certificate, key = pair_files(name)
-        files += [File(certificate, mode, pair.certificate), File(key, mode, pair.key)]
-    if layout is Layout.CONTAINERD:
-        files.append(File(HOSTS_FILE, mode, _hosts_toml(registry, material, names, generation).encode()))
-    return tuple(sorted(files, key=lambda file: file.name))
+        files |= {certificate: pair.certificate, key: pair.key}
+    return files
 
 
 def pair_names(pairs: Sequence[ClientPair]) -> tuple[str, ...]:
@@ -201,13 +223,16 @@ def directory_mode(files: Sequence[File]) -> int:
     return PRIVATE_DIRECTORY if private else PUBLIC_DIRECTORY
 
 
-def content_hash(layout: Layout, registry: str, material: Material) -> str:
+def content_hash(layout: Layout, registry: str, material: Material, carrying: Carrying | None = None) -> str:
     """Return 16 hex digits over layout, names, modes and bytes of the files that this material makes.
 
-    Independent of the generation's own name, although `hosts.toml` carries it.
+    Independent of the generation's own name, although `hosts.toml` carries it, and of the values of headers that are
+    carried: this hash is shown, and a password in a header could be guessed from it.
     """
+    if carrying is not None:
+        carrying = replace(carrying, carried=carrying.carried.without_secrets())
     digest = hashlib.sha256(layout.value.encode())
-    for file in render(layout, registry, material, generation=""):
+    for file in render(layout, registry, material, "", carrying):
         head = f"\0{file.name}\0{file.mode:o}\0{len(file.data)}\0"
         digest.update(head.encode())
         digest.update(file.data)
@@ -219,15 +244,48 @@ def generation_name(digest: str, number: int) -> str:
     return f"{digest}-{number}"
 
 
-def _hosts_toml(registry: str, material: Material, names: Sequence[str], generation: str) -> str:
-    # Nothing in these strings needs escaping: registry and names are checked ASCII without quotes or backslashes.
-    base = f"../{STORE}/{entry_name(Layout.CONTAINERD, registry)}/{generation}"
+def _hosts_toml(
+    layout: Layout, registry: str, material: Material, generation: str, carrying: Carrying | None
+) -> tuple[str, dict[str, bytes]]:
+    """Return the text of a `hosts.toml`, and the files that it needs beside the registry's own."""
+    base = f"../{STORE}/{entry_name(layout, registry)}/{generation}"
+    ca = [f"{base}/{CA_FILE}"] if material.ca_certificates else []
+    pairs = map(pair_files, pair_names(material.client_pairs))
+    own = (ca, [(f"{base}/{certificate}", f"{base}/{key}") for certificate, key in pairs])
     lines = ["# Managed by registry-trust. Changes are replaced; name another registry in your own hosts.toml."]
-    if material.ca_certificates:
-        lines.append(f'ca = ["{base}/{CA_FILE}"]')
-    if names:
-        pairs = ", ".join("[" + ", ".join(f'"{base}/{file}"' for file in pair_files(name)) + "]" for name in names)
-        lines.append(f"client = [{pairs}]")
-    # containerd 1.6, and 1.7 before 1.7.32, refuse a file without a `host` table and fall back to the files beside it.
-    lines += ["", "[host]", ""]
-    return "\n".join(lines)
+    copies: dict[str, bytes] = {}
+    hosts: list[Host] = []
+    root = Host().plus(*own)
+    if carrying is not None:
+        lines.append(f"# With what {carrying.carried.shown_source()} says.")
+        for number, (host, given) in enumerate(zip(carrying.carried.everything(), carrying.materials, strict=True)):
+            if given is None:
+                hosts.append(host)
+            elif given == material:
+                hosts.append(host.plus(*own))
+            else:
+                files = _copies(number, given)
+                copies |= files
+                ca = [f"{base}/{name}" for name in files if name == _copied_ca(number)]
+                client = [(f"{base}/{name}", f"{base}/{name}") for name in files if name != _copied_ca(number)]
+                hosts.append(host.plus(ca, client))
+        root = hosts.pop()
+    bare = carrying is not None and carrying.carried.bare
+    return "\n".join([*lines, *toml_lines(root, hosts, bare=bare)]), copies
+
+
+def _copied_ca(number: int) -> str:
+    # Upper case: no client pair has such a name.
+    return f"HOST-{number:02d}-ca{KEY}"
+
+
+def _copies(number: int, material: Material) -> dict[str, bytes]:
+    """Return another registry's certificates as files that are read only where `hosts.toml` names them.
+
+    A lone `.key` is what no containerd loads by its name (hosts.go, loadCertFiles): if it can't read `hosts.toml`, the
+    registry must not get the certificates of a mirror. A pair is one file with both, which containerd takes.
+    """
+    files = {_copied_ca(number): b"".join(material.ca_certificates)} if material.ca_certificates else {}
+    for name, pair in zip(pair_names(material.client_pairs), material.client_pairs, strict=True):
+        files[f"HOST-{number:02d}-client-{name}{KEY}"] = pair.certificate + pair.key
+    return files

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from registry_trust.core.desired import Desired
-from registry_trust.core.layout import CA_FILE, HOSTS_FILE, Reader, entry_name, lookup_names
-from registry_trust.core.plan import ObservedRoot, Target, UnverifiedHost
+from registry_trust.core.hosts_toml import load
+from registry_trust.core.layout import CA_FILE, DEFAULT, HOSTS_FILE, Reader, entry_name, lookup_names
+from registry_trust.core.observed import ObservedRoot, Target, UnverifiedHost
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import escape
@@ -23,8 +23,8 @@ def unverified_hosts(data: bytes) -> tuple[UnverifiedHost, ...]:
     What containerd would not read leads nowhere.
     """
     try:
-        document = tomllib.loads(data.decode())
-    except (ValueError, RecursionError):
+        document = load(data)
+    except ValueError:
         return ()
     tables = document.get("host")
     named = tables.items() if isinstance(tables, dict) else ()
@@ -49,7 +49,7 @@ def mirror_notices(target: Target, desired: Desired, roots: Mapping[str, Observe
             for host in entry.unverified:
                 item = desired.registries.get(host.registry)
                 ours = entry_name(target.layout, host.registry)
-                own_names = {each for reader in readers for each in lookup_names(reader, host.registry)} - {"_default"}
+                own_names = {each for reader in readers for each in lookup_names(reader, host.registry)} - {DEFAULT}
                 if item is None or not item.material.ca_certificates or name in own_names:
                     continue
                 if not roots[target.path].linked(ours):

@@ -3,106 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
+from registry_trust.core.around import Around, look_around
+from registry_trust.core.carrying import carry, obstacle, remark
 from registry_trust.core.desired import Desired, DesiredRegistry
-from registry_trust.core.layout import (
-    Layout,
-    Reader,
-    content_hash,
-    entry_name,
-    lookup_names,
-    possible_readers,
-    replaced_name,
-)
+from registry_trust.core.layout import Carrying, content_hash, entry_name, replaced_name
+from registry_trust.core.observed import ObservedRoot, OwnEntry, Target
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A root of certificate directories on a node, and how it is read.
-
-    `path` is the root's path on the host. `chain` lists every root that the same reader looks in, in its order, this
-    one included. `readers` are those of which one reads it; empty: every one that the layout is for. A `standby` root
-    is read by nothing today: it is written for the day the runtime reads it.
-    """
-
-    path: str
-    layout: Layout
-    chain: tuple[str, ...] = ()
-    standby: bool = False
-    readers: tuple[Reader, ...] = ()
-
-    def possible_readers(self) -> tuple[Reader, ...]:
-        """Return who may read this root, one at least."""
-        return self.readers or possible_readers(self.layout)
-
-    def lookup_chain(self) -> tuple[str, ...]:
-        """Return the roots that this target's reader looks in, in its order."""
-        return self.chain or (self.path,)
-
-
-@dataclass(frozen=True, slots=True)
-class OwnEntry:
-    """An entry that this installation wrote.
-
-    `generation` is what the link points to, and empty where the link is gone; `digest` is the content hash of what it
-    points to or is to point to, and empty where the entry was removed; `intact` says that the files are exactly those
-    of the manifest (names, bytes, modes, owner) and nothing else.
-    """
-
-    registry: str
-    generation: str
-    digest: str
-    trusts: tuple[str, ...]
-    intact: bool
-
-
-@dataclass(frozen=True, slots=True)
-class UnverifiedHost:
-    """A registry that a `hosts.toml` leads to and has no `ca` for; `place` is its table, empty for the file's root."""
-
-    registry: str
-    place: str
-
-
-@dataclass(frozen=True, slots=True)
-class ForeignEntry:
-    """Something in a root that this installation did not write.
-
-    `reads` says whether a runtime would find anything in it, `hides` whether it keeps a runtime from looking further
-    (an empty directory does, a link that leads nowhere doesn't). `unverified` is what its `hosts.toml` leads to.
-    """
-
-    description: str
-    reads: bool = True
-    hides: bool = True
-    unverified: tuple[UnverifiedHost, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedRoot:
-    """What a root holds: our entries by name (also those whose link is gone), and everybody else's.
-
-    `unreadable` are entries in the store at which the system refuses to look, with its words: whose they are and what
-    is in them is not known, so they are left as they are. `kept` are the entries of which the root keeps what they
-    replaced.
-    """
-
-    own: Mapping[str, OwnEntry] = field(default_factory=dict)
-    foreign: Mapping[str, ForeignEntry] = field(default_factory=dict)
-    unreadable: Mapping[str, str] = field(default_factory=dict)
-    kept: frozenset[str] = frozenset()
-
-    def linked(self, name: str) -> bool:
-        """Say whether `name` is one of our entries and in place."""
-        return name in self.own and bool(self.own[name].generation) and name not in self.foreign
-
-    def to_remove(self, name: str) -> bool:
-        """Say whether an entry of ours that nobody wants has something to be taken away, or to be put back."""
-        return bool(self.own[name].digest) or (name in self.kept and name not in self.foreign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +82,23 @@ def make_plan(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot
         if own is not None and desired.held.intersection(own.trusts):
             rows.append(_held(registry, own, desired.held))
             continue
-        conflict = _conflict(target, registry, entry, roots, replace=item.replace)
+        around = look_around(target, registry, entry, roots)
+        conflict = _conflict(target, item, entry, observed, around)
         if conflict is not None:
             rows.append(conflict)
             continue
-        digest = content_hash(target.layout, registry, item.material)
-        if own is None or own.digest != digest or not own.intact or not own.generation:
-            repair = own is not None and own.digest == digest
-            steps.append(Switch(entry, item, digest, repair, replace=entry in observed.foreign))
+        carrying = carry(target.layout, item, around, own, desired.registries)
+        carried = None if carrying is None else carrying.carried
+        digest = content_hash(target.layout, registry, item.material, carrying)
+        same = own is not None and own.digest == digest and own.carried == carried
+        if own is None or not same or not own.intact or not own.generation:
+            whole = replace(item, carrying=carrying)
+            steps.append(Switch(entry, whole, digest, repair=same, replace=entry in observed.foreign))
         elif own.trusts != item.trusts:
             steps.append(Record(entry, item.trusts))
-        rows.append(_current(target, registry, entry, digest, roots, replace=item.replace))
+        rows.append(
+            RegistryRow(registry, RowState.CURRENT, digest, _remark(target, item, entry, observed, around, carrying))
+        )
     removals, kept = _unwanted(observed, desired, wanted)
     return Plan(target, (*steps, *removals), (*rows, *kept))
 
@@ -219,44 +135,49 @@ def _held(registry: str, own: OwnEntry, held: frozenset[str]) -> RegistryRow:
     )
 
 
-def _current(
-    target: Target, registry: str, entry: str, digest: str, roots: Mapping[str, ObservedRoot], *, replace: bool
-) -> RegistryRow:
-    """Return the row of an entry that is or is about to be in place, and what gave way to it."""
-    observed = roots[target.path]
+def _remark(
+    target: Target,
+    item: DesiredRegistry,
+    entry: str,
+    observed: ObservedRoot,
+    around: Around,
+    carrying: Carrying | None,
+) -> Problem | None:
+    """Return what is to be said of an entry that is or is about to be in place: what gave way, or comes along."""
     if entry in observed.foreign or entry in observed.kept:
         message = (
             f"{target.path}/{entry} took the place of what registry-trust did not write; that is kept as "
             f"{target.path}/{replaced_name(entry)}, and is put back when this entry goes"
         )
-        return RegistryRow(registry, RowState.CURRENT, digest, Problem(Reason.EXISTING_FILES_REPLACED, message))
-    hidden = _around(target, registry, entry, roots).hidden if replace else ""
-    if hidden:
-        message = f"{target.path}/{entry} hides {hidden}, which registry-trust did not write and leaves as it is"
-        return RegistryRow(registry, RowState.CURRENT, digest, Problem(Reason.EXISTING_FILES_REPLACED, message))
-    return RegistryRow(registry, RowState.CURRENT, generation=digest)
+        return Problem(Reason.EXISTING_FILES_REPLACED, message)
+    if around.offer is not None:
+        return remark(f"{target.path}/{entry}", around, carrying)
+    if around.hidden and item.replace:
+        message = f"{target.path}/{entry} hides {around.hidden}, which registry-trust did not write and leaves as it is"
+        return Problem(Reason.EXISTING_FILES_REPLACED, message)
+    return None
 
 
 def _conflict(
-    target: Target, registry: str, entry: str, roots: Mapping[str, ObservedRoot], *, replace: bool
+    target: Target, item: DesiredRegistry, entry: str, observed: ObservedRoot, around: Around
 ) -> RegistryRow | None:
-    """Return the failing row where writing the entry would touch or hide somebody else's, or would be hidden."""
-    foreign = roots[target.path].foreign.get(entry)
-    if foreign is not None and replace and entry in roots[target.path].kept:
+    """Return the row where writing the entry would touch or hide somebody else's, or would be hidden."""
+    registry = item.registry
+    foreign = observed.foreign.get(entry)
+    if foreign is not None and item.replace and entry in observed.kept:
         return _failed(
             registry,
             Reason.FOREIGN_FILE,
             f"{target.path}/{entry} is {foreign.description} that somebody put there after registry-trust had replaced "
             f"something else, which is kept as {target.path}/{replaced_name(entry)}; one of the two must be moved away",
         )
-    if foreign is not None and not replace:
+    if foreign is not None and not item.replace:
         return _failed(
             registry,
             Reason.FOREIGN_FILE,
             f"{target.path}/{entry} is {foreign.description} that registry-trust did not write; "
             "it is left alone. Move it away, and the entry is written at once",
         )
-    around = _around(target, registry, entry, roots)
     if around.hiding:
         return _failed(
             registry,
@@ -264,65 +185,11 @@ def _conflict(
             f"{around.hiding} is not written by registry-trust and is read instead of {target.path}/{entry}"
             f"{around.remark}; move it away",
         )
-    if around.hidden and not replace and not roots[target.path].linked(entry):
-        return _failed(
-            registry,
-            Reason.WOULD_SHADOW,
-            f"writing {target.path}/{entry} would hide {around.hidden}, which the runtime reads now and registry-trust "
-            f"did not write{around.remark}; nothing was written. Move what it says into the trust, or move it away",
-        )
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Around:
-    """Somebody else's directories around an entry of ours, by path; empty where there is none.
-
-    `hiding` is the first that is read before our entry, `hidden` the first that would be read without it. `remark` says
-    that this depends on the reader, which is not known.
-    """
-
-    hiding: str = ""
-    hidden: str = ""
-    remark: str = ""
-
-
-def _around(target: Target, registry: str, entry: str, roots: Mapping[str, ObservedRoot]) -> _Around:
-    """Look as each possible reader would; of several, one that has something to say counts."""
-    seen = [_around_for(reader, target, registry, entry, roots) for reader in target.possible_readers()]
-    found = next((each for each in seen if each.hiding), None) or next((each for each in seen if each.hidden), seen[0])
-    return found if len(set(seen)) == 1 else _Around(found.hiding, found.hidden, _IF_CONTAINERD_STORE)
-
-
-_IF_CONTAINERD_STORE = (
-    " (if dockerd uses the containerd image store; which store it uses is not known here: a new installation of Docker "
-    "29 does, an upgraded one does not)"
-)
-
-
-def _around_for(
-    reader: Reader, target: Target, registry: str, entry: str, roots: Mapping[str, ObservedRoot]
-) -> _Around:
-    before = True
-    hiding = ""
-    for root in target.lookup_chain():
-        observed = roots.get(root)
-        for name in lookup_names(reader, registry):
-            if root == target.path and name == entry:
-                before = False
-                continue
-            if observed is None:
-                continue
-            if observed.linked(name) and not before:
-                return _Around(hiding)
-            foreign = observed.foreign.get(name)
-            if foreign is None or not foreign.hides:
-                continue
-            if before:
-                hiding = hiding or f"{root}/{name}"
-            else:
-                return _Around(hiding, f"{root}/{name}" if foreign.reads else "")
-    return _Around(hiding)
+    problem = obstacle(f"{target.path}/{entry}", around, linked=observed.linked(entry))
+    if problem is None or (item.replace and problem.reason is Reason.WOULD_SHADOW):
+        return None
+    state = RowState.FAILED if problem.reason is Reason.WOULD_SHADOW else RowState.PENDING
+    return RegistryRow(registry, state, problem=problem)
 
 
 def _failed(registry: str, reason: Reason, message: str) -> RegistryRow:

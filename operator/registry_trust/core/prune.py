@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from registry_trust.core.plan import ObservedRoot, OwnEntry, Plan, Record, Remove, Step, Switch
+from registry_trust.core.observed import ObservedRoot, OwnEntry
+from registry_trust.core.plan import Plan, Record, Remove, Step, Switch
 
 UNNAMED = "a trust that is not recorded"
 

@@ -65,6 +65,8 @@ class Reason(StrEnum):
     # nodes
     FOREIGN_FILE = "ForeignFile"
     WOULD_SHADOW = "WouldShadow"
+    MIRRORS_CARRIED = "MirrorsCarried"
+    MIRRORS_NOT_FOLLOWED = "MirrorsNotFollowed"
     EXISTING_FILES_REPLACED = "ExistingFilesReplaced"
     REPLACE_UNSUPPORTED = "ReplaceUnsupported"
     SHADOWED = "Shadowed"

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from registry_trust.core.bundle import Bundle, IndexedTrust, LostHistory
 from registry_trust.core.names import CONFIRM_ANNOTATION
-from registry_trust.core.plan import ObservedRoot, Plan
+from registry_trust.core.observed import ObservedRoot
+from registry_trust.core.plan import Plan
 from registry_trust.core.problem import Problem
 from registry_trust.core.prune import spare
 from registry_trust.core.reasons import Reason

@@ -1,5 +1,6 @@
 // Command containerd-asked is containerd itself, of the version that its module file names. As `containerd-asked ask` it
-// reads paths of main configuration files, one a line, and answers each with what its CRI plugin makes of it, as JSON.
+// reads paths of main configuration files, one a line, and answers each with what its CRI plugin makes of it, as JSON. As
+// `containerd-asked hosts` it reads lines of a certs.d root, a tab and a registry, and answers with the hosts to be tried.
 package main
 
 import (
@@ -28,17 +29,27 @@ type Answer struct {
 }
 
 func main() {
-	if len(os.Args) != 2 || os.Args[1] != "ask" {
-		run()
-		return
+	operation := ""
+	if len(os.Args) == 2 {
+		operation = os.Args[1]
 	}
+	switch operation {
+	case "ask":
+		answerLines(func(line string) any { return ask(context.Background(), line) })
+	case "hosts":
+		answerLines(func(line string) any { return hosts(line) })
+	default:
+		run()
+	}
+}
+
+func answerLines(answer func(string) any) {
 	logrus.SetOutput(io.Discard)
 	lines := bufio.NewScanner(os.Stdin)
 	answers := bufio.NewWriter(os.Stdout)
 	encoder := json.NewEncoder(answers)
 	for lines.Scan() {
-		answer := ask(context.Background(), lines.Text())
-		if err := encoder.Encode(answer); err != nil {
+		if err := encoder.Encode(answer(lines.Text())); err != nil {
 			panic(err)
 		}
 		if err := answers.Flush(); err != nil {

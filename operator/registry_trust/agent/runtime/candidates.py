@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from registry_trust.agent.runtime.node import NodeRuntime
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
 from registry_trust.core.layout import Layout
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetRow, TargetState

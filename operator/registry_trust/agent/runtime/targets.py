@@ -11,7 +11,7 @@ from registry_trust.agent.runtime.crio.runtime import CHAIN, ROOT
 from registry_trust.agent.runtime.facts import Facts
 from registry_trust.agent.runtime.node import NodeRuntime, parse_version
 from registry_trust.core.layout import Layout
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetRow, TargetState

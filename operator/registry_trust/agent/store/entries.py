@@ -45,7 +45,7 @@ def switch(store: OpenStore, step: Switch, layout: Layout) -> str:
         if not step.replace:
             require_ours(root, ownership)
         name = generation_name(step.digest, next_number(step.digest, [*folder.names(), *ownership.generations]))
-        files = render(layout, registry, material, name)
+        files = render(layout, registry, material, name, step.desired.carrying)
         ownership = replace(
             ownership,
             registry=registry,

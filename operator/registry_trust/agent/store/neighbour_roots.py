@@ -11,7 +11,8 @@ from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.failures import shown
 from registry_trust.agent.store.observe import observe_root
 from registry_trust.core.errors import StoreFailure
-from registry_trust.core.plan import ObservedRoot, Target
+from registry_trust.core.layout import DEFAULT
+from registry_trust.core.observed import ObservedRoot, Target
 from registry_trust.core.reasons import Reason
 
 
@@ -41,7 +42,7 @@ class NeighbourRoots:
             here = mount.here + path[len(mount.host) :]
             if _identity(here) in written:
                 continue  # Another path to a root of ours.
-            watched.append(_nearest(here, mount.here))
+            watched += [_nearest(here, mount.here), f"{here}/{DEFAULT}"]
             try:
                 observed[path] = _look(here, mount, path)
             except StoreFailure as error:

@@ -6,9 +6,10 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from registry_trust.agent.store.default import offered, unreadable
 from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.failures import failing, shown
 from registry_trust.agent.store.generations import attributes_difference, difference, strangers
@@ -23,24 +24,25 @@ from registry_trust.agent.store.manifest import (
 )
 from registry_trust.agent.store.open_store import OpenStore
 from registry_trust.agent.store.ownership import read_any_ownership
+from registry_trust.core.carried import Carried, NotCarried
 from registry_trust.core.errors import StoreFailure
+from registry_trust.core.hosts_toml import HOSTS_LIMIT, parse_own
 from registry_trust.core.layout import (
+    DEFAULT,
     ENDINGS,
     HOSTS_FILE,
     PRIVATE_DIRECTORY,
+    PRIVATE_FILE,
     PUBLIC_DIRECTORY,
     REPLACED,
     STORE,
     replaced_name,
 )
 from registry_trust.core.mirrors import unverified_hosts
-from registry_trust.core.plan import ForeignEntry, ObservedRoot, OwnEntry
+from registry_trust.core.observed import ForeignEntry, ObservedRoot, OwnEntry
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import escape, listing, quote
-
-_HOSTS_LIMIT = 1 << 16
-"""Bytes of somebody else's `hosts.toml` that are looked at."""
 
 _MOST_NAMES = 1000
 """Names of somebody else's directory that are looked at."""
@@ -117,6 +119,8 @@ def paths_to_watch(directory: str, observed: ObservedRoot, *, has_store: bool) -
             paths.append(f"{folder}/{name}")
             if entry.generation:
                 paths.append(f"{folder}/{name}/{entry.generation}")
+    if DEFAULT in observed.foreign:
+        paths.append(f"{directory}/{DEFAULT}")  # Followed, although it is not ours.
     return tuple(paths)
 
 
@@ -147,8 +151,18 @@ def _look_at(store: OpenStore, entry: str, *, kept: bool) -> _Seen:
             digest=digest_of(linked or ownership.current),
             trusts=ownership.trusts,
             intact=not fault,
+            carried=_carried(folder, ownership, linked) if not fault else None,
         )
         return _Seen(own, findings, fault)
+
+
+def _carried(folder: Directory, ownership: Ownership, linked: str) -> Carried | None:
+    record = ownership.generations[linked].get(HOSTS_FILE)
+    if record is None:
+        return None
+    with folder.open(linked) as directory:
+        found = directory.regular_file(HOSTS_FILE, record.size)
+    return None if found is None else parse_own(found[1], private=record.mode == PRIVATE_FILE)
 
 
 def entry_fault(folder: Directory, ownership: Ownership, linked: str) -> str:
@@ -174,6 +188,13 @@ def _is_orphan(root: Directory, store: Directory | None, name: str) -> bool:
 
 def describe(root: Directory, name: str) -> ForeignEntry:
     """Classify something that somebody else put into a root, in the words of a message."""
+    found = _describe(root, name)
+    if name != DEFAULT or found.offer is not None or not found.reads:
+        return found
+    return replace(found, offer=NotCarried(f"it is {found.description}", "Make it a directory with regular files"))
+
+
+def _describe(root: Directory, name: str) -> ForeignEntry:
     try:
         status = root.look(name)
     except StoreFailure as error:
@@ -194,16 +215,18 @@ def _describe_directory(root: Directory, name: str) -> ForeignEntry:
         with root.open(name) as directory, failing("list", directory.path), os.scandir(directory.fileno()) as entries:
             found = {entry.name: _is_read(directory, entry.name) for entry in islice(entries, _MOST_NAMES)}
             names = sorted(found, key=lambda file: (not found[file], file))
-            reads = any(found.values())
-            hosts = directory.regular_file(HOSTS_FILE, _HOSTS_LIMIT) if HOSTS_FILE in names else None
+            hosts = directory.regular_file(HOSTS_FILE, HOSTS_LIMIT + 1) if HOSTS_FILE in names else None
+            offer = offered(directory, names, hosts) if name == DEFAULT else None
     except StoreFailure as error:
-        return ForeignEntry(f"a directory that can't be listed ({_code(error)})")
+        description = f"a directory that can't be listed ({_code(error)})"
+        return ForeignEntry(description, offer=unreadable(_code(error)) if name == DEFAULT else None)
     if not names:
         return ForeignEntry("an empty directory", reads=False)
     return ForeignEntry(
         f"a directory (with {listing([escape(file) for file in names])})",
-        reads=reads,
+        reads=any(found.values()) and (name != DEFAULT or offer is not None),
         unverified=unverified_hosts(hosts[1]) if hosts is not None else (),
+        offer=offer,
     )
 
 

@@ -65,10 +65,25 @@ NODES: Mapping[Reason, Explanation] = {
     ),
     Reason.WOULD_SHADOW: Explanation(
         "Writing the entry would make the runtime stop reading something that it now reads for this registry: "
-        "another spelling of the name, `_default`, or a directory that comes later in its order. Nothing was written.",
-        "Move its content into the trust (a trust can't express a `hosts.toml` with mirrors: then leave the registry "
-        "to it), and move the directory away.",
+        "another spelling of the name, a directory that comes later in its order, or a `_default` that can't be taken "
+        "along (see [MirrorsCarried](#mirrorscarried)); the message says why. Nothing was written.",
+        "Do what the message says; the entry is written at once, without a restart. If the directory holds mirrors for "
+        "this one registry, you can keep them instead: take the registry out of the trust, and name the trust's files "
+        "in that `hosts.toml` (see [mirrors of your own](install.md#mirrors)).",
         ON_NODE,
+    ),
+    Reason.MIRRORS_CARRIED: Explanation(
+        "Another program (Spegel, k3s or RKE2 with its embedded mirror, an admin) has a `_default` directory, which "
+        "containerd reads only for registries without a directory of their own. The entry repeats what it says, "
+        "with the trust's certificates added, and follows it within a second. This is informational.",
+        "Nothing. To change the mirrors, change `_default`.",
+        (Place.ROW,),
+    ),
+    Reason.MIRRORS_NOT_FOLLOWED: Explanation(
+        "The entry is in place, but the `_default` directory of another program can't be read or taken along as it is "
+        "now. The entry keeps what it took along before, if anything.",
+        "Do what the end of the message says; the entry follows at once.",
+        (Place.ROW,),
     ),
     Reason.EXISTING_FILES_REPLACED: Explanation(
         "`existingFilesPolicy: Replace`: the entry is in place, and what was there before, or what it hides, is "
@@ -89,7 +104,7 @@ NODES: Mapping[Reason, Explanation] = {
     ),
     Reason.CONTESTED: Explanation(
         "Another process keeps undoing what the agent writes, or holds the directory's lock. The entry is repaired "
-        "more and more slowly, so the two don't fight at full speed.",
+        "with growing pauses of up to 15 seconds, so the two don't fight at full speed.",
         "Find the other writer (another DaemonSet, a machine configuration, a second agent) and stop one of the two.",
         (*ON_NODE, Place.TARGET),
     ),

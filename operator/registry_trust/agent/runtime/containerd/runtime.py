@@ -19,7 +19,7 @@ from registry_trust.agent.runtime.containerd.fix import fix
 from registry_trust.agent.runtime.node import NodeRuntime, Version
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce
 from registry_trust.core.layout import Layout, Reader
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from registry_trust.core.text import escape, listing
 
 _NOT_MOUNTED = (

@@ -12,7 +12,7 @@ from registry_trust.agent.runtime.candidates import DOCKER_ROOT, Candidate, firs
 from registry_trust.agent.runtime.crio.registries_conf import Entry, RegistriesConf
 from registry_trust.agent.runtime.node import HOME_ROOT, NodeRuntime
 from registry_trust.core.layout import Layout, Reader
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState

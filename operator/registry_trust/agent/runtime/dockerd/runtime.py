@@ -14,7 +14,7 @@ from registry_trust.agent.runtime.dockerd.daemon_json import DockerConfiguration
 from registry_trust.agent.runtime.node import NodeRuntime, Version
 from registry_trust.core import registry as registry_names
 from registry_trust.core.layout import DOCKER_HUB, Layout, Reader
-from registry_trust.core.plan import Target
+from registry_trust.core.observed import Target
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
