@@ -32,9 +32,9 @@ def trust(name: str, *registries: str, ca: int = 1, **spec: Any) -> str:
     return yaml.safe_dump(body) + "---\n"
 
 
-def pair(name: str) -> str:
+def pair(name: str, key: int = 7) -> str:
     """Return a document with a Secret that holds a client certificate and its key."""
-    signed = issue("node", curve_key(7), issuer=authority(1), ca=False, **EVER)
+    signed = issue("node", curve_key(key), issuer=authority(1), ca=False, **EVER)
     data = {"tls.crt": signed.pem.decode(), "tls.key": pkcs8(signed.key).decode()}
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "Opaque", "stringData": data}
     return yaml.safe_dump(body) + "---\n"

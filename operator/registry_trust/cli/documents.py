@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -29,10 +29,11 @@ _TYPES = ("null", "bool", "int", "float", "str", "seq", "map")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One object, and where it begins: `FILE:LINE`."""
+    """One object, where it begins (`FILE:LINE`), and its node in the text, which knows the places of all fields."""
 
     place: str
     body: Mapping[str, Any]
+    node: yaml.Node = field(compare=False, repr=False)
 
 
 class UnusableDocument(Exception):
@@ -93,7 +94,11 @@ def parse(text: str, name: str) -> list[Document]:
         UnusableDocument: it is not YAML, a key is there twice, or a document is not an object.
     """
     try:
-        return [each for line, value in _values(text) for each in _objects(value, f"{name}:{line}")]
+        return [
+            each
+            for node, value in _values(text)
+            for each in _objects(value, node, f"{name}:{node.start_mark.line + 1}")
+        ]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
@@ -107,15 +112,15 @@ def parse(text: str, name: str) -> list[Document]:
         raise UnusableDocument(f"{name}: more than {DEEPEST} mappings and lists inside each other") from None
 
 
-def _values(text: str) -> Iterator[tuple[int, Any]]:
-    """Yield each document's first line and its value."""
+def _values(text: str) -> Iterator[tuple[yaml.Node, Any]]:
+    """Yield each document's node and its value."""
     loader = _Loader(text)
     try:
         while loader.check_node():
             node = loader.get_node()
             if node is not None:
                 _limit(node)
-                yield node.start_mark.line + 1, loader.construct_document(node)
+                yield node, loader.construct_document(node)
     finally:
         loader.dispose()
 
@@ -138,7 +143,7 @@ def _limit(top: yaml.Node) -> None:
             waiting += [(each, depth + 1) for each in node.value]
 
 
-def _objects(value: Any, place: str) -> Iterator[Document]:
+def _objects(value: Any, node: yaml.Node, place: str) -> Iterator[Document]:
     """Yield one document's objects; none for an empty document."""
     if value is None:
         return
@@ -151,17 +156,25 @@ def _objects(value: Any, place: str) -> Iterator[Document]:
         found = "is missing" if kind is None else f"is {kind_of(kind) if kind != '' else 'empty'}"
         raise UnusableDocument(f"{place}: kind {found}; write what object this is, such as RegistryTrust")
     if not kind.endswith("List") or "items" not in value:
-        yield Document(place, value)
+        yield Document(place, value, node)
         return
     items = value["items"]
     if items is not None and not isinstance(items, list):
         raise UnusableDocument(f"{place}: items is {kind_of(items)}; write a list of objects")
+    nodes = children(children(node)["items"])
     for index, item in enumerate(items or ()):
         # Items of a list of one kind come without it.
         whole = {"kind": kind.removesuffix("List"), **item} if isinstance(item, Mapping) and kind != "List" else item
         if whole is None:
             raise UnusableDocument(f"{place} items[{index}]: is null; remove it")
-        yield from _objects(whole, f"{place} items[{index}]")
+        yield from _objects(whole, nodes[index], f"{place} items[{index}]")
+
+
+def children(node: yaml.Node) -> dict[str | int, yaml.Node]:
+    """Return the nodes inside a mapping (by key) or a list (by index); a plain value has none."""
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: value for key, value in node.value}
+    return dict(enumerate(node.value)) if isinstance(node, yaml.SequenceNode) else {}
 
 
 def _without_values(said: str) -> str:

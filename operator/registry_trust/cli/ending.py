@@ -26,6 +26,17 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    something was refused or failed; standard error says what
+  2    the command line is wrong
+  3    operator: it lost its Lease; agent: a root was moved away
+  4    a fault of registry-trust itself; please report it
+  130  interrupted (Ctrl-C)
+"""
+
+
 class Program(click.Group):
     """The command with its subcommands; no exception leaves it as a traceback."""
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from registry_trust import __version__
-from registry_trust.cli.ending import Program
+from registry_trust.cli.ending import EXIT_CODES, Program
+from registry_trust.cli.linting.command import lint_command
 from registry_trust.cli.options import (
     address,
     byte_count,
@@ -24,15 +25,6 @@ from registry_trust.cli.options import (
 )
 
 LAYOUTS = ("docker", "containers", "containerd")
-EXIT_CODES = """\b
-Exit codes:
-  0    done
-  1    something was refused or failed; standard error says what
-  2    the command line is wrong
-  3    operator: it lost its Lease; agent: a root was moved away
-  4    a fault of registry-trust itself; please report it
-  130  interrupted (Ctrl-C)
-"""
 
 
 @click.group(
@@ -134,6 +126,9 @@ def apply(
         output=output,
     )
     raise SystemExit(code)
+
+
+main.add_command(lint_command)
 
 
 @main.command(name="operator", short_help="Run the operator.", epilog=EXIT_CODES)

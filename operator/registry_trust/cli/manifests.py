@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import click
 
@@ -52,37 +52,71 @@ class Loaded:
         return not self.desired.conflicts and all(o.accepted for o in self.compiled.outcomes.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """What the files hold: objects, trusts and sources; what can't be read or is there twice; and notes on the rest."""
+
+    documents: tuple[Document, ...]
+    trusts: tuple[TrustInput, ...]
+    sources: Sources
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read(files: Sequence[str], namespace: str) -> Manifests:
+    """Read manifests; what can't be read is a problem of the result, as `FILE:LINE:COLUMN: message`.
+
+    Args:
+        files: paths of files and directories, and `-` for standard input.
+        namespace: the trust namespace; sources without one are in it.
+    """
+    return gathered(*documents_in(files), namespace)
+
+
+def gathered(documents: Sequence[Document], problems: Sequence[str], namespace: str) -> Manifests:
+    """Take what matters of documents that were read, with the problems of reading them."""
+    reader = _Reader(namespace)
+    for document in documents:
+        reader.take(document)
+    return Manifests(
+        tuple(documents),
+        tuple(reader.trusts),
+        Sources.of(namespace, reader.sources),
+        (*problems, *reader.problems),
+        tuple(reader.notes),
+    )
+
+
 def load(files: Sequence[str], namespace: str, labels: Mapping[str, str]) -> Loaded:
     """Compile the manifests as the operator would, now.
 
     Args:
-        files: paths of files and folders, and `-` for standard input.
-        namespace: the trust namespace; sources without one are in it.
+        files: see `read`.
+        namespace: see `read`.
         labels: the node's.
 
     Raises:
         click.ClickException: a file can't be read or is not YAML, an object is not one or is there twice, or there is
             no RegistryTrust.
     """
-    documents, problems = _documents(files)
-    reader = _Reader(namespace)
-    for document in documents:
-        reader.take(document)
-    problems += reader.problems
-    if problems:
-        raise click.ClickException("\nError: ".join(problems))
-    if not reader.trusts:
-        kinds = Counter(show(document.body["kind"]).strip('"') for document in documents)
-        there = listing([f"{count} {kind}" for kind, count in sorted(kinds.items())], 5) or "nothing"
-        raise click.ClickException(f"there is no RegistryTrust in these files; they hold: {there}")
-    sources = Sources.of(namespace, reader.sources)
-    compiled = compile_bundle(list(reader.trusts), sources, Bundle(), time.time(), checker=Checker())
+    manifests = read(files, namespace)
+    if manifests.problems:
+        raise click.ClickException("\nError: ".join(manifests.problems))
+    if not manifests.trusts:
+        raise click.ClickException(f"there is no RegistryTrust in these files; they hold: {kinds_in(manifests)}")
+    compiled = compile_bundle(manifests.trusts, manifests.sources, Bundle(), time.time(), checker=Checker())
     unselected = tuple(
         outcome.name
         for outcome in compiled.outcomes.values()
         if outcome.content is not None and not outcome.content.selects(labels)
     )
-    return Loaded(compiled, desired_state(compiled.bundle, labels), unselected, tuple(reader.notes))
+    return Loaded(compiled, desired_state(compiled.bundle, labels), unselected, manifests.notes)
+
+
+def kinds_in(manifests: Manifests) -> str:
+    """Return how many objects of each kind there are, for messages."""
+    kinds = Counter(show(document.body["kind"]).strip('"') for document in manifests.documents)
+    return listing([f"{count} {kind}" for kind, count in sorted(kinds.items())], 5) or "nothing"
 
 
 def tell(loaded: Loaded) -> None:
@@ -163,8 +197,8 @@ class _Reader:
         return False
 
 
-def _documents(files: Sequence[str]) -> tuple[list[Document], list[str]]:
-    """Read everything; return the objects, and what could not be read."""
+def documents_in(files: Sequence[str]) -> tuple[list[Document], list[str]]:
+    """Read everything; return the objects of all kinds, and what could not be read."""
     documents: list[Document] = []
     problems: list[str] = []
     seen: set[str] = set()
@@ -192,8 +226,13 @@ def _found(name: str, problems: list[str]) -> Iterator[str]:
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         for each in sorted(names):
             path = Path(folder, each)
-            if path.suffix in SUFFIXES and not each.startswith(".") and (path.is_file() or not path.exists()):
+            if is_manifest(path) and (path.is_file() or not path.exists()):
                 yield str(path)
+
+
+def is_manifest(path: PurePath) -> bool:
+    """Say whether a file of a directory is read, by its name."""
+    return path.suffix in SUFFIXES and not path.name.startswith(".")
 
 
 def _text(name: str) -> str:

@@ -15,8 +15,8 @@ _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def takes_manifests(command: Command) -> Command:
-    """Give a command the arguments and options by which manifests and a node's labels are named."""
+def takes_files(command: Command) -> Command:
+    """Give a command the arguments and options by which manifests are named."""
     for add in reversed(
         (
             click.argument("files", nargs=-1, metavar="[FILES]..."),
@@ -27,15 +27,6 @@ def takes_manifests(command: Command) -> Command:
                 multiple=True,
                 metavar="FILE",
                 help="A file or directory of manifests, or - for standard input; the same as FILES. Repeatable.",
-            ),
-            click.option(
-                "-l",
-                "--label",
-                "--labels",
-                "labels",
-                multiple=True,
-                metavar="KEY=VALUE[,...]",
-                help="Labels of the node, for nodeSelector. Repeatable.",
             ),
             click.option(
                 "-n",
@@ -50,6 +41,21 @@ def takes_manifests(command: Command) -> Command:
     ):
         command = add(command)
     return command
+
+
+def takes_manifests(command: Command) -> Command:
+    """Give a command what names manifests, and the labels of the node that they are for."""
+    return takes_files(
+        click.option(
+            "-l",
+            "--label",
+            "--labels",
+            "labels",
+            multiple=True,
+            metavar="KEY=VALUE[,...]",
+            help="Labels of the node, for nodeSelector. Repeatable.",
+        )(command)
+    )
 
 
 takes_kubeconfig = click.option(
