@@ -98,7 +98,7 @@ SAID_BY_NAME = {
 OTHERWISE = {
     36: ("IPv6 without a port is accepted without a warning: containerd finds it by its second spelling", ""),
     45: (
-        "there is no list of hosts: who may create a RegistryTrust is the policy, and no field does nothing",
+        "there is not a list of hosts: who may create a RegistryTrust is the policy, and no field does nothing",
         "",
     ),
     61: ("what can't be read is left out with a warning if the source has others; the only one is refused", ""),

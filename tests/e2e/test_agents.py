@@ -85,7 +85,7 @@ def test_with_no_agent_at_all_status_says_so_and_files_stay(clean: ThreeNodes) -
     distribute(clean)
     with patched(clean, {"template": {"spec": {"nodeSelector": {"kubernetes.io/hostname": "nowhere"}}}}):
         said = clean.wait_for("harbor", "Distributed", "False", within=120, reason="NoAgents")
-        assert "no agent runs on any node" in said["message"]
+        assert "no agent is running on any node" in said["message"]
         assert clean.condition("harbor", "Stalled")["status"] == "True"
         assert clean.pull(SINGLE) == "", "the files are there without an agent"
     clean.wait_for("harbor", "Ready", within=120)

@@ -107,7 +107,7 @@ def test_with_replace_neighbours_give_way_runtimes_pull_and_everything_comes_bac
 
         found = wait_until(lambda: r if len(r := said()) == len(theirs) else None, "three nodes replaced", within=60)
         for node, folder in theirs.items():
-            assert f".registry-trust-replaced.{folder.name}, and is put back" in found[node]
+            assert f".registry-trust-replaced.{folder.name}, and will be put back" in found[node]
         image = clean.image()
         assert clean.pull(SINGLE, image) == "", clean.situation()
         assert clean.pull(STOCK, image) == "", clean.situation()

@@ -36,8 +36,8 @@ STRICTER_THAN_GO = {
     f"(?:{PAIR})?UnsupportedAlgorithm: .* has a key of": "Go parses the certificate without its key, and can't "
     "verify with it; DSA even makes older versions panic.",
     PAIR + "KeyUnsupported: is a private key of": "X509KeyPair takes it, and TLS 1.3 has no signature for it.",
-    PAIR + "KeyParse: is no private key": "Bytes after the key (Go reads over them), or numbers of an RSA key that "
-    "one of the Go versions refuses.",
+    PAIR + "KeyParse: is not a readable private key": "Bytes after the key (Go reads over them), or numbers of an RSA "
+    "key that one of the Go versions refuses.",
     PAIR + "KeyEncrypted: ": "It says that it is encrypted, and is not: Go reads the first key after it.",
     PAIR + "KeyUsage: ": "The key of a CA or of a server must not be on the nodes, whether it works or not.",
     PAIR + "KeyMismatch: ": "Older X509KeyPair compares the moduli of RSA keys alone, not their exponents.",
@@ -54,11 +54,11 @@ STRICTER_THAN_GO = {
 STRICTER_THAN_THE_GRAMMAR = {
     r"InvalidPort: .* has no port between # and #": "The grammar takes any digits; nothing can connect to such a port.",
     r"InvalidPort: .* has a port with a leading zero": "The same port under another directory name: a trap.",
-    r"InvalidHost: .* is not a canonical IPv# address": "No host of that name can exist (its last label is a number), "
-    "and what looks like an address is read differently by each resolver.",
-    r"InvalidHost: .* has a label of more than # characters": "No DNS name can have it (RFC 1035 2.3.4).",
-    r"InvalidHost: .* is longer than # characters": "No DNS name can be it (RFC 1035 2.3.4).",
-    r"InvalidHost: .* has # characters, and at most # are allowed": "No file system could hold every name that stands "
+    r"InvalidHost: .* is not a canonical IPv# address": "No host of that name can exist (its last label is a "
+    "number), and what looks like an address is read differently by each resolver.",
+    r"InvalidHost: .* has a label longer than the # characters": "No DNS name can have it (RFC 1035 2.3.4).",
+    r"InvalidHost: .* is longer than the # characters": "No DNS name can be it (RFC 1035 2.3.4).",
+    r"InvalidHost: .* has # characters, but at most # are allowed": "No file system could hold every name that stands "
     "for it (NAME_MAX), so it could be written and never be taken away.",
     r"InvalidHost: .* has no IPv# address between the brackets": "The grammar takes any hexadecimal digits and colons.",
     r"InvalidHost: .* is not the canonical form of the address": "The same address under another directory name.",

@@ -58,13 +58,13 @@ REFUSED = {
     "no certificate at all": (
         trust(caCertificates=...),
         (
-            "spec: Required value: names no certificate at all; add caCertificates (to trust the registry), "
+            "spec: Required value: names no certificates; add caCertificates (to trust the registry), "
             "clientCertificates, or both"
         ),
     ),
     "empty lists of certificates": (
         trust(caCertificates=[], clientCertificates=[]),
-        "spec: Required value: names no certificate at all",
+        "spec: Required value: names no certificates",
     ),
     "a scheme": (
         trust(registries=["https://harbor.example:5000"]),
@@ -76,16 +76,19 @@ REFUSED = {
     "a path": (
         trust(registries=["harbor.example/team"]),
         (
-            'spec.registries[0]: Invalid value: "harbor.example/team": has a path; name the host alone, as '
-            "host[:port], without anything from the /"
+            'spec.registries[0]: Invalid value: "harbor.example/team": has a path; write only host[:port], without '
+            "the / and what follows it"
         ),
     ),
     "a registry that is too long to be taken back": (
         trust(registries=[".".join(["a" * 45] * 5)[: MAXIMUM_LENGTH - 2] + ".bc"]),
         f"spec.registries[0]: Too long: may not be more than {MAXIMUM_LENGTH} bytes",
     ),
-    "credentials": (trust(registries=["me@harbor.example"]), "holds credentials (an @); name the host alone"),
-    "a wildcard": (trust(registries=["*.example"]), "holds a *; runtimes know no wildcards, name each registry"),
+    "credentials": (trust(registries=["me@harbor.example"]), "contains credentials (an @); write only host[:port]"),
+    "a wildcard": (
+        trust(registries=["*.example"]),
+        "contains a *; runtimes do not support wildcards, so name each registry",
+    ),
     "a bare word": (trust(registries=["harbor"]), "has neither a dot nor a port, so image references read it as"),
     "Docker Hub's server": (
         trust(registries=["registry-1.docker.io"]),
@@ -156,11 +159,11 @@ REFUSED = {
     "a source that is two": (trust(caCertificates=[{**CA, "inline": "PEM"}]), "must have exactly one of secretKeyRef"),
     "a private key inline": (
         trust(caCertificates=[{"inline": PRIVATE_KEY}]),
-        "spec.caCertificates[0]: Forbidden: holds a private key inline, where everyone who may read this object",
+        "spec.caCertificates[0]: Forbidden: contains a private key inline, where everyone who can read this object",
     ),
     "a Secret's name that can't be one": (
         trust(caCertificates=[{"secretKeyRef": {"name": "Harbor_CA", "key": "ca.crt"}}]),
-        'spec.caCertificates[0].secretKeyRef.name: Invalid value: "Harbor_CA": is not a name of Kubernetes',
+        'spec.caCertificates[0].secretKeyRef.name: Invalid value: "Harbor_CA": is not a valid Kubernetes name',
     ),
     "a key that is a path": (
         trust(caCertificates=[{"secretKeyRef": {"name": "a", "key": "../b"}}]),

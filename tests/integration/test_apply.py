@@ -171,7 +171,7 @@ def test_the_same_object_in_two_files_is_refused_with_both_places(tmp_path):
     done = run("render", tmp_path)
 
     assert done.exit_code == 1
-    assert f'2.yaml:2: RegistryTrust "one" is there already, at {tmp_path}/1.yaml:1; remove one of them' in done.stderr
+    assert f'2.yaml:2: RegistryTrust "one" is already defined at {tmp_path}/1.yaml:1; remove one of them' in done.stderr
     assert 'Secret "x" is there already' in done.stderr
 
 

@@ -65,12 +65,12 @@ ITSELF: dict[str, tuple[Issued, str, str]] = {
     ),
     "one without a subjectAltName": (
         issue("other", pki.curve_key(9), issuer=root(), ca=False),
-        "runtimes refuse it, since it has no subjectAltName",
+        "because it has no subjectAltName",
         f"x509: certificate is not valid for any names, but wanted to match {HOST}",
     ),
     "one for clients": (
         server(issuer=root(), usages=(pki.CLIENT_AUTH,)),
-        "runtimes refuse it, since it is for other uses than serverAuth",
+        "runtimes refuse it, since it is for uses other than serverAuth",
         "x509: certificate specifies an incompatible key usage",
     ),
     "a CA by its mark with the host in its Common Name alone": (
@@ -141,15 +141,19 @@ def labelled(label: str) -> bytes:
 VOUCHES_FOR_NOTHING: dict[str, tuple[bytes, str, str]] = {
     "critical extension": (
         armour(handmade(extensions=(der.IS_CA, UNKNOWN))),
-        "runtimes don't know or don't all honour",
+        "runtimes don't know or don't all support",
         "unhandled critical extension",
     ),
-    "for clients": (CLIENTS_ONLY.pem, "runtimes refuse a registry's certificate from it", "incompatible key usage"),
-    "expired": (EXPIRED.pem, "runtimes accept nothing that it issued", "expired"),
-    "Ed448": (ed448_root(), "every runtime, can't verify with", "unknown authority"),
-    "DSA": (dsa(), "every runtime, can't verify with", "unknown authority"),
-    "secp256k1": (on_curve(ec.SECP256K1()), "every runtime, can't verify with", "unknown authority"),
-    "Brainpool": (on_curve(ec.BrainpoolP256R1()), "every runtime, can't verify with", "unknown authority"),
+    "for clients": (
+        CLIENTS_ONLY.pem,
+        "runtimes reject a registry certificate that it issued",
+        "incompatible key usage",
+    ),
+    "expired": (EXPIRED.pem, "runtimes reject everything it issued", "expired"),
+    "Ed448": (ed448_root(), "every runtime, does not support", "unknown authority"),
+    "DSA": (dsa(), "every runtime, does not support", "unknown authority"),
+    "secp256k1": (on_curve(ec.SECP256K1()), "every runtime, does not support", "unknown authority"),
+    "Brainpool": (on_curve(ec.BrainpoolP256R1()), "every runtime, does not support", "unknown authority"),
     "no parameters": (
         armour(handmade(key=der.rsa_spki(2048, parameters=b""))),
         "NULL parameters that Go asks for",
@@ -160,8 +164,8 @@ VOUCHES_FOR_NOTHING: dict[str, tuple[bytes, str, str]] = {
     "glued": (root().pem.rstrip() + SIGNER.pem, "so runtimes drop both", "unknown authority"),
     "indented": (b" " + SIGNER.pem, "so runtimes don't see the block", "unknown authority"),
     "text before": (b"ca: " + SIGNER.pem, "so runtimes don't see the block", "unknown authority"),
-    "byte order mark": (b"\xef\xbb\xbf" + SIGNER.pem, "runtimes don't see a first block", "unknown authority"),
-    "CR": (SIGNER.pem.replace(b"\n", b"\r"), "runtimes don't take for the end of a line", "unknown authority"),
+    "byte order mark": (b"\xef\xbb\xbf" + SIGNER.pem, "hides the first block from runtimes", "unknown authority"),
+    "CR": (SIGNER.pem.replace(b"\n", b"\r"), "runtimes do not treat as a line break", "unknown authority"),
     "headers": (
         SIGNER.pem.replace(b"CERTIFICATE-----\n", b"CERTIFICATE-----\nComment: the CA\n\n", 1),
         "runtimes drop the block",
@@ -185,7 +189,7 @@ def test_what_runtimes_are_said_to_refuse_or_drop_neither_version_verifies_with(
 def test_an_rsa_key_that_newer_versions_of_go_are_said_to_refuse_is_named_by_the_newest(key: bytes) -> None:
     pem = armour(handmade(key=key))
 
-    assert "which newer versions of Go refuse" in said_of(pem)
+    assert "which newer versions of Go reject" in said_of(pem)
     newest, _ = asked(ca=pem, leaf=BY_RSA, host=HOST, at=pki.NOW)
     assert "crypto/rsa: " in newest.verify
     assert "verification error" not in newest.verify

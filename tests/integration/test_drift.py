@@ -121,7 +121,7 @@ def test_where_the_kernel_gives_no_watch_it_says_what_to_raise_and_that_it_polls
 
     assert limit in watcher.polling.message
     assert watcher.polling.reason == "NotWatched"
-    assert "timed look" in watcher.polling.message
+    assert "periodic check" in watcher.polling.message
     assert not watcher.drain()
     assert (watcher.fileno() is None) == (function == "inotify_init")
     watcher.close()

@@ -40,7 +40,7 @@ def test_one_operator_follows_kinds_that_are_served_late_in_a_beta_or_no_longer(
 
     def may_not_read() -> bool:
         said = installation.condition("bundled", "Accepted").get("message", "")
-        return "the operator may not list ClusterTrustBundles" in said
+        return "the operator is not allowed to list ClusterTrustBundles" in said
 
     try:
         # The operator's own kinds come after it.

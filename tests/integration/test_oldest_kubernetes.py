@@ -62,7 +62,7 @@ def test_it_is_that_version(oldest: Installation):
 def test_its_rules_refuse_what_ours_refuse(oldest: Installation):
     with pytest.raises(AssertionError, match="has a scheme"):
         oldest.trust("refused", registries=["https://harbor.corp.example"], caCertificates=CA)
-    with pytest.raises(AssertionError, match="names no certificate at all"):
+    with pytest.raises(AssertionError, match="names no certificates"):
         oldest.trust("refused", registries=[REGISTRY])
 
 

@@ -32,9 +32,9 @@ HOST = "harbor.corp.example"
 CA, CERTIFICATE, KEY = "ca.crt", "client.crt", "client.key"
 
 _COMMAND = re.compile(
-    r"(?:convert it|take it out|take them out|correct them|line ends|save it as ASCII|make it again|decrypt it|"
-    r"convert a copy|alone there|write real ones|To see which it is|To compare): (.+?)"
-    r"(?: \(in a Secret, .*)?$|\(([a-z]+ .+) tells more\)$"
+    r"(?:convert it|remove it|remove them|correct them|line breaks|save it as ASCII|create it again|decrypt it|"
+    r"convert a copy|only the \w+ there|write real ones|To check what it is|To compare): (.+?)"
+    r"(?: \(in a Secret, .*)?$|\(([a-z]+ .+) shows more\)$"
 )
 _READ = re.compile(r"(?:< |-in |-certfile |/d' |-----/' |grep -v : |US-ASCII |-m 600 )([\w.]+)")
 

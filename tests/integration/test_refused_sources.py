@@ -92,7 +92,7 @@ RUBBISH = b"\x30\x03\x02\x01\x05"
 PLAIN, LOCKED = serialization.NoEncryption(), serialization.BestAvailableEncryption(b"secret")
 
 CASES = [
-    ca(Reason.EMPTY_DATA, "is empty; put the CA certificate", b" \n"),
+    ca(Reason.EMPTY_DATA, "is empty; put the registry's CA certificate", b" \n"),
     ca(Reason.INVALID_PEM, "byte order mark", b"\xef\xbb\xbf" + AUTHORITY.pem),
     ca(Reason.CERTIFICATE_PARSE, "certificate 1 of 1", armour(b"\x30\x03\x02\x01\x05"), config_map=True),
     ca(Reason.PRIVATE_KEY_IN_CA, "block 2 of 2", AUTHORITY.pem + AUTHORITY.pair.key),
@@ -113,7 +113,7 @@ CASES = [
         secret_type="bootstrap.kubernetes.io/token",
     ),
     Case(Reason.PAIR_INCOMPLETE, 'has no key "tls.key"', {"tls.crt": PAIR.certificate}, pair=True),
-    pair(Reason.SWAPPED, "exchange the two", PAIR.key, PAIR.certificate),
+    pair(Reason.SWAPPED, "swap the two", PAIR.key, PAIR.certificate),
     pair(Reason.KEY_MISMATCH, "another public key", PAIR.certificate, OTHER.key),
     pair(Reason.KEY_AMBIGUOUS, "holds 2 private keys", PAIR.certificate, PAIR.key + OTHER.key),
     pair(Reason.KEY_ENCRYPTED, "openssl pkey", PAIR.certificate, in_form(FORMAT.PKCS8, LOCKED)),

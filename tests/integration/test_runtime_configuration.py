@@ -141,7 +141,7 @@ def test_a_change_before_the_agent_came_counts_until_the_runtime_is_restarted(ho
     host.start_agent(host.units())
 
     target = host.wait_for_target("Unknown", "RuntimeNotRestarted", "systemctl restart containerd")
-    assert "/etc/containerd/config.toml was changed after that" in target["message"]
+    assert "/etc/containerd/config.toml has changed since" in target["message"]
     host.wait_for_row("Current")  # The files are there for the day: they are read from the restart on.
 
     host.start_runtime()
@@ -171,12 +171,12 @@ def test_without_systemd_a_change_that_the_agent_saw_is_a_remark_until_it_is_tak
     host.wait_for_target("NotRead", "RootNotRead")
 
     host.configure(READS)
-    host.wait_for_target("Read", words="unless it did so since: systemctl restart containerd")
+    host.wait_for_target("Read", words="unless containerd was restarted since: systemctl restart containerd")
     assert host.site.report()["status"]["state"] == "Current"
     host.configure(READS_NOTHING)
     host.wait_for_target("NotRead", "RootNotRead")
     host.configure(READS)
-    host.wait_for_target("Read", words="unless it did so since")
+    host.wait_for_target("Read", words="unless containerd was restarted since")
 
 
 def test_a_root_that_cri_o_reads_first_is_noticed_at_once_although_it_is_never_written(host: Host) -> None:

@@ -101,7 +101,7 @@ def test_what_a_neighbour_removes_is_repaired_at_once_and_then_more_and_more_slo
         pauses.append(agent.now - began)
 
     assert (row.state, row.problem.reason) == (RowState.FAILED, Reason.CONTESTED)
-    assert "changed or removed by somebody else more than 5 times within 10 minutes" in row.problem.message
+    assert "changed or removed by another process more than 5 times within 10 minutes" in row.problem.message
     assert str(root.entry()) in row.problem.message
     assert pauses[-1] > pauses[0], "it must be slower each time"
 
@@ -157,9 +157,9 @@ def test_without_a_bundle_drift_is_named_and_left_for_the_bundle_to_repair(tmp_p
     looks = [passes.look() for _ in range(3)]
 
     assert {row.problem.message for _, rows, _ in looks for row in rows} == {
-        f"{root.entry()}: ca.crt has other content; it is written anew once a bundle is received"
+        f"{root.entry()}: ca.crt has different content; it will be written again once a bundle is received"
     }
     assert fingerprint(root.path) == before
     assert [record.getMessage() for record in caplog.records] == [
-        f"{root.entry()}: ca.crt has other content; no usable bundle was received yet to write it anew"
+        f"{root.entry()}: ca.crt has different content; no usable bundle has been received yet to write it again"
     ]

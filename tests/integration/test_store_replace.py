@@ -137,8 +137,8 @@ def test_the_row_says_where_it_is_kept(replaced):
         RowState.CURRENT,
         Reason.EXISTING_FILES_REPLACED,
         (
-            f"{replaced.entry()} took the place of what registry-trust did not write; that is kept as "
-            f"{replaced.kept()}, and is put back when this entry goes"
+            f"{replaced.entry()} replaced something that registry-trust did not write; that is kept as "
+            f"{replaced.kept()}, and will be put back when this entry is removed"
         ),
     )
     assert findings(replaced) == []
@@ -203,7 +203,7 @@ def test_what_comes_a_second_time_is_left_alone_and_both_are_named(replaced):
     ((state, reason, message),) = rows(replaced)
     assert (state, reason) == (RowState.FAILED, Reason.FOREIGN_FILE)
     assert f"{replaced.entry()} is a directory" in message
-    assert f"kept as {replaced.kept()}; one of the two must be moved away" in message
+    assert f"kept as {replaced.kept()}; move one of the two away" in message
 
 
 def test_the_store_itself_keeps_one_only(replaced):
@@ -231,7 +231,7 @@ def test_when_the_trust_goes_while_the_place_is_taken_it_stays_kept_until_the_pl
     assert attributes(replaced.kept()) == before
     ((reason, message),) = findings(replaced)
     assert reason is Reason.EXISTING_FILES_REPLACED
-    assert f"{replaced.kept()} is what an entry of registry-trust replaced, and is kept" in message
+    assert f"{replaced.kept()} was replaced by an entry of registry-trust and is kept" in message
     assert replaced.bring(NOTHING) == ()  # nothing to do as long as the place is taken
 
     replaced.entry().rmdir()

@@ -129,7 +129,7 @@ def test_the_second_operator_stands_by_says_why_once_and_writes_nothing_until_th
 
     wait_until(lambda: "data" in bundle(installation, SECOND), "the second one serves", within=60)
     wait_until(
-        lambda: f"in namespace {SECOND}, has this cluster" in installation.readiness(),
+        lambda: f"in namespace {SECOND}, manages this cluster" in installation.readiness(),
         "the first one stands by",
         within=60,
     )

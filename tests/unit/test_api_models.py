@@ -99,10 +99,10 @@ N = Reason.INVALID_SELECTOR
 BAD: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
     "no certificate at all": (
         trust(caCertificates=...), S, "spec",
-        "names no certificate at all; add caCertificates (to trust the registry), clientCertificates, or both",
+        "names no certificates; add caCertificates (to trust the registry), clientCertificates, or both",
     ),
     "empty lists are no certificate either": (
-        trust(caCertificates=[], clientCertificates=[]), S, "spec", "names no certificate at all",
+        trust(caCertificates=[], clientCertificates=[]), S, "spec", "names no certificates",
     ),
     "a scheme": (
         trust(registries=["https://harbor.example"]), Reason.INVALID_HOST, "spec.registries[0]",
@@ -110,7 +110,7 @@ BAD: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
     ),
     "a path": (
         trust(registries=["a.example", "harbor.example/team"]), Reason.INVALID_HOST, "spec.registries[1]",
-        '"harbor.example/team" has a path; name the host alone',
+        '"harbor.example/team" has a path; write only host[:port]',
     ),
     "a port out of range": (
         trust(registries=["a.example:70000"]), Reason.INVALID_PORT, "spec.registries[0]", "no port between 1 and 65535",
@@ -121,14 +121,15 @@ BAD: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
     ),
     "a duplicate registry": (
         trust(registries=["a.example", "b.example", "a.example"]), Reason.DUPLICATE_REGISTRY, "spec.registries[2]",
-        '"a.example" stands at registries[0] already; remove one of the two',
+        '"a.example" duplicates registries[0]; remove one of them',
     ),
     "no registries": (
         trust(registries=...), S, "spec.registries", "is missing; add it (see `kubectl explain rt.spec.registries`)",
     ),
     "an empty list of registries": (trust(registries=[]), S, "spec.registries", "is empty; add at least one"),
     "too many registries": (
-        trust(registries=[f"a{n}.example" for n in range(65)]), S, "spec.registries", "has 65 items; at most 64 fit",
+        trust(registries=[f"a{n}.example" for n in range(65)]), S, "spec.registries",
+        "has 65 items, but at most 64 are allowed",
     ),
     "a registry instead of a list of them": (
         trust(registries="a.example"), S, "spec.registries", '"a.example" is a string; write a list',
@@ -145,7 +146,7 @@ BAD: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
     ),
     "a private key inline": (
         trust(caCertificates=[{"inline": PRIVATE_KEY}]), Reason.PRIVATE_KEY_IN_CA, "spec.caCertificates[0]",
-        "holds a private key inline, where everyone who may read this object reads it; remove it and replace that key",
+        "contains a private key inline, where everyone who can read this object can read it",
     ),
     "an empty inline": (
         trust(caCertificates=[{"inline": ""}]), S, "spec.caCertificates[0].inline",
@@ -153,11 +154,12 @@ BAD: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
     ),
     "an inline text that belongs in a ConfigMap": (
         trust(caCertificates=[{"inline": "x" * 65537}]), S, "spec.caCertificates[0].inline",
-        "has 65537 characters; at most 65536 fit",
+        "has 65537 characters, but at most 65536 are allowed",
     ),
     "a Secret's name that Kubernetes does not know": (
         trust(caCertificates=[{"secretKeyRef": {"name": "Harbor_CA", "key": "ca.crt"}}]), S,
-        "spec.caCertificates[0].secretKeyRef.name", '"Harbor_CA" is not a name of Kubernetes; use a-z, 0-9, - and .',
+        "spec.caCertificates[0].secretKeyRef.name",
+        '"Harbor_CA" is not a valid Kubernetes name; use a-z, 0-9, - and .',
     ),
     "a key that is a path": (
         trust(caCertificates=[{"secretKeyRef": {"name": "a", "key": "../ca.crt"}}]), S,
@@ -203,7 +205,7 @@ BAD: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
     ),
     "a label value that is a boolean in YAML": (
         selector(matchLabels={"gpu": True}), N, "spec.nodeSelector.matchLabels[gpu]",
-        "true is a boolean; write a string (in quotes where YAML would read something else)",
+        "true is a boolean; write a string (in quotes if YAML would read it as something else)",
     ),
     "an operator that only pods know": (
         selector(matchExpressions=[{"key": "a", "operator": "Gt", "values": ["1"]}]), N,
@@ -241,7 +243,7 @@ BAD: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
     "no spec": ({"metadata": {"name": "a"}}, S, "spec", "is missing; add it"),
     "no name": (trust() | {"metadata": {}}, S, "metadata.name", "is missing; give the trust a name"),
     "a name that is a path": (
-        trust() | {"metadata": {"name": "../a"}}, S, "metadata.name", '"../a" is not a name of Kubernetes',
+        trust() | {"metadata": {"name": "../a"}}, S, "metadata.name", '"../a" is not a valid Kubernetes name',
     ),
     "another kind": (trust() | {"kind": "Secret"}, S, "kind", '"Secret" must be "RegistryTrust"'),
     "another version": (

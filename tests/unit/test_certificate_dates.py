@@ -120,7 +120,7 @@ def test_the_condition_names_the_worst_and_what_to_do() -> None:
 
     assert condition["reason"] == "Expired"
     assert "Secret registry-trust/a key ca.crt" in condition["message"]
-    assert condition["message"].endswith("put new ones into their sources")
+    assert condition["message"].endswith("replace them in their sources")
 
 
 def test_a_certificate_that_is_not_valid_yet_is_told_without_an_alarm() -> None:

@@ -51,8 +51,8 @@ def bundle(
         pytest.param(
             Sources.of("registry-trust", [], {"ClusterTrustBundle": 403}),
             ALL,
-            "ClusterTrustBundlesUnavailable: the operator may not list ClusterTrustBundles; apply the chart or deploy/ "
-            "again",
+            "ClusterTrustBundlesUnavailable: the operator is not allowed to list ClusterTrustBundles; apply the "
+            "chart or deploy/ again",
             id="an API server that does not let them be read",
         ),
     ],

@@ -50,10 +50,10 @@ def test_a_missing_or_empty_file_is_the_default(data: bytes | None) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"{", "is no valid JSON"),
-        (b"[]", "is no JSON object"),
-        (b'{"insecure-registries": "harbor.example"}', "insecure-registries is no list"),
-        (b'{"registry-mirrors": {}}', "registry-mirrors is no list"),
+        (b"{", "is not valid JSON"),
+        (b"[]", "is not a JSON object"),
+        (b'{"insecure-registries": "harbor.example"}', "insecure-registries is not a list"),
+        (b'{"registry-mirrors": {}}', "registry-mirrors is not a list"),
     ],
 )
 def test_a_file_that_dockerd_would_not_take_is_named(data: bytes, words: str) -> None:
@@ -128,7 +128,7 @@ def test_docker_hub_is_nothing_that_the_classic_store_looks_for(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"insecure-registries": [REGISTRY]}, "verifies nothing of it"),
+        ({"insecure-registries": [REGISTRY]}, "does not verify it"),
         ({"registry-mirrors": [f"https://{REGISTRY}/proxy/"]}, "names it as a mirror of Docker Hub"),
         (
             {"registry-mirrors": [f"https://{REGISTRY}"], "features": {"containerd-snapshotter": True}},

@@ -15,8 +15,8 @@ SECRET = "MHcCAQEEIBWm1W0JSRt7ziRvkBCHpDmZP3pSpBTjq9HoZ"
 REFUSED = {
     "kind: [\n  b: c\n": "f:3:1: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'",
     "kind: x\n\t- c": "f:2:1: while scanning for the next token, found character '\\t' that cannot start any token",
-    "kind: x\nkind: x": 'f:2:1: the key "kind" is there already, in line 1; remove one',
-    "kind: x\na:\n  1: x\n  '1': x": 'f:4:3: the key "1" is there already, in line 3; remove one',
+    "kind: x\nkind: x": 'f:2:1: the key "kind" is already set in line 1; remove one',
+    "kind: x\na:\n  1: x\n  '1': x": 'f:4:3: the key "1" is already set in line 3; remove one',
     "kind: x\n? [a]\n: b": "f:2:3: a key must be text",
     "kind: !!binary aGFs": "f:1:7: this tag is not one of JSON's types",
     "kind: !made x": "f:1:7: this tag is not one of JSON's types",

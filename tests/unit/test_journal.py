@@ -23,7 +23,7 @@ def test_a_trouble_is_logged_once_and_again_when_it_is_another_and_its_end_once(
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("WARNING", "no space"),
         ("WARNING", "read-only"),
-        ("INFO", "cured: /etc/docker/certs.d r.example"),
+        ("INFO", "recovered: /etc/docker/certs.d r.example"),
     ]
     assert {(vars(record)["registry"], vars(record)["serial"]) for record in caplog.records} == {("r.example", 7)}
 

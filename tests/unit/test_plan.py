@@ -119,7 +119,7 @@ def test_with_replace_an_entry_of_somebody_else_gives_way_and_the_row_says_where
     (step,) = made.steps
     assert (step.replace, step.repair) == (True, False)
     assert reasons(made) == [(RowState.CURRENT, Reason.EXISTING_FILES_REPLACED)]
-    assert f"that is kept as {KEPT}, and is put back" in made.rows[0].problem.message
+    assert f"that is kept as {KEPT}, and will be put back" in made.rows[0].problem.message
 
 
 def test_of_several_good_rows_the_one_with_something_to_say_counts():
@@ -137,7 +137,7 @@ def test_with_replace_only_one_thing_is_kept_and_a_second_one_is_a_conflict():
 
     assert made.steps == ()
     assert reasons(made) == [(RowState.FAILED, Reason.FOREIGN_FILE)]
-    assert f"kept as {KEPT}; one of the two must be moved away" in made.rows[0].problem.message
+    assert f"kept as {KEPT}; move one of the two away" in made.rows[0].problem.message
 
 
 def test_what_is_kept_is_put_back_even_where_our_link_is_gone_unless_the_place_is_taken():

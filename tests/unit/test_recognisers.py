@@ -78,7 +78,7 @@ TABLE: dict[str, tuple[bytes, dict[str, str]]] = {
         of_certificates(
             "convert it: openssl pkcs7 -in ca.p7b -print_certs -out ca.crt",
             "convert it: openssl pkcs7 -in client.p7b -print_certs -out client.crt",
-            'has the label "PKCS7", which is no private key; put the private key there',
+            'has the label "PKCS7", which is not a private key; put only the private key there',
         ),
     ),
     "PKCS#7 in DER": (
@@ -189,12 +189,12 @@ TABLE: dict[str, tuple[bytes, dict[str, str]]] = {
             "gunzip < ca.gz > ca.crt", "gunzip < client.gz > client.crt", "gunzip < client.gz > client.key"
         ),
     ),
-    "an address": (
+    "a URL": (
         b"https://pki.corp.example/ca.crt",
         of_certificates(
-            "looks like an address; put the CA certificate there, as PEM text",
-            "looks like an address; put the client certificate there, as PEM text",
-            "looks like an address; put the private key there, as PEM text",
+            "looks like a URL; put the CA certificate there, as PEM text",
+            "looks like a URL; put the client certificate there, as PEM text",
+            "looks like a URL; put the private key there, as PEM text",
         ),
     ),
     "nothing but what is commented out": (
@@ -211,9 +211,9 @@ TABLE: dict[str, tuple[bytes, dict[str, str]]] = {
         f"{name} in the body": (
             stuffed(client().pem, character, 2, 8),
             of_certificates(
-                f"in line 3: has the invisible character {name} in column 9; take it out: {ONLY_ASCII}ca.crt",
-                f"in line 3: has the invisible character {name} in column 9; take it out: {ONLY_ASCII}client.crt",
-                f"in line 3: has the invisible character {name} in column 9; take it out: {ONLY_ASCII}client.key",
+                f"in line 3: has the invisible character {name} in column 9; remove it: {ONLY_ASCII}ca.crt",
+                f"in line 3: has the invisible character {name} in column 9; remove it: {ONLY_ASCII}client.crt",
+                f"in line 3: has the invisible character {name} in column 9; remove it: {ONLY_ASCII}client.key",
             ),
         )
         for name, character in (
@@ -227,7 +227,7 @@ TABLE: dict[str, tuple[bytes, dict[str, str]]] = {
     },
     "a zero width space in the BEGIN line": (
         stuffed(client().pem, "\u200b", 0, 5),
-        dict.fromkeys(DOORS, "line 1: has the invisible character U+200B (zero width space) in column 6; take it out"),
+        dict.fromkeys(DOORS, "line 1: has the invisible character U+200B (zero width space) in column 6; remove it"),
     ),
     "a no-break space in place of the space of BEGIN": (
         client().pem.replace(b"BEGIN CERT", b"BEGIN\xc2\xa0CERT"),
@@ -237,11 +237,11 @@ TABLE: dict[str, tuple[bytes, dict[str, str]]] = {
     ),
     "a soft hyphen in the END line": (
         client().pem.replace(b"END CERT", b"E\xc2\xadND CERT"),
-        dict.fromkeys(DOORS, "in line 9: has the invisible character U+00AD (soft hyphen) in column 7; take it out"),
+        dict.fromkeys(DOORS, "in line 9: has the invisible character U+00AD (soft hyphen) in column 7; remove it"),
     ),
     "a no-break space of Latin-1 after BEGIN": (
         client().pem.replace(b"CERTIFICATE-----\n", b"CERTIFICATE-----\xa0\n", 1),
-        dict.fromkeys(DOORS, "line 1: has the invisible character U+00A0 (no-break space) in column 28; take it out"),
+        dict.fromkeys(DOORS, "line 1: has the invisible character U+00A0 (no-break space) in column 28; remove it"),
     ),
     "a byte order mark at the beginning": (
         b"\xef\xbb\xbf" + client().pem,
@@ -249,7 +249,7 @@ TABLE: dict[str, tuple[bytes, dict[str, str]]] = {
     ),
     "a byte order mark before the second file of two": (
         client().pem + b"\xef\xbb\xbf" + root().pem,
-        dict.fromkeys(DOORS, "has the invisible character U+FEFF (zero width no-break space) in column 1; take it out"),
+        dict.fromkeys(DOORS, "has the invisible character U+FEFF (zero width no-break space) in column 1; remove it"),
     ),
     "a marker without its space": (
         client().pem.replace(b"BEGIN CERT", b"BEGINCERT"),
@@ -318,4 +318,4 @@ def test_a_commented_block_inside_of_an_open_one_is_not_read_as_a_part_of_it() -
     )
 
     assert error is not None
-    assert "has no END line before the next BEGIN; copy it again, whole" in error.problem.message
+    assert "has no END line before the next BEGIN; copy all of it again" in error.problem.message

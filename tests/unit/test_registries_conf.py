@@ -137,5 +137,5 @@ def test_what_the_library_refuses_is_said_and_is_no_empty_configuration(text: st
 
     assert str(caught.value).startswith(MAIN)
     assert tuple(map(str, Crio("it is bad").notices([], CRIO))) == (
-        "RuntimeUnknown: it is bad; so it is not known for which registries CRI-O and Podman verify nothing",
+        "RuntimeUnknown: it is bad; so it is not known which registries CRI-O and Podman do not verify",
     )

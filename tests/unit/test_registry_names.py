@@ -77,7 +77,7 @@ def test_the_longest_name_is_accepted_and_one_more_is_not():
 
     assert registry_names.check(longest) == longest
     assert len(longest) == registry_names.MAXIMUM_LENGTH
-    with pytest.raises(InvalidField, match="has 230 characters, and at most 229 are allowed"):
+    with pytest.raises(InvalidField, match="has 230 characters, but at most 229 are allowed"):
         registry_names.check(f"a{longest}")
 
 

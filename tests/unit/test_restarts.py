@@ -74,14 +74,14 @@ def test_settings_changed_after_the_start_are_a_problem_with_its_cure(looks: lis
 
     assert not verdict.remark
     assert verdict.problem.startswith("containerd reads its configuration only when it starts, which was at 1970-01-")
-    assert f"{FILE} was changed after that, at about 1970-01-" in verdict.problem
+    assert f"{FILE} has changed since, at about 1970-01-" in verdict.problem
     assert verdict.problem.endswith("once: systemctl restart containerd")
 
 
 def test_a_file_that_was_taken_away_is_a_change_too_although_it_has_no_time_any_more() -> None:
     verdict = story(OLD, replace(OLD, settings="without the drop-in"))
 
-    assert "its configuration was changed after that, at about 1970-01-12T14:47:40Z" in verdict.problem
+    assert "its configuration has changed since, at about 1970-01-12T14:47:40Z" in verdict.problem
 
 
 def test_where_nothing_tells_of_the_start_a_change_that_was_seen_is_a_remark_with_its_time() -> None:
@@ -89,6 +89,6 @@ def test_where_nothing_tells_of_the_start_a_change_that_was_seen_is_a_remark_wit
 
     assert not verdict.problem
     assert verdict.remark == (
-        "containerd reads its configuration only when it starts, and that was changed at about 1970-01-12T14:48:40Z; "
-        "unless it did so since: systemctl restart containerd"
+        "containerd reads its configuration only when it starts, and the configuration changed at about "
+        "1970-01-12T14:48:40Z; unless containerd was restarted since: systemctl restart containerd"
     )

@@ -43,7 +43,7 @@ def test_a_lower_serial_is_refused_for_ten_minutes_then_taken_and_said() -> None
     last = decide(NINE, "secret-1", 8, later.refused_since, 1000.0 + PATIENCE)
     assert last.accepted
     assert last.refused_since is None
-    assert str(last.notice).startswith(f"{Reason.ROLLED_BACK}: serial 8 was taken although 9 had been applied")
+    assert str(last.notice).startswith(f"{Reason.ROLLED_BACK}: serial 8 was accepted although 9 had been applied")
 
 
 def test_something_newer_ends_the_refusal() -> None:

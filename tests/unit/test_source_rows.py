@@ -73,7 +73,7 @@ TYPES = (
             holding(secret("harbor-ca", root_pem=b"", tls_key=b"")),
             CA,
             f'SecretKeyNotFound: {FIELD}Secret registry-trust/harbor-ca has no key "ca.crt"; it has "root.pem", '
-            '"tls.key"; cert-manager fills ca.crt only where the issuer gives one',
+            '"tls.key"; cert-manager fills ca.crt only if the issuer provides one',
             id="row 105: a key that does not exist, and the names of those that do",
         ),
         pytest.param(
@@ -96,7 +96,7 @@ TYPES = (
             holding(secret("harbor-ca", "kubernetes.io/tls", tls_crt=b"", tls_key=b"")),
             CA,
             f'SecretKeyNotFound: {FIELD}Secret registry-trust/harbor-ca has no key "ca.crt"; it has "tls.crt", '
-            '"tls.key"; cert-manager fills ca.crt only where the issuer gives one',
+            '"tls.key"; cert-manager fills ca.crt only if the issuer provides one',
             id="row 109: a kubernetes.io/tls Secret without ca.crt",
         ),
         *(

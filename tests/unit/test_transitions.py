@@ -66,7 +66,7 @@ def test_a_node_that_fails_and_one_that_is_cured_are_named() -> None:
         ("Normal", "NodeRecovered"),
     ]
     assert told[0].problem.message == "n3: ForeignFile: r.example: why"
-    assert told[1].problem.message == "n1 does not fail any more"
+    assert told[1].problem.message == "n1 has recovered"
 
 
 def test_nodes_that_are_late_or_away_are_not_called_failing() -> None:

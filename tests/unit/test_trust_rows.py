@@ -63,8 +63,8 @@ def of_secret(**reference: str) -> dict[str, Any]:
         pytest.param(
             of_secret(name="other/harbor-ca"),
             Reason.INVALID_SPEC,
-            'spec.caCertificates[0].secretKeyRef.name: "other/harbor-ca" is not a name of Kubernetes; use a-z, 0-9, - '
-            "and ., with a letter or digit at both ends",
+            'spec.caCertificates[0].secretKeyRef.name: "other/harbor-ca" is not a valid Kubernetes name; use a-z, '
+            "0-9, - and ., with a letter or digit at both ends",
             id="row 106: a namespace before the name of a Secret",
         ),
         pytest.param(
@@ -84,13 +84,14 @@ def of_secret(**reference: str) -> dict[str, Any]:
         pytest.param(
             spec(registries=["a.example", "b.example", "a.example"]),
             Reason.DUPLICATE_REGISTRY,
-            'spec.registries[2]: "a.example" stands at registries[0] already; remove one of the two',
-            id="row 120: a registry that stands there twice",
+            'spec.registries[2]: "a.example" duplicates registries[0]; remove one of them',
+            id="row 120: a registry that appears twice",
         ),
         pytest.param(
             spec(registries=[f"r{number}.example" for number in range(65)]),
             Reason.INVALID_SPEC,
-            "spec.registries: has 65 items; at most 64 fit; spread them over several trusts (they add up)",
+            "spec.registries: has 65 items, but at most 64 are allowed; spread them across several trusts (they add "
+            "up)",
             id="row 122: too many registries",
         ),
     ],
@@ -112,8 +113,8 @@ def test_row_122_a_name_of_253_characters_is_accepted():
             pytest.param(
                 registry,
                 Reason.RUNTIME_IGNORES_TLS,
-                f'containerd and dockerd skip TLS verification for "{registry}" by themselves; give the registry a '
-                "name to have it verified",
+                f'containerd and dockerd always skip TLS verification for "{registry}"; give the registry a host name '
+                "if it should be verified",
                 id=f"row 22: {registry}, for which runtimes verify nothing",
             )
             for registry in ("localhost:5000", "127.0.0.1:5000", "[::1]:5000")
@@ -122,8 +123,8 @@ def test_row_122_a_name_of_253_characters_is_accepted():
             pytest.param(
                 "harbor.example:443",
                 Reason.INVALID_PORT,
-                '"harbor.example:443" is another directory than "harbor.example": it serves only image references '
-                "that spell :443",
+                '"harbor.example:443" has its own directory, separate from that of "harbor.example": it is used only '
+                "for image references that include :443",
                 id=f"row {row}: port 443, which is another directory",
             )
             for row in (30, 117)
@@ -149,8 +150,8 @@ def test_a_registry_that_is_accepted_with_a_warning(registry, reason, message):
         pytest.param(
             lambda: b"A" * (1 << 20),
             Reason.TOO_LARGE,
-            "1,048,576 bytes, at most 330,000 are read; give only the CA certificates that the registry needs, or "
-            "split them among several sources",
+            "1,048,576 bytes, but at most 330,000 are read; provide only the CA certificates that the registry needs, "
+            "or split them across several sources",
             id="row 112: 1 MiB, the most that the API server takes",
         ),
     ],
@@ -168,9 +169,9 @@ def test_a_source_that_is_refused(data, reason, message):
         pytest.param(
             lambda: pki.issue("harbor.example", pki.curve_key(8), issuer=root(), names=("harbor.example",)).pem,
             Reason.NOT_CA,
-            'certificate 1 of 1, line 1: "CN=harbor.example" is a server certificate issued by "CN=Corp Root 0", not a '
-            "CA: it works only for exactly this certificate, so when the registry gets a new one, this must follow at "
-            "once; put the certificate of its issuer here instead",
+            'certificate 1 of 1, line 1: "CN=harbor.example" is a server certificate issued by "CN=Corp Root 0", not '
+            "a CA: it works only for exactly this certificate, so it must be replaced here as soon as the registry "
+            "gets a new one; put the certificate of its issuer here instead",
             id="row 110: the server certificate of a kubernetes.io/tls Secret",
         ),
     ],
@@ -206,8 +207,8 @@ MIRROR = ForeignEntry("a directory (with hosts.toml)", offer=parse(UNKNOWN_KEY, 
         pytest.param(
             "harbor.example_5000_",
             Reason.FOREIGN_FILE,
-            "/etc/containerd/certs.d/harbor.example_5000_ is a directory (with hosts.toml) that registry-trust did not "
-            "write; it is left alone. Move it away, and the entry is written at once",
+            "/etc/containerd/certs.d/harbor.example_5000_ is a directory (with hosts.toml) that registry-trust did "
+            "not write; it is left alone. Move it away, and the entry will be written at once",
             id="row 121: somebody else's directory",
         ),
         pytest.param(

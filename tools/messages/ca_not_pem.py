@@ -67,7 +67,7 @@ REFUSED: Table = (
         refused(f"row 66: {kind} is refused", partial(bytes, text), Reason.INVALID_PEM)
         for kind, text in (
             ("HTML or XML, perhaps an error page", b"<!DOCTYPE html><html>404</html>"),
-            ("an address", b"https://pki.corp.example/ca.crt"),
+            ("a URL", b"https://pki.corp.example/ca.crt"),
             ("the path of a file", b"/etc/ssl/certs/ca.pem"),
         )
     ),

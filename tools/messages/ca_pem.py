@@ -144,9 +144,7 @@ ACCEPTED: Table = (
         "row 62: a body of one line is accepted",
         lambda: armour(b"").replace(b"\n", b"\n" + body_of(root().pem) + b"\n", 1),
     ),
-    accepted(
-        "row 85: a certificate that stands there twice is taken once", lambda: root().pem * 2 + root(1).pem, count=2
-    ),
+    accepted("row 85: a certificate that appears twice is taken once", lambda: root().pem * 2 + root(1).pem, count=2),
     accepted(
         "row 124: 151 certificates are accepted", lambda: b"".join(numbered(n).pem for n in range(151)), count=151
     ),

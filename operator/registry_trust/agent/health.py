@@ -52,7 +52,7 @@ class Health:
             "# HELP registry_trust_agent_entries Registries on this node by state.",
             "# TYPE registry_trust_agent_entries gauge",
             *(f'registry_trust_agent_entries{{state="{s}"}} {self.entries.get(s, 0)}' for s in RowState),
-            "# HELP registry_trust_agent_drift_repairs_total Entries repaired after somebody else changed them.",
+            "# HELP registry_trust_agent_drift_repairs_total Entries repaired after another process changed them.",
             "# TYPE registry_trust_agent_drift_repairs_total counter",
             f"registry_trust_agent_drift_repairs_total {self.repairs}",
             "# HELP registry_trust_agent_ready Whether the first pass is done.",

@@ -35,4 +35,4 @@ class Journal:
         if text:
             log.warning("%s", text, extra=about)
         else:
-            log.info("cured: %s", " ".join(part for part in subject if part), extra=about)
+            log.info("recovered: %s", " ".join(part for part in subject if part), extra=about)

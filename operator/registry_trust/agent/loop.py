@@ -106,8 +106,8 @@ class Loop:
             return 0
         except Detached as error:
             log.error(  # noqa: TRY400 - the text is for an admin; a traceback says nothing more
-                "%s was moved or deleted on the host, and this process still sees the old folder; ending, so that the "
-                "container is started anew with the new one",
+                "%s was moved or deleted on the host, and this process still sees the old directory; exiting, so the "
+                "container is started again with the new one",
                 error,
             )
             return EXIT_DETACHED

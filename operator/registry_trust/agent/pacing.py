@@ -64,7 +64,7 @@ class Repairs:
             return None
         steps = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
         reached = max(step for step in steps if step <= self.total)
-        message = f"{reached} or more repairs since the agent started; somebody else changes its files"
+        message = f"{reached} or more repairs since the agent started; another process is changing its files"
         return Problem(Reason.DRIFT_REPAIRED, message)
 
 

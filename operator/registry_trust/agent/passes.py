@@ -116,9 +116,11 @@ class Passes:
                 for entry, own in seen.root.own.items():
                     if not own.digest:
                         continue  # Removed; only what it replaced is kept.
-                    message = "kept as it is: no usable bundle was received yet"
+                    message = "kept as it is: no usable bundle has been received yet"
                     if entry in seen.faults:
-                        message = f"{path}/{entry}: {seen.faults[entry]}; it is written anew once a bundle is received"
+                        message = (
+                            f"{path}/{entry}: {seen.faults[entry]}; it will be written again once a bundle is received"
+                        )
                     rows[own.registry] = RegistryRow(
                         own.registry, RowState.HELD, own.digest, Problem(Reason.BUNDLE_MISSING, message)
                     )
@@ -229,7 +231,7 @@ class Passes:
         faults = {(path, entry): text for path, seen in opened.seen.items() for entry, text in seen.faults.items()}
         for path, entry in self._faults.news(faults):
             log.warning(
-                "%s/%s: %s; no usable bundle was received yet to write it anew", path, entry, faults[path, entry]
+                "%s/%s: %s; no usable bundle has been received yet to write it again", path, entry, faults[path, entry]
             )
 
 

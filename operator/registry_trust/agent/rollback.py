@@ -59,8 +59,8 @@ def decide(previous: Applied | None, uid: str, serial: int, refused_since: float
             accepted=True,
             notice=Problem(
                 Reason.ROLLED_BACK,
-                f"serial {serial} was taken although {previous.serial} had been applied; "
-                "was etcd restored from a backup?",
+                f"serial {serial} was accepted although {previous.serial} had been applied; was etcd restored from a "
+                "backup?",
             ),
         )
     return Decision(
@@ -68,7 +68,7 @@ def decide(previous: Applied | None, uid: str, serial: int, refused_since: float
         refused_since=since,
         notice=Problem(
             Reason.ROLLBACK_REFUSED,
-            f"serial {serial} is older than the applied {previous.serial}; files stay as they are. "
-            f"It is taken if nothing newer comes within {PATIENCE / 60:g} minutes",
+            f"serial {serial} is older than the applied {previous.serial}; files stay as they are. It will be "
+            f"accepted if nothing newer arrives within {PATIENCE / 60:g} minutes",
         ),
     )

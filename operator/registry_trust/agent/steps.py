@@ -19,7 +19,7 @@ from registry_trust.core.report import RegistryRow, RowState
 
 _WRITING = Problem(
     Reason.NODE_PENDING,
-    "its turn comes with one of the next passes: there is much to write, and this node's disk is slow",
+    "it will be written in one of the next passes: there is much to write, and this node's disk is slow",
 )
 
 _Content = tuple[str, Carried | None]
@@ -130,7 +130,7 @@ class Steps:
         if self._is_repair(key, step):
             self._repairs.record(key, now)
             if not self._repairs.is_contested(key, now):
-                log.warning("repaired %s/%s, somebody else had changed it", path, entry, extra=about)
+                log.warning("repaired %s/%s: it had been modified", path, entry, extra=about)
         else:
             log.info("wrote %s/%s", path, entry, extra=about)
         self._written[key] = _content(step)
@@ -146,8 +146,8 @@ class Steps:
             registry = switches[entry].desired.registry if entry in switches else own.registry if own else ""
             if registry in rows and rows[registry].state is not RowState.FAILED:
                 message = (
-                    f"{path}/{entry} was changed or removed by somebody else more than 5 times within 10 minutes; "
-                    "it is repaired more slowly, every 15 seconds at least. Find out who manages that directory "
+                    f"{path}/{entry} was changed or removed by another process more than 5 times within 10 minutes; "
+                    "it is repaired more slowly, every 15 seconds at least. Find out what manages that directory "
                     "(another DaemonSet, a machine configuration) and stop it"
                 )
                 rows[registry] = RegistryRow(registry, RowState.FAILED, digest, Problem(Reason.CONTESTED, message))

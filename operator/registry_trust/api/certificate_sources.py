@@ -41,8 +41,8 @@ SELECTOR_OF_SIGNER = (
     "must have labelSelector with signerName, and not with name; {} selects every ClusterTrustBundle of the signer"
 )
 INLINE_PRIVATE_KEY = (
-    "holds a private key inline, where everyone who may read this object reads it; remove it and replace that key. "
-    "A CA certificate comes without a key, a client certificate with its key from a Secret in clientCertificates"
+    "contains a private key inline, where everyone who can read this object can read it; remove it and replace that "
+    "key. A CA certificate comes without a key, a client certificate with its key from a Secret in clientCertificates"
 )
 FILE_ENDING = f"must not end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}; the ending is added on the node"
 _FILE_ENDING_RULE = f"!self.matches('\\\\.({'|'.join(ending[1:] for ending in ENDINGS)})$')"

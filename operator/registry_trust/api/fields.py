@@ -25,7 +25,7 @@ SHA256 = r"^[0-9a-f]{64}$"
 CONDITION_REASON = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 
 PATTERN_MEANINGS = {
-    SUBDOMAIN: "is not a name of Kubernetes; use a-z, 0-9, - and ., with a letter or digit at both ends",
+    SUBDOMAIN: "is not a valid Kubernetes name; use a-z, 0-9, - and ., with a letter or digit at both ends",
     DATA_KEY: "is not a key of a Secret or ConfigMap; use letters, digits, -, _ and .",
     FILE_NAME: "is not a safe file name; use a-z, 0-9, - and ., with a letter or digit at both ends",
     LABEL_KEY: "is not the key of a label; write [prefix/]name as the object has it",

@@ -141,15 +141,16 @@ def _translate(detail: ErrorDetails) -> InvalidField:
 
 
 _SAYINGS = {
-    "string_type": "{shown} is {kind}; write a string (in quotes where YAML would read something else)",
+    "string_type": "{shown} is {kind}; write a string (in quotes if YAML would read it as something else)",
     "bool_type": "{shown} is {kind}; write true or false",
     "list_type": "{shown} is {kind}; write a list",
     "dict_type": "{shown} is {kind}; write a mapping with fields",
     "model_type": "{shown} is {kind}; write a mapping with fields",
     "model_attributes_type": "{shown} is {kind}; write a mapping with fields",
-    "too_long": "has {size} items; at most {max_length} fit; spread them over several trusts (they add up)",
+    "too_long": "has {size} items, but at most {max_length} are allowed; spread them across several trusts (they add "
+    "up)",
     "too_short": "is empty; add at least one",
-    "string_too_long": "has {size} characters; at most {max_length} fit; {shorter}",
+    "string_too_long": "has {size} characters, but at most {max_length} are allowed; {shorter}",
     "string_too_short": "is empty; give it a value, or remove it",
     "string_pattern_mismatch": "{shown} {meaning}",
     "enum": "{shown} is not known; write one of {choices}",
@@ -170,7 +171,7 @@ def _message(kind: str, location: Location, found: object, context: Mapping[str,
         size=len(found) if isinstance(found, str | list | Mapping) else 0,
         max_length=context.get("max_length"),
         shorter="put it into a ConfigMap and name that" if location[-1] == _SECRET_TEXT else "shorten it",
-        meaning=PATTERN_MEANINGS.get(context.get("pattern", ""), "has not the right form"),
+        meaning=PATTERN_MEANINGS.get(context.get("pattern", ""), "does not have the right form"),
         choices=str(context.get("expected", "")).replace("'", ""),
         explained=_explained(location),
     )

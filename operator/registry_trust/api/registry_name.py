@@ -24,9 +24,9 @@ _OTHERWISE = "is not a registry; write host[:port] exactly as in an image refere
 _SAYINGS = (
     ("self == ''", "is empty; write the host[:port] of an image reference"),
     ("self.contains('://')", "has a scheme; remove everything up to and including ://, write host[:port]"),
-    ("self.contains('@')", "holds credentials (an @); name the host alone, as host[:port]"),
-    ("self.contains('/')", "has a path; name the host alone, as host[:port], without anything from the /"),
-    ("self.contains('*')", "holds a *; runtimes know no wildcards, name each registry"),
+    ("self.contains('@')", "contains credentials (an @); write only host[:port]"),
+    ("self.contains('/')", "has a path; write only host[:port], without the / and what follows it"),
+    ("self.contains('*')", "contains a *; runtimes do not support wildcards, so name each registry"),
     (
         f"self.matches('{_BARE_WORD}')",
         "has neither a dot nor a port, so image references read it as a repository; add the port",
@@ -44,7 +44,9 @@ _RULE = rule(
 
 def _check(value: str) -> str:
     if PRIVATE_KEY_MARK in value:
-        raise refuse(Reason.INVALID_HOST, "is no registry and looks like a private key; remove it and replace that key")
+        raise refuse(
+            Reason.INVALID_HOST, "is not a registry and looks like a private key; remove it and replace that key"
+        )
     try:
         return registry_names.check(value)
     except InvalidField as error:

@@ -26,7 +26,7 @@ MAXIMUM_CA_SOURCES = 32
 MAXIMUM_CLIENT_CERTIFICATES = 8
 MAXIMUM_CA_RETENTION = "8760h"
 
-NO_CERTIFICATE = "names no certificate at all; add caCertificates (to trust the registry), clientCertificates, or both"
+NO_CERTIFICATE = "names no certificates; add caCertificates (to trust the registry), clientCertificates, or both"
 
 
 def _distinct_registries(registries: list[str]) -> list[str]:
@@ -35,7 +35,7 @@ def _distinct_registries(registries: list[str]) -> list[str]:
         if first.setdefault(registry, index) != index:
             raise refuse(
                 Reason.DUPLICATE_REGISTRY,
-                f"{quote(registry)} stands at registries[{first[registry]}] already; remove one of the two",
+                f"{quote(registry)} duplicates registries[{first[registry]}]; remove one of them",
                 index,
             )
     return registries
@@ -48,7 +48,7 @@ def _distinct_names(pairs: list[ClientCertificate] | None) -> list[ClientCertifi
             raise refuse(
                 Reason.INVALID_SPEC,
                 f"{quote(pair.name)} is the name of clientCertificates[{first[pair.name]}] too; give each its own, "
-                "it becomes a file name",
+                "because it becomes a file name",
                 index,
                 "name",
             )
@@ -56,7 +56,7 @@ def _distinct_names(pairs: list[ClientCertificate] | None) -> list[ClientCertifi
 
 
 RETENTION_TOO_LONG = (
-    f"is longer than {MAXIMUM_CA_RETENTION}, a year; a CA that is trusted for longer belongs into the source itself"
+    f"is longer than {MAXIMUM_CA_RETENTION}, a year; a CA that is trusted for longer belongs in the source itself"
 )
 
 

@@ -68,7 +68,7 @@ def read_ca_certificates(
     check_size(data, SOURCE_BYTES, origin)
     check_count(data, origin)
     if is_empty(data):
-        raise origin.refuse(Reason.EMPTY_DATA, "is empty; put the CA certificate of the registry there, as PEM")
+        raise origin.refuse(Reason.EMPTY_DATA, "is empty; put the registry's CA certificate there, as PEM")
     blocks = read_blocks(data, origin)
     _check_labels(blocks, origin)
     unusable: list[UnusableCertificate] = []
@@ -141,26 +141,26 @@ def _check_usable(certificate: Certificate, registries: tuple[str, ...], origin:
     if found.extensions.unhandled:
         raise origin.unusable(
             Reason.UNSUPPORTED_EXTENSION,
-            f"{subject} has a critical extension that runtimes don't know or don't all honour "
-            f"({listing(found.extensions.unhandled)}), so they refuse every chain through it",
+            f"{subject} has a critical extension that runtimes don't know or don't all support "
+            f"({listing(found.extensions.unhandled)}), so they reject every chain through it",
             "have it reissued without that extension",
             certificate.where,
         )
     if _is_authority(found):
         return
     by = "itself" if found.is_self_issued else quote(found.issuer, SUBJECT)
-    lacks = "keyCertSign in its keyUsage" if found.extensions.is_ca else "the mark CA:TRUE"
+    lacks = "keyCertSign in its keyUsage" if found.extensions.is_ca else "CA:TRUE"
     gist = f"{subject} is not a CA certificate (issued by {by}, it lacks {lacks})"
     if found.extensions.has_alternative_names and serves(found.extensions):
         return
-    misses = "is for other uses than serverAuth" if found.extensions.has_alternative_names else "has no subjectAltName"
+    misses = "is for uses other than serverAuth" if found.extensions.has_alternative_names else "has no subjectAltName"
     advice = (
-        f"make it again: {self_signed(registries)}"
+        f"create it again: {self_signed(registries)}"
         if found.is_self_issued
-        else "put that CA's certificate here. To see which it is: openssl x509 -in ca.crt -noout -subject -issuer "
+        else "put that CA's certificate here. To check what it is: openssl x509 -in ca.crt -noout -subject -issuer "
         "-ext basicConstraints,keyUsage"
     )
-    gist = f"{gist}, and as the registry's own certificate runtimes refuse it, since it {misses}"
+    gist = f"{gist}, and runtimes reject it as the registry's own certificate, because it {misses}"
     raise origin.unusable(Reason.NOT_CA, gist, advice, certificate.where)
 
 
@@ -177,16 +177,16 @@ def _role_warnings(
         warnings.append(
             origin.warn(
                 Reason.INTERMEDIATE_AS_ROOT,
-                f"{subject} is an intermediate CA, issued by {quote(found.issuer)}, and is trusted as a root: it works "
-                "until the registry's certificate comes from another intermediate; use the root where you can",
+                f"{subject} is an intermediate CA, issued by {quote(found.issuer)}, and is trusted as a root: it "
+                "works until the registry's certificate comes from another intermediate; use the root if you can",
                 certificate.where,
             )
         )
     if found.key.name == "RSA" and found.key.bits > RSA_MAXIMUM_BITS:
-        gist = f"{subject} has an RSA key of {found.key.bits} bits; runtimes refuse it if the registry sends it along"
+        gist = f"{subject} has an RSA key of {found.key.bits} bits; runtimes reject it if the registry sends it"
         warnings.append(origin.warn(Reason.UNSUPPORTED_ALGORITHM, gist, certificate.where))
     if not serves(found.extensions):
-        gist = f"{subject} is for other uses than serverAuth, so runtimes refuse a registry's certificate from it"
+        gist = f"{subject} is for uses other than serverAuth, so runtimes reject a registry certificate that it issued"
         warnings.append(origin.warn(Reason.KEY_USAGE, gist, certificate.where))
     forbidden = [name for name in registries if forbidden_by(name, found.extensions)]
     if forbidden:
@@ -204,8 +204,8 @@ def _common_name_warnings(certificate: Certificate, registries: tuple[str, ...],
     if not named:
         return []
     gist = (
-        f"{quote(certificate.structure.subject)} names {listing(named)} in its Common Name alone. If the registry "
-        f'shows this very certificate, every pull fails with "{LEGACY_COMMON_NAME}"; make it again: '
+        f"{quote(certificate.structure.subject)} names {listing(named)} only in its Common Name. If the registry "
+        f'presents this certificate, every pull fails with "{LEGACY_COMMON_NAME}"; create it again: '
         + self_signed(named)
     )
     return [origin.warn(Reason.COMMON_NAME_ONLY, gist, certificate.where)]
@@ -231,13 +231,13 @@ def _own_certificate(
     else:
         what = f"a server certificate issued by {quote(found.issuer)}"
         here = found.issuer_der in subjects
-        better = "; remove it, its issuer is here, too" if here else "; put the certificate of its issuer here instead"
+        better = "; remove it; its issuer is here too" if here else "; put the certificate of its issuer here instead"
     missing = [name for name in registries if not is_named(name, found.extensions)]
     names = f". It does not name {listing(missing)}" if missing else ""
     return origin.warn(
         Reason.NOT_CA,
-        f"{quote(found.subject)} is {what}, not a CA: it works only for exactly this certificate, so when the registry "
-        f"gets a new one, this must follow at once{better}{names}",
+        f"{quote(found.subject)} is {what}, not a CA: it works only for exactly this certificate, so it must be "
+        f"replaced here as soon as the registry gets a new one{better}{names}",
         certificate.where,
     )
 
@@ -250,6 +250,6 @@ def _check_not_all_expired(certificates: tuple[Certificate, ...], now: datetime,
         others = ", as did the other" if len(certificates) == 2 else others
         raise origin.refuse(
             Reason.EXPIRED,
-            f"{which}{others}, and runtimes accept nothing that it issued; put the CA's current certificate here",
+            f"{which}{others}, and runtimes reject everything it issued; put the CA's current certificate here",
             latest.where,
         )

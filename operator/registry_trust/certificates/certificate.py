@@ -102,11 +102,11 @@ def _parse(der: bytes) -> None:
 def _check_key(structure: Structure, where: str, origin: Origin) -> None:
     key = structure.key
     if not key.supported:
-        gist = f"has a key of {key.name}, which Go, and so every runtime, can't verify with"
+        gist = f"has a key of {key.name}, which Go, and so every runtime, does not support"
     elif not key.sound:
-        gist = "has an RSA key with an even modulus or an exponent out of range, which newer versions of Go refuse"
+        gist = "has an RSA key with an even modulus or an exponent out of range, which newer versions of Go reject"
     elif key.name == "RSA" and key.bits < RSA_MINIMUM_BITS:
-        gist = f"has an RSA key of {key.bits} bits, which newer versions of Go refuse"
+        gist = f"has an RSA key of {key.bits} bits, which newer versions of Go reject"
     elif key.name == "RSA" and key.bits > RSA_LARGEST_BITS:
         gist = f"has an RSA key of {key.bits} bits, and at most {RSA_LARGEST_BITS} are read"
     else:
@@ -121,10 +121,10 @@ def common_warnings(certificate: Certificate, now: datetime, origin: Origin) -> 
     subject = quote(found.subject)
     warned: list[Problem] = []
     if found.key.name == "RSA" and found.key.bits < RSA_STRONG_BITS:
-        gist = f"{subject} has an RSA key of {found.key.bits} bits; have it issued anew with 2048 bits or more"
+        gist = f"{subject} has an RSA key of {found.key.bits} bits; have it reissued with 2048 bits or more"
         warned.append(origin.warn(Reason.WEAK_KEY, gist, certificate.where))
     if found.serial == 0 and not found.is_self_issued:  # many public roots have it, and nobody minds
-        gist = f"{subject} has the serial number 0, which some programs refuse; have it issued anew"
+        gist = f"{subject} has the serial number 0, which some programs refuse; have it reissued"
         warned.append(origin.warn(Reason.CERTIFICATE_PARSE, gist, certificate.where))
     if found.not_after < now:
         gist = f"{subject} expired on {rfc3339(found.not_after)}; replace it"

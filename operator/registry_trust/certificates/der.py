@@ -133,7 +133,7 @@ class DERReader:
         except ValueError:
             moment = None
         if moment is None:
-            raise DERError(f"{what} is no date that exists")
+            raise DERError(f"{what} is not a date that exists")
         return moment
 
     def end(self, what: str) -> None:

@@ -64,7 +64,7 @@ def read_extensions(sequence: DERReader) -> Extensions:
         critical = extension.boolean("an extension's critical mark") if extension.next_is(BOOLEAN) else False
         value = extension.read(f"extension {number}", OCTET_STRING)
         if number in seen:
-            raise DERError(f"extension {number} stands there twice")
+            raise DERError(f"extension {number} appears twice")
         seen.add(number)
         handled = _read_one(found, number, DERReader(value), critical=critical)
         if critical and not handled:

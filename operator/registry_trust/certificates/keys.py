@@ -27,7 +27,7 @@ _USABLE_CURVES: dict[str, type[_UsableCurve]] = {
     "P-521": ec.SECP521R1,
 }
 _RSA_BITS = range(1024, 8193)
-_USABLE = "RSA of 1024 to 8192 bits, P-256, P-384, P-521 and Ed25519 are read"
+_USABLE = "RSA of 1024 to 8192 bits, P-256, P-384, P-521 and Ed25519 are supported"
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -96,8 +96,8 @@ def _unreadable(block: Block, origin: Origin) -> UnusableMaterial:
     else:
         return origin.refuse(
             Reason.KEY_PARSE,
-            "is no private key that can be read, or its numbers don't fit together; copy it again, or make a new key "
-            "and have a certificate issued for it (openssl pkey -in client.key -check -noout tells more)",
+            "is not a readable private key, or its numbers don't match; copy it again, or make a new key and have a "
+            "certificate issued for it (openssl pkey -in client.key -check -noout shows more)",
             block.where,
         )
     return origin.refuse(Reason.KEY_UNSUPPORTED, gist, block.where)

@@ -22,7 +22,7 @@ _ADVICE = {
     "TRUSTED CERTIFICATE": _CONVERTED,
     "CERTIFICATE REQUEST": _REQUEST,
     "NEW CERTIFICATE REQUEST": _REQUEST,
-    "X509 CRL": "runtimes read no revocation lists; remove it",
+    "X509 CRL": "runtimes do not read revocation lists; remove it",
     "PUBLIC KEY": "a public key alone is not a certificate; use the certificate that holds it",
     "RSA PUBLIC KEY": "a public key alone is not a certificate; use the certificate that holds it",
     "PKCS7": _PKCS7,

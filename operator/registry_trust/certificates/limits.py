@@ -21,9 +21,9 @@ CERTIFICATE_BYTES = 27_000
 """One certificate in DER (36,500 bytes of PEM): hundreds of names, which no CA and no client needs."""
 
 HINTS = {
-    PRIVATE_KEY_BYTES: "give the private key alone",
-    CLIENT_CHAIN_BYTES: "give the client certificate and its intermediates alone",
-    SOURCE_BYTES: "give only the CA certificates that the registry needs, or split them among several sources",
+    PRIVATE_KEY_BYTES: "provide only the private key",
+    CLIENT_CHAIN_BYTES: "provide only the client certificate and its intermediates",
+    SOURCE_BYTES: "provide only the CA certificates that the registry needs, or split them across several sources",
 }
 
 
@@ -34,7 +34,7 @@ def check_size(data: bytes, limit: int, origin: Origin) -> None:
         UnusableMaterial: TooLarge, with both sizes.
     """
     if len(data) > limit:
-        raise origin.refuse(Reason.TOO_LARGE, f"{len(data):,} bytes, at most {limit:,} are read; {HINTS[limit]}")
+        raise origin.refuse(Reason.TOO_LARGE, f"{len(data):,} bytes, but at most {limit:,} are read; {HINTS[limit]}")
 
 
 def check_count(data: bytes, origin: Origin) -> None:

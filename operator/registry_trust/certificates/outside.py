@@ -11,7 +11,7 @@ from registry_trust.core.text import quote
 
 BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]{0,63})-----[ \t]*")
 END = re.compile(rb"-----END ([A-Z0-9][A-Z0-9 ]{0,63})-----[ \t]*")
-GLUED = "END of one block and BEGIN of the next stand on one line, so runtimes drop both; put a line break there"
+GLUED = "END of one block and BEGIN of the next are on one line, so runtimes drop both; put a line break there"
 KEY_AMONG_CAS = (
     "remove it, and replace that key if others can read this place. A client's key belongs in clientCertificates, a "
     "CA's key nowhere near a node"
@@ -60,7 +60,7 @@ def check_outside(line: bytes, number: int, commented_out: int, origin: Origin) 
     ):
         return commented_out
     if hidden:
-        gist = f"has the invisible character {hidden}; take it out: {only_ascii('old.pem', origin.door)}"
+        gist = f"has the invisible character {hidden}; remove it: {only_ascii('old.pem', origin.door)}"
         if BEGIN.fullmatch(_ascii(line)) is None and END.fullmatch(_ascii(line)) is None:
             gist = f"has the invisible character {hidden}; type this line again"
         raise origin.refuse(Reason.INVALID_PEM, gist, f"line {number}")
@@ -81,10 +81,13 @@ def _damage(line: bytes, commented_out: int) -> str:
         return _damaged_begin(line)
     if END.fullmatch(line.strip()) is None:
         example = quote("-----BEGIN CERTIFICATE-----")
-        return f"a damaged BEGIN or END line; it has exactly five dashes on both sides and upper case, as in {example}"
+        return (
+            "a damaged BEGIN or END line; it must be in upper case with exactly five dashes on both sides, as in "
+            f"{example}"
+        )
     if commented_out:
         return f"an END line whose BEGIN line is commented out, in line {commented_out}; remove the rest of the block"
-    return "an END line without a BEGIN line before it; copy the block again, whole"
+    return "an END line without a BEGIN line before it; copy the whole block again"
 
 
 def _damaged_begin(line: bytes) -> str:

@@ -78,7 +78,7 @@ def read_client_pair(
 def _check_both_there(certificate: bytes, key: bytes, of_certificate: Origin, of_key: Origin) -> None:
     if is_empty(certificate) and is_empty(key):
         raise of_certificate.refuse(
-            Reason.EMPTY_DATA, "is empty; put the client certificate there and its key beside it"
+            Reason.EMPTY_DATA, "is empty; put the client certificate there and its key next to it"
         )
     if is_empty(certificate):
         raise of_certificate.refuse(
@@ -89,7 +89,7 @@ def _check_both_there(certificate: bytes, key: bytes, of_certificate: Origin, of
         if _is_authority(certificate, of_certificate):
             advice = "this is a CA certificate: it belongs in caCertificates"
         raise of_key.refuse(
-            Reason.PAIR_INCOMPLETE, f"is empty, and a certificate without a key is no client certificate; {advice}"
+            Reason.PAIR_INCOMPLETE, f"is empty, and a certificate without a key is not a client certificate; {advice}"
         )
 
 
@@ -109,28 +109,30 @@ def _check_not_swapped(
     keys_in_key = [block for block in key_blocks if block.is_private_key]
     certificates_in_certificate = [block for block in certificate_blocks if block.label == CERTIFICATE]
     if certificates_in_key and not keys_in_key:
-        advice = "exchange the two" if keys_in_certificate else "put the private key there"
+        advice = "swap the two" if keys_in_certificate else "put the private key there"
         raise of_key.refuse(
-            Reason.SWAPPED, f"holds a certificate where the private key belongs; {advice}", certificates_in_key[0].where
+            Reason.SWAPPED,
+            f"contains a certificate where the private key belongs; {advice}",
+            certificates_in_key[0].where,
         )
     if keys_in_certificate and not certificates_in_certificate:
         raise of_certificate.refuse(
             Reason.SWAPPED,
-            "holds a private key where the certificate belongs; put the client certificate there",
+            "contains a private key where the certificate belongs; put the client certificate there",
             keys_in_certificate[0].where,
         )
     if keys_in_certificate:
         raise of_certificate.refuse(
             Reason.KEY_AMBIGUOUS,
-            "is a private key among the certificates; leave the certificates alone there: "
+            "is a private key among the certificates; leave only the certificates there: "
             + ALL_CERTIFICATES.format(old="client.pem", new="client.crt"),
             keys_in_certificate[0].where,
         )
     if certificates_in_key:
         raise of_key.refuse(
             Reason.KEY_AMBIGUOUS,
-            "is a certificate beside the private key; leave the key alone there: "
-            "openssl pkey -in client.pem -out client.key",
+            "is a certificate next to the private key; leave only the key there: openssl pkey -in client.pem -out "
+            "client.key",
             certificates_in_key[0].where,
         )
 
@@ -141,11 +143,11 @@ def _only_key(blocks: tuple[Block, ...], origin: Origin) -> Block:
     if others:
         raise origin.refuse(
             Reason.KEY_PARSE,
-            f"has the label {quote(others[0].label, 64)}, which is no private key; put the private key there, alone",
+            f"has the label {quote(others[0].label, 64)}, which is not a private key; put only the private key there",
             others[0].where,
         )
     if not keys:
-        raise origin.refuse(Reason.KEY_PARSE, "holds no private key; put the private key there", blocks[0].where)
+        raise origin.refuse(Reason.KEY_PARSE, "contains no private key; put the private key there", blocks[0].where)
     if len(keys) > 1:
         raise origin.refuse(
             Reason.KEY_AMBIGUOUS,
@@ -164,8 +166,8 @@ def _read_chain(blocks: tuple[Block, ...], origin: Origin) -> tuple[Certificate,
         if link.structure.key.name == "RSA" and link.structure.key.bits > RSA_MAXIMUM_BITS:
             raise origin.refuse(
                 Reason.UNSUPPORTED_ALGORITHM,
-                f"{quote(link.structure.subject)} has an RSA key of {link.structure.key.bits} bits, and Go's TLS takes "
-                f"at most {RSA_MAXIMUM_BITS}; have it issued anew",
+                f"{quote(link.structure.subject)} has an RSA key of {link.structure.key.bits} bits, and Go's TLS "
+                f"takes at most {RSA_MAXIMUM_BITS}; have it reissued",
                 link.where,
             )
     return chain
@@ -186,7 +188,7 @@ def _check_match(chain: tuple[Certificate, ...], read: ReadKey, origin: Origin) 
     raise origin.refuse(
         Reason.KEY_MISMATCH,
         f"{quote(chain[0].structure.subject)} has another public key (SHA-256 {ours}) than the private key "
-        f"({theirs}); put the two that were made together. To compare: openssl x509 -in client.crt -pubkey -noout; "
+        f"({theirs}); use the two that belong together. To compare: openssl x509 -in client.crt -pubkey -noout; "
         "openssl pkey -in client.key -pubout",
         chain[0].where,
     )
@@ -199,9 +201,9 @@ def _check_purpose(leaf: Certificate, origin: Origin) -> None:
     if found.is_ca and found.is_said_to_sign:
         raise origin.refuse(
             Reason.KEY_USAGE,
-            f"{subject} is a CA that issues certificates (CA:TRUE and keyCertSign), and its private key must not be on "
-            "any node; name the Secret of a client certificate that it issued. For the nodes to trust this CA, put its "
-            "certificate alone into caCertificates",
+            f"{subject} is a CA that issues certificates (CA:TRUE and keyCertSign), and its private key must not be "
+            "on any node; name the Secret of a client certificate that it issued. To make nodes trust this CA, put "
+            "only its certificate into caCertificates",
             leaf.where,
         )
     usages = set(found.extended_usages)
@@ -221,20 +223,20 @@ def _warnings(chain: tuple[Certificate, ...], now: datetime, origin: Origin) -> 
     usages = leaf.extensions.extended_usages
     if usages and not {CLIENT_AUTH, ANY_USAGE} & set(usages):
         gist = (
-            f"{subject} is not for clientAuth by its extendedKeyUsage, so most registries refuse it; have it made anew"
+            f"{subject} is not for clientAuth by its extendedKeyUsage, so most registries reject it; have it reissued"
         )
         warnings.append(origin.warn(Reason.KEY_USAGE, gist, chain[0].where))
     if leaf.extensions.is_ca:
         gist = (
-            f"{subject} is a CA certificate used as a client's: it works if the registry trusts exactly this one; "
-            "a certificate issued by a CA can be replaced without a change on the registry"
+            f"{subject} is a CA certificate used as a client certificate: it works only if the registry trusts "
+            "exactly this one; a certificate issued by a CA can be replaced without changing the registry"
         )
         warnings.append(origin.warn(Reason.KEY_USAGE, gist, chain[0].where))
     for link in chain:
         if link.structure.extensions.unhandled:
             gist = (
                 f"{quote(link.structure.subject)} has a critical extension that a registry written in Go refuses "
-                f"({listing(link.structure.extensions.unhandled)}); have it issued anew without"
+                f"({listing(link.structure.extensions.unhandled)}); have it reissued without"
             )
             warnings.append(origin.warn(Reason.UNSUPPORTED_EXTENSION, gist, link.where))
         warnings.extend(common_warnings(link, now, origin))

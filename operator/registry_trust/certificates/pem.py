@@ -93,8 +93,8 @@ def _check_encoding(data: bytes, origin: Origin) -> None:
     if data.startswith(b"\xef\xbb\xbf"):
         raise origin.refuse(
             Reason.INVALID_PEM,
-            f"starts with {first_invisible(data[:3]).partition(' in ')[0]}, a byte order mark, for which runtimes "
-            f"don't see a first block; take it out: {only_ascii('old.pem', origin.door)}",
+            f"starts with {first_invisible(data[:3]).partition(' in ')[0]}, a byte order mark, which hides the first "
+            f"block from runtimes; remove it: {only_ascii('old.pem', origin.door)}",
         )
     if b"-----BEGIN " in data:
         bare = data.replace(b"\r\n", b"\n").find(b"\r")
@@ -102,8 +102,8 @@ def _check_encoding(data: bytes, origin: Origin) -> None:
             line = data.replace(b"\r\n", b"\n").count(b"\n", 0, bare) + 1
             raise origin.refuse(
                 Reason.INVALID_PEM,
-                "a line ends in CR alone, which runtimes don't take for the end of a line; "
-                f"write LF line ends: tr '\\r' '\\n' < old.pem > {origin.door}",
+                "a line ends in CR only, which runtimes do not treat as a line break; use LF line breaks: tr '\\r' "
+                f"'\\n' < old.pem > {origin.door}",
                 f"line {line}",
             )
 
@@ -128,19 +128,19 @@ def _read_block(
         if _HEADER.match(line):
             encrypted = encrypted or (label.endswith("PRIVATE KEY") and line.endswith(b"ENCRYPTED"))
             if not encrypted:
-                which = "for which runtimes drop the block" if origin.door is Door.CA else "which are not read here"
-                gist = f"has header lines, {which}; take them out: grep -v : old.pem > {origin.door}"
+                which = "which make runtimes drop the block" if origin.door is Door.CA else "which are not read here"
+                gist = f"has header lines, {which}; remove them: grep -v : old.pem > {origin.door}"
                 raise origin.refuse(Reason.INVALID_PEM, gist, where)
         # An encrypted key of the old kind says so in its headers; its body is no DER, and nobody reads it here.
         body.append(b"" if encrypted else line)
     for index, line in enumerate(body, start + 2):
         if first_invisible(line):
             raise _hidden(line, f"{where}, in line {index}", origin)
-    raise origin.refuse(Reason.INVALID_PEM, "has no END line; copy the block again, whole", where)
+    raise origin.refuse(Reason.INVALID_PEM, "has no END line; copy the whole block again", where)
 
 
 def _hidden(line: bytes, where: str, origin: Origin) -> UnusableMaterial:
-    gist = f"has the invisible character {first_invisible(line)}; take it out: {only_ascii('old.pem', origin.door)}"
+    gist = f"has the invisible character {first_invisible(line)}; remove it: {only_ascii('old.pem', origin.door)}"
     return origin.refuse(Reason.INVALID_PEM, gist, where)
 
 
@@ -150,7 +150,7 @@ def _bad_end(line: bytes, number: int, where: str, origin: Origin) -> UnusableMa
         return _hidden(line, f"{where}, in line {number}", origin)
     if b"-----BEGIN " in line:
         glued = b"-----END " in line
-        gist = GLUED if glued else "has no END line before the next BEGIN; copy it again, whole"
+        gist = GLUED if glued else "has no END line before the next BEGIN; copy all of it again"
         return origin.refuse(Reason.INVALID_PEM, gist, place)
     other = END.fullmatch(line)
     if other is not None:
@@ -162,7 +162,9 @@ def _bad_end(line: bytes, number: int, where: str, origin: Origin) -> UnusableMa
             Reason.INVALID_PEM, "has an indented END line; start every line in the first column", place
         )
     return origin.refuse(
-        Reason.INVALID_PEM, "has a damaged END line; it has exactly five dashes on both sides and its own line", place
+        Reason.INVALID_PEM,
+        "has a damaged END line; it must have exactly five dashes on both sides, on a line of its own",
+        place,
     )
 
 

@@ -32,8 +32,8 @@ _STARTS = (
     (b"ssh-", "an SSH public key", "", ""),
     (b"{", "JSON", "", ""),
     (b"<", "HTML or XML, perhaps an error page", "", ""),
-    (b"http://", "an address", "", ""),
-    (b"https://", "an address", "", ""),
+    (b"http://", "a URL", "", ""),
+    (b"https://", "a URL", "", ""),
     (b"/", "the path of a file", "", ""),
 )
 _KEY_STORE = {
@@ -118,11 +118,11 @@ def _kind_in_pem(text: bytes) -> DocumentKind | None:
 
 def resemblance(data: bytes, door: Door, place: str) -> tuple[Reason, str]:
     """Return reason and sentence for a value that holds no PEM block."""
-    nothing = "holds no PEM block"
+    nothing = "contains no PEM block"
     found = likeness(data, door)
     if found is None:
         label = "PRIVATE KEY" if door is Door.CLIENT_KEY else "CERTIFICATE"
-        return Reason.INVALID_PEM, f"{nothing}; it must hold -----BEGIN {label}----- lines or the like, as text"
+        return Reason.INVALID_PEM, f"{nothing}; it must contain -----BEGIN {label}----- lines or similar, as text"
     gist = f"{nothing}: looks like {found.what}"
     if door is Door.CA and found.kind in KEYS:
         return Reason.PRIVATE_KEY_IN_CA, f"{gist}, among the CA certificates; {KEY_AMONG_CAS}"

@@ -56,7 +56,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(problem="a key must be text", problem_mark=key.start_mark)
             if key.value in lines and key.tag != f"{_TAG}merge":
-                problem = f"the key {show(key.value)} is there already, in line {lines[key.value]}; remove one"
+                problem = f"the key {show(key.value)} is already set in line {lines[key.value]}; remove one"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             lines[key.value] = key.start_mark.line + 1
             if key.tag != f"{_TAG}merge":

@@ -63,7 +63,7 @@ class Program(click.Group):
                 frame for frame in traceback.extract_tb(error.__traceback__) if "registry_trust" in frame.filename
             ]
             places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
-            _say(f"this is a fault of registry-trust itself; please report it: {type(error).__name__} at {places}")
+            _say(f"this is a bug in registry-trust; please report it: {type(error).__name__} at {places}")
             code = Exit.FAULT
         _let_go_of_output()
         sys.exit(code)

@@ -193,7 +193,7 @@ class _Reader:
         first = self._places.setdefault((kind, namespace, name), document.place)
         if not name or first == document.place:
             return True
-        self.problems.append(f"{document.place}: {kind} {show(name)} is there already, at {first}; remove one of them")
+        self.problems.append(f"{document.place}: {kind} {show(name)} is already defined at {first}; remove one of them")
         return False
 
 

@@ -148,8 +148,8 @@ def _unreachable(
             return [
                 Problem(
                     Reason.UNREACHABLE_CLIENT_CERTIFICATE,
-                    f"{quote(name)} is never shown to a registry: {quote(other_name)} stands before it and has the "
-                    f"same issuer, {quote(pair.facts[0].issuer)}, and runtimes take the first that fits; remove one, "
+                    f"{quote(name)} is never presented to a registry: {quote(other_name)} comes before it and has "
+                    f"the same issuer, {quote(pair.facts[0].issuer)}, and runtimes use the first match; remove one, "
                     "or put the right one first",
                     field_path,
                 )
@@ -165,8 +165,8 @@ def _registry_warnings(trust: Trust) -> list[Problem]:
             warnings.append(
                 Problem(
                     Reason.RUNTIME_IGNORES_TLS,
-                    f"containerd and dockerd skip TLS verification for {quote(registry)} by themselves; "
-                    "give the registry a name to have it verified",
+                    f"containerd and dockerd always skip TLS verification for {quote(registry)}; give the registry a "
+                    "host name if it should be verified",
                     place,
                 )
             )
@@ -175,8 +175,8 @@ def _registry_warnings(trust: Trust) -> list[Problem]:
             warnings.append(
                 Problem(
                     Reason.INVALID_PORT,
-                    f"{quote(registry)} is another directory than {quote(host)}: it serves only image references "
-                    "that spell :443",
+                    f"{quote(registry)} has its own directory, separate from that of {quote(host)}: it is used only "
+                    "for image references that include :443",
                     place,
                 )
             )

@@ -132,7 +132,9 @@ def judge(  # noqa: PLR0911 - one return for each state
     if not live:
         return NodeStanding(
             NodeState.WITHOUT_AGENT,
-            Problem(Reason.AGENT_SILENT, f"no agent runs on this node; see the DaemonSet {AGENT} and its tolerations"),
+            Problem(
+                Reason.AGENT_SILENT, f"no agent is running on this node; see the DaemonSet {AGENT} and its tolerations"
+            ),
         )
     return NodeStanding(NodeState.PENDING, Problem(Reason.NODE_PENDING, "the agent has not reported this revision yet"))
 
@@ -154,7 +156,7 @@ def _failure(report: NodeReport, trust: Served) -> NodeStanding | None:
             NodeState.FAILED,
             Problem(
                 Reason.NODES_FAILING,
-                f"{report.failing} registries fail on this node, more than its report can name",
+                f"{report.failing} registries are failing on this node, more than its report can list",
             ),
         )
     return None

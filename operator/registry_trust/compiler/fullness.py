@@ -32,7 +32,7 @@ def crowding(bundle: Bundle, size: int, limit: int) -> dict[str, tuple[Problem]]
                 Reason.BUNDLE_NEARLY_FULL,
                 f"the bundle of all trusts is more than {NEARLY_FULL:.0%} full ({limit:,} bytes), and this trust is "
                 f"one of the largest, with {sizes[name]:,} bytes of PEM; what trusts ask for beyond their share may "
-                "soon be refused. Give only the CA certificates that its registries need",
+                "soon be refused. Provide only the CA certificates that its registries need",
                 "spec",
             ),
         )
@@ -55,8 +55,8 @@ def over_its_limit(weight: Weight, trust_limit: int) -> Problem:
     """Return the error of a trust that takes more than one trust may."""
     return Problem(
         Reason.TOO_LARGE,
-        f"this trust takes {weight.total:,} bytes of the bundle, with the CA certificates that spec.caRetention keeps, "
-        f"and one trust may take {trust_limit:,} (operator.trustLimit); use fewer CA certificates",
+        f"this trust takes {weight.total:,} bytes of the bundle, including the CA certificates that spec.caRetention "
+        f"keeps, but one trust may take at most {trust_limit:,} (operator.trustLimit); use fewer CA certificates",
         "spec",
     )
 

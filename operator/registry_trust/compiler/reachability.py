@@ -82,9 +82,9 @@ def _hiding(
 def _warning(place: int, pair: ClientPairRef, issuer: str, registry: str, hiding: _Standing) -> Problem:
     return Problem(
         Reason.UNREACHABLE_CLIENT_CERTIFICATE,
-        f"on nodes that both trusts select, {quote(pair.name)} is never shown to {registry}: {quote(hiding.name)} of "
-        f"trust {hiding.trust}, which is older, stands before it and has the same issuer, {quote(issuer)}, and "
-        "runtimes take the first that fits; remove one of the two",
+        f"on nodes that both trusts select, {quote(pair.name)} is never presented to {registry}: "
+        f"{quote(hiding.name)} of trust {hiding.trust}, which is older, comes before it and has the same issuer, "
+        f"{quote(issuer)}, and runtimes use the first match; remove one of the two",
         f"spec.clientCertificates[{place}]",
     )
 

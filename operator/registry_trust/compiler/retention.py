@@ -141,10 +141,10 @@ def replacement_warnings(
     return tuple(
         Problem(
             Reason.ROOT_REPLACED,
-            f"{sources.place(source)}: CA certificates were replaced at once, at "
-            f"{rfc3339(moment)}, with no time in which old and new "
-            "are both trusted; a registry whose certificate comes from an old one can't be reached until it has a new "
-            "one. Put the old one beside the new one where that is so",
+            f"{sources.place(source)}: all CA certificates were replaced at once, at {rfc3339(moment)}, without a "
+            "period in which both old and new are trusted; a registry that still has a certificate of an old CA "
+            "can't be reached until it gets a new one. If there is such a registry, put the old CA certificate next "
+            "to the new one",
             places[source],
         )
         for source, moment in indexed.roots_replaced

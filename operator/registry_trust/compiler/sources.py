@@ -134,7 +134,7 @@ class Sources:
                 _WORDS[ref.kind].key_not_found,
                 f"{ref.kind} {self.namespace}/{ref.name} has no key {quote(ref.key)}; "
                 + (f"it has {listing([quote(k, 64) for k in keys], 8)}" if keys else "it has no keys at all")
-                + ("; cert-manager fills ca.crt only where the issuer gives one" if ref.key == "ca.crt" else ""),
+                + ("; cert-manager fills ca.crt only if the issuer provides one" if ref.key == "ca.crt" else ""),
                 field=field,
             )
         return found.data[ref.key]
@@ -162,7 +162,7 @@ class Sources:
                 f"this API server does not serve {kind}s (Kubernetes 1.37 does, earlier versions only if they are "
                 "enabled); put the certificates into a ConfigMap and name that"
                 if self.refused[kind] == 404
-                else f"the operator may not list {kind}s; apply the chart or deploy/ again",
+                else f"the operator is not allowed to list {kind}s; apply the chart or deploy/ again",
                 field=field,
             )
 

@@ -118,7 +118,9 @@ def _accepted(outcome: Outcome) -> Condition:
             if outcome.content is not None
             else " (nothing is served; nodes keep what they have)"
         )
-        more = f" (and {len(outcome.errors) - 1} more errors)" if len(outcome.errors) > 1 else ""
+        more = {1: "", 2: " (and 1 more error)"}.get(
+            len(outcome.errors), f" (and {len(outcome.errors) - 1} more errors)"
+        )
         located = f"{first.field}: {first.message}" if first.field else first.message
         return Condition("Accepted", ConditionStatus.FALSE, first.reason, located + more + tail)
     if outcome.suspended:
@@ -147,7 +149,7 @@ def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: C9
     if outcome.content is None:
         return no(Reason.NOT_ACCEPTED, "there is no content to distribute")
     if outcome.withdrawn:
-        return no(Reason.WITHDRAWN, f"{PRODUCT} is being uninstalled: the agents remove what they wrote")
+        return no(Reason.WITHDRAWN, f"{PRODUCT} is being uninstalled: agents are removing the files they wrote")
     if not standing.daemon_set:
         message = (
             f"there is no DaemonSet {AGENT}, so no node gets changes; a policy engine or an uninstallation "
@@ -155,7 +157,7 @@ def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: C9
         )
         return no(Reason.NO_AGENTS, message)
     if standing.agents == 0:
-        return no(Reason.NO_AGENTS, f"no agent runs on any node; see the DaemonSet {AGENT}")
+        return no(Reason.NO_AGENTS, f"no agent is running on any node; see the DaemonSet {AGENT}")
     counts = standing.counts
     current, selected = counts[NodeState.CURRENT], standing.selected
     message = f"{current} of {selected} nodes have revision {outcome.revision}"
@@ -192,19 +194,19 @@ def _expiring(certificates: Sequence[Judged]) -> Condition:
     ending = [item for item, state in certificates if state in ENDING]
     if ending:
         worst = max((state for _, state in certificates if state in ENDING), key=ENDING.index)
-        verb = "ended or will end" if worst is CertificateState.EXPIRED else "will end"
+        verb = "have expired or will expire" if worst is CertificateState.EXPIRED else "will expire"
         message = f"{len(ending)} of {len(certificates)} certificates {verb}: {listing([_ends(i) for i in ending])}"
-        return Condition("Expiring", ConditionStatus.TRUE, worst.value, f"{message}; put new ones into their sources")
+        return Condition("Expiring", ConditionStatus.TRUE, worst.value, f"{message}; replace them in their sources")
     early = [item for item, state in certificates if state is CertificateState.NOT_YET_VALID]
     if early:
         shown = [f"{i.facts.subject} ({i.source or 'last good'}) from {rfc3339(i.facts.not_before)}" for i in early]
         message = f"{len(early)} of {len(certificates)} certificates are not valid yet: {listing(shown)}"
         return Condition("Expiring", ConditionStatus.FALSE, Reason.NOT_YET_VALID, message)
-    return Condition("Expiring", ConditionStatus.FALSE, Reason.NOT_EXPIRING, "no certificate is near its end")
+    return Condition("Expiring", ConditionStatus.FALSE, Reason.NOT_EXPIRING, "no certificate is about to expire")
 
 
 def _ends(item: SourcedCertificate) -> str:
-    return f"{item.facts.subject} ({item.source or 'last good'}) at {rfc3339(item.facts.not_after)}"
+    return f"{item.facts.subject} ({item.source or 'last good'}) on {rfc3339(item.facts.not_after)}"
 
 
 def _certificate(item: SourcedCertificate, state: CertificateState) -> dict[str, Any]:

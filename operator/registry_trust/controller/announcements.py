@@ -39,8 +39,8 @@ class Announcements:
         fresh = sorted(guarded - self._guarded)
         self._guarded = guarded
         note = (
-            f"{len(guarded)} trusts are gone within a short time, so that their files stay on the nodes for some "
-            "minutes more. To undo it, apply them again. To remove the files now: "
+            f"{len(guarded)} trusts were deleted within a short time, so their files stay on the nodes a few minutes "
+            "longer. To undo it, apply them again. To remove the files now: "
             + confirm_command(self._namespace, self._secret, compiled.bundle.serial)
         )
         for name in fresh[:MOST]:
@@ -57,7 +57,7 @@ class Announcements:
             return
         note = (
             "the operator's history was lost (was etcd restored from a backup?), so nodes keep what they have of "
-            f"every trust until {rfc3339(lost.held_until)}. To remove now what no trust has any longer: "
+            f"every trust until {rfc3339(lost.held_until)}. To remove now what no longer belongs to a trust: "
             + confirm_command(self._namespace, self._secret, lost.since)
         )
         about = About("CustomResourceDefinition", TRUSTS_CRD, crd_uid, "apiextensions.k8s.io/v1")

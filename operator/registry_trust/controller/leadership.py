@@ -174,7 +174,7 @@ class Leadership:
     def _end(self, why: str) -> NoReturn:
         """Log, and end at once: nothing may be written any more, whatever other threads are doing."""
         extra = {"identity": self._identity, "reason": why}
-        log = threading.Thread(target=lambda: _log.error("lost the lease; ending", extra=extra), daemon=True)
+        log = threading.Thread(target=lambda: _log.error("lost the lease; exiting", extra=extra), daemon=True)
         log.start()
         log.join(0.5)  # A log that nobody reads, or whose lock is taken, must not keep the process alive.
         os._exit(LOST)

@@ -44,14 +44,14 @@ class OtherInstallation:
                 return
             other = ""  # That it is missing is named with the other parts.
         problem = (
-            f"standing by: another installation of registry-trust, in namespace {other}, has this cluster "
-            f"(ClusterRoleBinding {OPERATOR} names it first). A cluster has room for one: uninstall one of the two, "
-            "then apply the other one's chart or deploy/ again"
+            f"standing by: another installation of registry-trust, in namespace {other}, manages this cluster "
+            f"(ClusterRoleBinding {OPERATOR} names it first). There can be only one: uninstall one of the two, then "
+            "apply the other one's chart or deploy/ again"
             if other
             else ""
         )
         if problem and problem != self.problem:
             _log.error(problem)
         elif self.problem and not problem:
-            _log.info("no other installation has this cluster now")
+            _log.info("no other installation manages this cluster now")
         self.problem = problem

@@ -189,7 +189,7 @@ class OperatorProcess:
             try:
                 await asyncio.to_thread(self._parts.look)
             except Exception as error:  # noqa: BLE001 - no answer may end the loop
-                _log.error("parts not looked at", extra={"error": kind_of(error)})
+                _log.error("parts not checked", extra={"error": kind_of(error)})
             await self._pause(self._parts.pause)
 
     async def _pause(self, seconds: float) -> None:
@@ -203,7 +203,7 @@ class OperatorProcess:
         try:
             await asyncio.to_thread(self._other.look)
         except Exception as error:  # noqa: BLE001 - no answer may end the loop
-            _log.error("other installations not looked for", extra={"error": kind_of(error)})
+            _log.error("other installations not checked", extra={"error": kind_of(error)})
         if not self._other.problem:
             return False
         self._last_pass = self._clock.steady()

@@ -71,7 +71,7 @@ def _conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Eve
 
 
 def _nodes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
-    """Return the Events for nodes that began to fail and that were cured.
+    """Return the Events for nodes that began to fail and that have recovered.
 
     Only where each status names all that fail: a whole fleet that fails is one Event of Distributed.
     """
@@ -82,9 +82,9 @@ def _nodes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
     worse = [f"{name}: {_problem(row)}" for name, row in new.items() if _problem(old.get(name)) != _problem(row)]
     if worse:
         found.append(Event("Warning", Problem(Reason.NODE_FAILING, note_of(worse)), "Distribute"))
-    cured = sorted(old.keys() - new.keys())
-    if cured:
-        note = f"{listing(cured, 10)} {'does' if len(cured) == 1 else 'do'} not fail any more"
+    recovered = sorted(old.keys() - new.keys())
+    if recovered:
+        note = f"{listing(recovered, 10)} {'has' if len(recovered) == 1 else 'have'} recovered"
         found.append(Event("Normal", Problem(Reason.NODE_RECOVERED, clip(note, NOTE_LIMIT)), "Distribute"))
     return found
 
@@ -131,9 +131,9 @@ def _dated(row: Row, state: CertificateState) -> str:
         case CertificateState.VALID:
             words = "is valid now"
         case CertificateState.EXPIRED:
-            words = f"expired at {row['notAfter']}; put a new one into its source"
+            words = f"expired on {row['notAfter']}; replace it in its source"
         case _:
-            words = f"expires at {row['notAfter']}"
+            words = f"expires on {row['notAfter']}"
     return f"{_named(row)} {words}"
 
 
@@ -159,7 +159,7 @@ def _authorities(old: Mapping[str, Row], new: Mapping[str, Row]) -> list[Event]:
         found.append(Event("Normal", Problem(Reason.CA_RETAINED, note), "Compile"))
     dropped = [row for digest, row in was.items() if _is_retained(row) and digest not in now]
     if dropped:
-        note = note_of([f"{_named(row)} is not trusted any more" for row in dropped])
+        note = note_of([f"{_named(row)} is no longer trusted" for row in dropped])
         found.append(Event("Normal", Problem(Reason.CA_DROPPED, note), "Compile"))
     return found
 

@@ -146,8 +146,8 @@ def _remark(
     """Return what is to be said of an entry that is or is about to be in place: what gave way, or comes along."""
     if entry in observed.foreign or entry in observed.kept:
         message = (
-            f"{target.path}/{entry} took the place of what registry-trust did not write; that is kept as "
-            f"{target.path}/{replaced_name(entry)}, and is put back when this entry goes"
+            f"{target.path}/{entry} replaced something that registry-trust did not write; that is kept as "
+            f"{target.path}/{replaced_name(entry)}, and will be put back when this entry is removed"
         )
         return Problem(Reason.EXISTING_FILES_REPLACED, message)
     if around.offer is not None:
@@ -168,15 +168,15 @@ def _conflict(
         return _failed(
             registry,
             Reason.FOREIGN_FILE,
-            f"{target.path}/{entry} is {foreign.description} that somebody put there after registry-trust had replaced "
-            f"something else, which is kept as {target.path}/{replaced_name(entry)}; one of the two must be moved away",
+            f"{target.path}/{entry} is {foreign.description} that was put there after registry-trust had replaced "
+            f"something else, which is kept as {target.path}/{replaced_name(entry)}; move one of the two away",
         )
     if foreign is not None and not item.replace:
         return _failed(
             registry,
             Reason.FOREIGN_FILE,
-            f"{target.path}/{entry} is {foreign.description} that registry-trust did not write; "
-            "it is left alone. Move it away, and the entry is written at once",
+            f"{target.path}/{entry} is {foreign.description} that registry-trust did not write; it is left alone. "
+            "Move it away, and the entry will be written at once",
         )
     if around.hiding:
         return _failed(

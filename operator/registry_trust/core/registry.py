@@ -19,12 +19,12 @@ _HUBS_OTHER_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docke
 RESERVED_NAMES = frozenset({"_default", "_backup", ".registry-trust", "lost+found"})
 """Names in a `certs.d` root that mean something else: to containerd, to Spegel, to us, and to ext4."""
 
-_AS_IN_DNS = "write the name as DNS has it"
+_AS_IN_DNS = "write the name as it is in DNS"
 _IMPOSSIBLE = (
     ("\\", "a backslash", _AS_IN_DNS),
     ("%", "a percent sign", _AS_IN_DNS),
     ("_", "an underscore", "give the registry a DNS name without it"),
-    ("*", "a *", "runtimes know no wildcards, name each registry"),
+    ("*", "a *", "runtimes do not support wildcards, so name each registry"),
 )
 """What no host can hold, as messages call it, and what to do."""
 
@@ -61,7 +61,7 @@ def check(registry: str, field: str = "", limit: int = MAXIMUM_LENGTH) -> str:
     if registry in RESERVED_NAMES:
         raise InvalidField(
             Reason.RESERVED_HOST,
-            f"{quote(registry)} has a meaning of its own in a certificate directory, and no image reference can name "
+            f"{quote(registry)} is a reserved name in certificate directories, and no image reference can contain "
             "it; write the host[:port] of an image reference",
             field=field,
         )
@@ -78,8 +78,8 @@ def check(registry: str, field: str = "", limit: int = MAXIMUM_LENGTH) -> str:
         raise _bad(
             registry,
             field,
-            f"has {len(registry)} characters, and at most {limit} are allowed: the longest directory name made "
-            f"of it would have {longest} bytes, and no more than {NAME_LIMIT} fit; give it a shorter one",
+            f"has {len(registry)} characters, but at most {limit} are allowed: its longest directory name would have "
+            f"{longest} bytes, and the limit is {NAME_LIMIT}; use a shorter name",
         )
     if host.lower() in _HUBS_OTHER_NAMES and registry != DOCKER_HUB:
         raise InvalidField(
@@ -97,14 +97,10 @@ def _bad(registry: str, field: str, gist: str) -> InvalidField:
 
 def _check_characters(registry: str, field: str) -> None:
     if not registry:
-        raise InvalidField(
-            Reason.INVALID_HOST, "must not be empty; write the host[:port] of an image reference", field=field
-        )
+        raise InvalidField(Reason.INVALID_HOST, "is empty; write the host[:port] of an image reference", field=field)
     if "@" in registry:
         # What stands before the @ may be a password: it is not repeated.
-        raise InvalidField(
-            Reason.INVALID_HOST, "holds credentials (an @); name the host alone, as host[:port]", field=field
-        )
+        raise InvalidField(Reason.INVALID_HOST, "contains credentials (an @); write only host[:port]", field=field)
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", registry)
     if scheme:
         rest = " and what follows the host" if "/" in registry[scheme.end() :] else ""
@@ -112,9 +108,9 @@ def _check_characters(registry: str, field: str) -> None:
     for position, character in enumerate(registry):
         code = f"U+{ord(character):04X} at position {position}"
         if ord(character) < 0x20 or ord(character) == 0x7F:
-            raise _bad(registry, field, f"holds a control character ({code}); remove it")
+            raise _bad(registry, field, f"contains a control character ({code}); remove it")
         if character.isspace():
-            raise _bad(registry, field, f"holds white space ({code}); remove it")
+            raise _bad(registry, field, f"contains white space ({code}); remove it")
         if ord(character) > 0x7E and _is_in_port(registry, position):
             raise InvalidField(Reason.INVALID_PORT, f"{quote(registry)} {_PORT_RULE}", field=field)
         if ord(character) > 0x7E:
@@ -124,16 +120,18 @@ def _check_characters(registry: str, field: str) -> None:
 
 def _check_punctuation(registry: str, field: str) -> None:
     if "/" in registry:
-        raise _bad(registry, field, "has a path; name the host alone, as host[:port], without anything from the /")
+        raise _bad(registry, field, "has a path; write only host[:port], without the / and what follows it")
     spelling = _CONTAINERD_SPELLING.fullmatch(registry)
     if spelling:
         written = quote(f"{spelling.group(1)}:{spelling.group(2)}")
-        raise _bad(registry, field, f"is containerd's spelling of a directory's name; write {written}")
+        raise _bad(registry, field, f"is a directory name as containerd spells it; write {written}")
     if "%" in registry and registry.startswith("["):
         raise _bad(registry, field, "has a zone after the %, which no image reference can carry; remove it")
     for character, name, cure in _IMPOSSIBLE:
         if character in registry and not _is_in_port(registry, registry.index(character)):
-            raise _bad(registry, field, f"holds {name}, which no image reference's host can; {cure}")
+            raise _bad(
+                registry, field, f"contains {name}, which is not allowed in the host of an image reference; {cure}"
+            )
 
 
 def _is_in_port(registry: str, position: int) -> bool:
@@ -150,7 +148,7 @@ def _non_ascii(registry: str, code: str) -> str:
         encoded = ""
     if encoded and encoded.isascii() and "xn--" in encoded:
         hint = f"write {quote(encoded + (':' + port if port.isascii() and port else ''))}"
-    return f"holds a non-ASCII character ({code}); {hint}"
+    return f"contains a non-ASCII character ({code}); {hint}"
 
 
 def _divide(registry: str, field: str) -> tuple[str, str | None]:
@@ -184,7 +182,7 @@ def _check_port(registry: str, port: str, field: str) -> None:
     if not port:
         raise bad("ends in a colon without a port; remove the colon or add the port")
     if port.isdigit() and port.startswith("0") and port.strip("0"):
-        raise bad(f"has a port with a leading zero, which is another directory; write {port.lstrip('0')}")
+        raise bad(f"has a port with a leading zero, which would be a different directory; write {port.lstrip('0')}")
     if not _PORT.fullmatch(port) or int(port) > 65535:
         raise bad(_PORT_RULE)
 
@@ -209,15 +207,17 @@ def _check_host(registry: str, host: str, field: str, *, has_port: bool) -> None
     for label in labels:
         if not label:
             raise _bad(
-                registry, field, "has an empty label (two dots, or a dot at the edge); write one dot between labels"
+                registry,
+                field,
+                "has an empty label (two dots in a row, or a dot at the start); write one dot between labels",
             )
         if len(label) > 63:
-            raise _bad(registry, field, f"has a label of more than 63 characters, which DNS has not; {_AS_IN_DNS}")
+            raise _bad(registry, field, f"has a label longer than the 63 characters DNS allows; {_AS_IN_DNS}")
         if not _LABEL.fullmatch(label):
-            gist = f"has the label {quote(label)}; a label is letters, digits and -, without - at its edges"
+            gist = f"has the label {quote(label)}; a label has letters, digits and -, but no - at either end"
             raise _bad(registry, field, gist)
     if len(host) > 253:
-        raise _bad(registry, field, f"is longer than 253 characters, as no name in DNS is; {_AS_IN_DNS}")
+        raise _bad(registry, field, f"is longer than the 253 characters DNS allows; {_AS_IN_DNS}")
     # A word with upper case can't be a repository, so references read it as a host (distribution/reference).
     if len(labels) == 1 and not has_port and host != "localhost" and host == host.lower():
         raise _bad(

@@ -58,8 +58,8 @@ def held_removals(bundle: Bundle, labels: Mapping[str, str], namespace: str, sec
 def _message(trust: IndexedTrust, command: str) -> str:
     end = rfc3339(trust.held_until or 0.0)
     return (
-        f"trust {trust.name} is gone, and with it more than half of all; in case that was a mistake, its files stay "
-        f"until {end}. To keep them, apply it again. To remove them now: {command}"
+        f"trust {trust.name} was deleted, together with more than half of all trusts; in case that was a mistake, "
+        f"its files stay until {end}. To keep them, apply it again. To remove them now: {command}"
     )
 
 

@@ -118,7 +118,7 @@ class APIServer:
         """
         parts = urllib.parse.urlsplit(_with_brackets(url))
         if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/"):
-            raise ValueError(f"{url!r} is no URL of an API server; write https://host:port")
+            raise ValueError(f"{url!r} is not an API server URL; write https://host:port")
         self._host = parts.hostname
         self._port = parts.port or 443
         self._ca_file = ca_file

@@ -115,14 +115,14 @@ class NodeSubscription:
         """Take one event."""
         if kind in ("DELETED", ABSENT):
             if not self._inbox.look().node_gone:
-                log.warning("there is no Node object of this name any more, files stay as they are")
+                log.warning("the Node object of this name no longer exists, files stay as they are")
             self._inbox.put_node_gone()
             return
         metadata = node.get("metadata") or {}
         seen = NodeSeen(str(metadata.get("uid", "")), dict(metadata.get("labels") or {}))
         known = self._inbox.look().node
         if known is not None and known.uid != seen.uid:
-            log.info("the Node was created anew under the same name")
+            log.info("the Node was created again under the same name")
             self._runtime.ask()
         if known != seen:
             log.info("node has %d labels", len(seen.labels))

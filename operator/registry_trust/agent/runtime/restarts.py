@@ -87,12 +87,12 @@ def in_force(known: Known, seen: Seen) -> InForce:
     if known.started is None:
         # A start that nobody tells of may have been.
         return InForce(
-            remark=f"containerd reads its configuration only when it starts, and that was changed at about "
-            f"{rfc3339(known.differs_since)}; unless it did so since: systemctl restart containerd"
+            remark=f"containerd reads its configuration only when it starts, and the configuration changed at about "
+            f"{rfc3339(known.differs_since)}; unless containerd was restarted since: systemctl restart containerd"
         )
     after = seen.changed if seen.changed > known.started else known.differs_since
     what = seen.newest if seen.changed > known.started else "its configuration"
     return InForce(
-        problem=f"containerd reads its configuration only when it starts, which was at {rfc3339(known.started)}, "
-        f"and {what} was changed after that, at about {rfc3339(after)}; once: systemctl restart containerd"
+        problem=f"containerd reads its configuration only when it starts, which was at {rfc3339(known.started)}; "
+        f"{what} has changed since, at about {rfc3339(after)}. Restart it once: systemctl restart containerd"
     )

@@ -62,7 +62,9 @@ def _discovered(facts: Facts) -> tuple[Candidate, ...]:
         return facts.containerd.candidates(node, version)
     if not node.runtime:
         return (
-            candidates.unknown("the Node says no runtime, or can't be read; name the targets explicitly (--target)"),
+            candidates.unknown(
+                "the Node does not report a runtime, or could not be read; name the targets explicitly (--target)"
+            ),
         )
     return (
         candidates.unknown(
@@ -102,8 +104,8 @@ def _united(node: NodeRuntime, known: Candidate, other: Candidate) -> Candidate:
     explicit = {(target.path, target.layout) for target in node.explicit}
     if first.layout is not second.layout and {(target.path, target.layout) for target in (first, second)} <= explicit:
         message = (
-            f"{first.path} and {second.path} are one directory, and are to have the layouts {first.layout} "
-            f"and {second.layout}; name it once. It is written as {first.layout}"
+            f"{first.path} and {second.path} are the same directory, but are configured with the layouts "
+            f"{first.layout} and {second.layout}; name it once. It is written as {first.layout}"
         )
         return replace(known, row=_contested(known.row, message))
     if not first.chain and second.chain and not second.standby:

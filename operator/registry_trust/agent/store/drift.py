@@ -118,5 +118,5 @@ def not_watched(error: OSError, path: str) -> Problem:
     else:
         advice = os.strerror(number)
     subject = f"can't watch {shown(path)}" if path else "can't watch for changes"
-    message = f"{subject}: {name}; {advice}. Changes by others are found by the timed look only"
+    message = f"{subject}: {name}; {advice}. Changes are found only by the periodic check"
     return Problem(Reason.NOT_WATCHED, message)

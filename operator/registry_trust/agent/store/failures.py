@@ -14,22 +14,22 @@ from registry_trust.process.unexpected import kind_of
 PATH_LIMIT = 640
 """Characters of a path shown in a message; a root, an entry and a generation together stay below it."""
 
-_RETRIED = "it is tried again by itself"
+_RETRIED = "it is retried automatically"
 _ADVICE = {
     errno.ENOSPC: "free space or inodes on that file system",
     errno.EDQUOT: "raise the quota of that file system",
     errno.EROFS: "mount that file system read-write",
-    errno.EIO: "the disk reports errors, see the kernel's log",
+    errno.EIO: "the disk reports errors, see the kernel log",
     errno.ENOENT: f"something removed it meanwhile, or it was never there; {_RETRIED}",
-    errno.ENOTDIR: "registry-trust follows no symbolic link and no file here; move it away",
-    errno.ELOOP: "registry-trust follows no symbolic link here; move it away",
+    errno.ENOTDIR: "registry-trust does not follow a symbolic link or a file here; move it away",
+    errno.ELOOP: "registry-trust does not follow a symbolic link here; move it away",
     errno.EEXIST: f"something else made it meanwhile; {_RETRIED}",
     errno.ENOTEMPTY: "it holds files that registry-trust did not write; move them away",
     errno.EXDEV: "mount the root itself into the agent, not a directory inside it",
     errno.EBUSY: "it is a mount point; mount the root itself into the agent, not a directory inside it",
     errno.EMFILE: "the process has too many open files; raise its limit",
     errno.ENFILE: "the node has too many open files; raise fs.file-max",
-    errno.ENAMETOOLONG: "that file system takes no name of this length",
+    errno.ENAMETOOLONG: "that file system does not allow a name of this length",
     errno.ESTALE: "the network file system lost it; mount it again",
 }
 

@@ -64,21 +64,21 @@ def difference(directory: Directory, files: Generation) -> str:
 def _file_difference(directory: Directory, name: str, expected: FileRecord) -> str:
     found = directory.regular_file(name, expected.size + 1)
     if found is None:
-        return f"{name} is no regular file"
+        return f"{name} is not a regular file"
     status, data = found
     fault = attributes_difference(status, expected.mode)
     if fault:
         return f"{name} {fault}"
-    return "" if _is_same(data, expected) else f"{name} has other content"
+    return "" if _is_same(data, expected) else f"{name} has different content"
 
 
 def attributes_difference(status: os.stat_result, mode: int) -> str:
     """Say in what mode or owner differ from what this process writes; empty where they don't."""
     found = stat.S_IMODE(status.st_mode)
     if found != mode:
-        return f"has mode {found:04o} in place of {mode:04o}"
+        return f"has mode {found:04o} instead of {mode:04o}"
     if status.st_uid != os.geteuid():
-        return f"belongs to uid {status.st_uid} in place of {os.geteuid()}"
+        return f"belongs to uid {status.st_uid} instead of {os.geteuid()}"
     return ""
 
 

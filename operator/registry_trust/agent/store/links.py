@@ -99,7 +99,7 @@ def put_aside(root: Directory, entry: str, text: str) -> bool:
         raise StoreFailure(
             Reason.FOREIGN_FILE,
             f"{shown(root.path_of(entry))} was put there after registry-trust had replaced something else, which is "
-            f"kept as {shown(root.path_of(kept))}; one of the two must be moved away",
+            f"kept as {shown(root.path_of(kept))}; move one of the two away",
         )
     if root.look(kept) is not None:
         root.unlink(kept)  # A link of ours, from an exchange that did not come about.
@@ -116,8 +116,8 @@ def put_aside(root: Directory, entry: str, text: str) -> bool:
         return False
     raise StoreFailure(
         Reason.REPLACE_UNSUPPORTED,
-        f"{shown(root.path_of(entry))} was not replaced: its file system can't exchange two names in one step; move it "
-        "away by hand, and the entry is written at once",
+        f"{shown(root.path_of(entry))} was not replaced: its file system can't exchange two names in one step; move "
+        "it away by hand, and the entry will be written at once",
     )
 
 
@@ -209,6 +209,6 @@ def foreign(directory: Directory, name: str) -> StoreFailure:
     """Return the error for something that is in the way and that registry-trust did not write."""
     return StoreFailure(
         Reason.FOREIGN_FILE,
-        f"{shown(directory.path_of(name))} was not written by registry-trust; it is left alone. Move it away, and the "
-        "entry is written at once",
+        f"{shown(directory.path_of(name))} was not written by registry-trust; it is left alone. Move it away, and "
+        "the entry will be written at once",
     )

@@ -79,8 +79,8 @@ class Lock:
             raise
         raise StoreFailure(
             Reason.CONTESTED,
-            f"{shown(root)} is locked by another process, and was not free within {wait:g} s; two agents on one node? "
-            f"This one keeps trying. To see the other one: fuser -v {shown(path)}",
+            f"{shown(root)} is locked by another process, and did not become free within {wait:g} s; are there two "
+            f"agents on this node? This one keeps trying. To find the other one: fuser -v {shown(path)}",
         )
 
     def close(self) -> None:

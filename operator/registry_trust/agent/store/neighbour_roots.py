@@ -64,8 +64,9 @@ def _look(here: str, mount: Mount, path: str) -> ObservedRoot:
         # Such a link is followed from here to somewhere in this container, and on the host to somewhere else.
         raise StoreFailure(
             Reason.RUNTIME_UNKNOWN,
-            f"{shown(path)} is a symbolic link, and what it leads to can't be seen from here, but is read for the same "
-            f"registries; mount {shown(path)} itself (chart value agent.extraRuntimeConfig, option --runtime-config)",
+            f"{shown(path)} is a symbolic link, and its target can't be seen from here, although it is read for the "
+            f"same registries; mount {shown(path)} itself (chart value agent.extraRuntimeConfig, option "
+            "--runtime-config)",
         )
     try:
         with Directory.open_root(here, path) as root:

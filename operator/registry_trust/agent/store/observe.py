@@ -174,7 +174,7 @@ def entry_fault(folder: Directory, ownership: Ownership, linked: str) -> str:
     allowed = PRIVATE_DIRECTORY if ownership.is_private() else PUBLIC_DIRECTORY
     fault = attributes_difference(folder.status(), allowed)
     if fault and stat.S_IMODE(folder.status().st_mode) != PRIVATE_DIRECTORY:
-        return f"its folder in the store {fault}"
+        return f"its directory in the store {fault}"
     with folder.open(linked) as directory:
         return difference(directory, ownership.generations[linked])
 
@@ -286,8 +286,8 @@ def _kept_for_good(root: Directory, observed: ObservedRoot) -> Iterator[Problem]
             continue
         yield Problem(
             Reason.EXISTING_FILES_REPLACED,
-            f"{shown(root.path_of(replaced_name(entry)))} is what an entry of registry-trust replaced, and is kept: it "
-            f"can't be put back to {shown(root.path_of(entry))} by itself; move it where it belongs",
+            f"{shown(root.path_of(replaced_name(entry)))} was replaced by an entry of registry-trust and is kept: it "
+            f"can't be put back to {shown(root.path_of(entry))} automatically; move it where it belongs",
         )
 
 

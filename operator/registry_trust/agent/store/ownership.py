@@ -55,7 +55,7 @@ def read_state(store: Directory) -> StoreState | None:
     if found is None:
         if store.look(STATE_FILE) is None:
             return None
-        reason = "it is no regular file"
+        reason = "it is not a regular file"
     else:
         try:
             return decode_state(found[1])

@@ -44,7 +44,7 @@ TRUSTS: Mapping[Reason, Explanation] = {
         REFUSED,
     ),
     Reason.RUNTIME_IGNORES_TLS: Explanation(
-        "The files are written, but a runtime does not verify this registry: containerd and dockerd skip TLS "
+        "The files are written, but a runtime does not verify this registry: containerd and dockerd always skip TLS "
         "verification for `localhost`, 127.0.0.0/8 and `[::1]` by themselves (CRI-O and Podman don't). Or dockerd "
         "has it under `insecure-registries`: then it verifies nothing, and its classic image store reads no "
         "certificate directory (so no client certificate is sent). Or dockerd names it as a mirror of Docker Hub: "

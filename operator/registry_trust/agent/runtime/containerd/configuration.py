@@ -144,7 +144,7 @@ def _replaced(files: Iterable[ConfigurationFile], version: Version) -> Mapping[s
         if decides > _V2:
             last = file
     if decides > _V2:
-        raise UnreadableConfiguration(f"{last.path} has version {decides}, and containerd 1.x starts with 2 at most")
+        raise UnreadableConfiguration(f"{last.path} has version {decides}, and containerd 1.x supports 2 at most")
     if decides == _V2:
         for name in (*plugins, *names):
             known = version < (1, 7, 0) or name.startswith("io.containerd.")
@@ -182,7 +182,7 @@ def _merged(files: Iterable[ConfigurationFile]) -> Mapping[str, Any]:
         merged = _merge(merged, _renamed(file))
         _refuse_short_names(file)
     if decides > _V3:
-        raise UnreadableConfiguration(f"version {decides} is more than the 3 that containerd 2.0 to 2.2 start with")
+        raise UnreadableConfiguration(f"version {decides} is more than the 3 that containerd 2.0 to 2.2 support")
     _refuse_disabled(files, _NEEDED)
     images: Mapping[str, Any] = merged.get(NEW_PLUGIN, {})
     return images if decides >= _V3 else {**images, **_from_old(merged.get(OLD_PLUGIN, {}), whole=False)}
@@ -221,7 +221,7 @@ def _renamed(file: ConfigurationFile) -> Mapping[str, Any]:
 def _refuse_short_names(file: ConfigurationFile) -> None:
     short = next((name for name in (*file.disabled, *file.required) if "." not in name), "")
     if short and file.version >= _V2:
-        raise UnreadableConfiguration(f'{file.path} lists the plugin "{short}", and containerd wants its whole name')
+        raise UnreadableConfiguration(f'{file.path} lists the plugin "{short}", and containerd requires its full name')
 
 
 def _refuse_disabled(files: Iterable[ConfigurationFile], names: Iterable[str]) -> None:
@@ -271,7 +271,9 @@ def _check_types(path: str, table: Mapping[str, Any], types: Mapping[str, type])
     refuse_other_letters(path, table, tuple(types))
     for key, value in table.items():
         if key in types and type(value) is not types[key]:
-            raise UnreadableConfiguration(f"{path}: {key} has a value of another type than containerd starts with")
+            raise UnreadableConfiguration(
+                f"{path}: {key} has a value of the wrong type, with which containerd does not start"
+            )
 
 
 def _summarise(

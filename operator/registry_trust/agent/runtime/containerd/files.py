@@ -95,7 +95,7 @@ def refuse_other_letters(path: str, table: Mapping[str, Any], names: tuple[str, 
 
 def _texts(path: str, name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise UnreadableConfiguration(f"{path}: {name} is not a list of texts, and containerd does not start")
+        raise UnreadableConfiguration(f"{path}: {name} is not a list of strings, and containerd does not start")
     return tuple(value)
 
 

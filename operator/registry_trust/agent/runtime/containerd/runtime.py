@@ -89,16 +89,16 @@ class _Choice:
     def _literal(self, path: str, parts: tuple[str, ...]) -> tuple[Candidate, ...]:
         """Serve a list that containerd takes for one folder: that folder, and the first of the list for later."""
         if self.node.mounted(path):
-            remark = f"containerd {self._number()} takes the list in config_path for the name of one folder"
+            remark = f"containerd {self._number()} takes the list in config_path for the name of one directory"
             literal = candidates.read(Target(path, Layout.CONTAINERD, (path,)), remark, in_force=self.in_force)
         else:
-            gist = f'containerd {self._number()} takes the list "{path}" for the name of one folder'
+            gist = f'containerd {self._number()} takes the list "{path}" for the name of one directory'
             literal = not_mounted(path, Layout.CONTAINERD, gist, self._or_point_it())
         first = next((part for part in parts if self.node.mounted(part)), None)
         if first is None:
             return (literal,)
         target = Target(first, usual_layout(first), parts, readers=(Reader.CONTAINERD,))
-        return literal, candidates.standby(target, "for the day containerd splits the list in config_path")
+        return literal, candidates.standby(target, "prepared for a containerd that splits the list in config_path")
 
     def _nothing_read(self) -> Candidate:
         root, configuration = self._preferred_root(), self.configuration

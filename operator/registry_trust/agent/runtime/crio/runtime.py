@@ -53,7 +53,7 @@ class Crio:
         if Reader.CONTAINERS not in readers or self.configuration is None:
             return ()
         if isinstance(self.configuration, str):
-            problem = f"{self.configuration}; so it is not known for which registries CRI-O and Podman verify nothing"
+            problem = f"{self.configuration}; so it is not known which registries CRI-O and Podman do not verify"
             return (Problem(Reason.RUNTIME_UNKNOWN, problem),)
         return _notices(rows, self.configuration)
 

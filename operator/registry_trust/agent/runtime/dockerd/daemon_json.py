@@ -69,9 +69,9 @@ def read_configuration(path: str, read: Read) -> DockerConfiguration:
     try:
         content = json.loads(data)
     except (ValueError, UnicodeDecodeError) as error:
-        raise UnreadableConfiguration(f"{path} is no valid JSON: {error}") from error
+        raise UnreadableConfiguration(f"{path} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
-        raise UnreadableConfiguration(f"{path} is no JSON object")
+        raise UnreadableConfiguration(f"{path} is not a JSON object")
     features = content.get("features")
     store = features.get("containerd-snapshotter") if isinstance(features, dict) else None
     return DockerConfiguration(
@@ -113,7 +113,7 @@ def ignored(configuration: DockerConfiguration, registries: Iterable[str]) -> tu
 def _names(path: str, content: Mapping[str, object], key: str) -> list[str]:
     names = content.get(key, [])
     if not isinstance(names, list):
-        raise UnreadableConfiguration(f"{path}: {key} is no list")
+        raise UnreadableConfiguration(f"{path}: {key} is not a list")
     return [str(name) for name in names]
 
 

@@ -67,8 +67,8 @@ class Dockerd:
             return ()
         networks = listing([escape(network, 64) for network in docker.networks()])
         message = (
-            f"{docker.path} lists {networks} under insecure-registries; dockerd takes every registry as insecure "
-            "whose name leads to an address in there, and no name is looked up here"
+            f"{docker.path} lists {networks} under insecure-registries; dockerd treats every registry whose name "
+            "resolves to such an address as insecure, and names are not resolved here"
         )
         return (Problem(Reason.RUNTIME_IGNORES_TLS, message),)
 
@@ -81,12 +81,12 @@ def _with_exception(
 ) -> RegistryRow:
     if row.registry in insecure:
         message = (
-            f"{docker.path} lists it under insecure-registries: dockerd verifies nothing of it, and its classic image "
-            "store reads no certificate directory for it; take it out of the list and restart dockerd, or reload it: "
-            "that takes a list which is [], and keeps the old one where there is none"
+            f"{docker.path} lists it under insecure-registries: dockerd does not verify it, and its classic image "
+            "store does not read a certificate directory for it; remove it from the list and restart dockerd (a "
+            "reload is enough only if the list stays in the file, even as [])"
         )
     elif registry_names.is_loopback(row.registry):
-        message = "dockerd takes every registry on the node itself (localhost, 127.0.0.0/8, [::1]) as insecure"
+        message = "dockerd treats every registry on the node itself (localhost, 127.0.0.0/8, [::1]) as insecure"
     elif row.registry in docker.mirrors and Reader.DOCKERD_CONTAINERD in readers:
         message = (
             f"{docker.path} names it as a mirror of Docker Hub, and with the containerd image store (the default of a "
