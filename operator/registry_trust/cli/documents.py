@@ -93,12 +93,17 @@ def parse(text: str, name: str) -> list[Document]:
     Raises:
         UnusableDocument: it is not YAML, a key is there twice, or a document is not an object.
     """
+    return [each for place, node, value in values_in(text, name) for each in objects_in(value, node, place)]
+
+
+def values_in(text: str, name: str) -> list[tuple[str, yaml.Node, Any]]:
+    """Return the documents in a text of YAML or JSON, whatever they are: place (`NAME:LINE`), node and value.
+
+    Raises:
+        UnusableDocument: it is not YAML, or a key is there twice.
+    """
     try:
-        return [
-            each
-            for node, value in _values(text)
-            for each in _objects(value, node, f"{name}:{node.start_mark.line + 1}")
-        ]
+        return [(f"{name}:{node.start_mark.line + 1}", node, value) for node, value in _values(text)]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
@@ -143,8 +148,12 @@ def _limit(top: yaml.Node) -> None:
             waiting += [(each, depth + 1) for each in node.value]
 
 
-def _objects(value: Any, node: yaml.Node, place: str) -> Iterator[Document]:
-    """Yield one document's objects; none for an empty document."""
+def objects_in(value: Any, node: yaml.Node, place: str) -> Iterator[Document]:
+    """Yield one document's objects; none for an empty document.
+
+    Raises:
+        UnusableDocument: it is not an object, or a list of them.
+    """
     if value is None:
         return
     if not isinstance(value, Mapping):
@@ -167,7 +176,7 @@ def _objects(value: Any, node: yaml.Node, place: str) -> Iterator[Document]:
         whole = {"kind": kind.removesuffix("List"), **item} if isinstance(item, Mapping) and kind != "List" else item
         if whole is None:
             raise UnusableDocument(f"{place} items[{index}]: is null; remove it")
-        yield from _objects(whole, nodes[index], f"{place} items[{index}]")
+        yield from objects_in(whole, nodes[index], f"{place} items[{index}]")
 
 
 def children(node: yaml.Node) -> dict[str | int, yaml.Node]:

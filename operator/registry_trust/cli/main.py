@@ -13,8 +13,10 @@ import click
 
 from registry_trust import __version__
 from registry_trust.cli.ending import EXIT_CODES, Program
+from registry_trust.cli.importing.command import import_command
 from registry_trust.cli.linting.command import lint_command
 from registry_trust.cli.options import (
+    LAYOUTS,
     address,
     byte_count,
     duration,
@@ -23,8 +25,6 @@ from registry_trust.cli.options import (
     takes_kubeconfig,
     takes_manifests,
 )
-
-LAYOUTS = ("docker", "containers", "containerd")
 
 
 @click.group(
@@ -128,6 +128,7 @@ def apply(
     raise SystemExit(code)
 
 
+main.add_command(import_command)
 main.add_command(lint_command)
 
 

@@ -209,7 +209,7 @@ def documents_in(files: Sequence[str]) -> tuple[list[Document], list[str]]:
                 continue
             seen.add(same)
             try:
-                documents += parse(_text(found), _called(found))
+                documents += parse(text_of(found), _called(found))
             except UnusableDocument as error:
                 problems.append(str(error))
             except OSError as error:
@@ -235,7 +235,7 @@ def is_manifest(path: PurePath) -> bool:
     return path.suffix in SUFFIXES and not path.name.startswith(".")
 
 
-def _text(name: str) -> str:
+def text_of(name: str) -> str:
     """Return the text of a file or of standard input.
 
     Raises:
@@ -254,6 +254,15 @@ def _text(name: str) -> str:
             data = file.read(SIZE_LIMIT + 1)
     if len(data) > SIZE_LIMIT:
         raise UnusableDocument(f"{shown} is larger than {SIZE_LIMIT} bytes; it is not a file of manifests")
+    return decoded(data, shown)
+
+
+def decoded(data: bytes, shown: str) -> str:
+    """Return the text of a file.
+
+    Raises:
+        UnusableDocument: it is not UTF-8.
+    """
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

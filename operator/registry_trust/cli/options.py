@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+LAYOUTS = ("docker", "containers", "containerd")
 _LABEL_KEY = re.compile(r"(?:[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 
@@ -103,6 +104,14 @@ def byte_count(text: str, option: str) -> int:
     if found is None:
         raise click.BadParameter(f"{text!r} is not a number of bytes, such as 320Ki", param_hint=option)
     return int(found[1]) * (1024 if found[2] else 1)
+
+
+def sha256(text: str, option: str) -> str:
+    """Return the 64 hex digits of `sha256:HEX`, in lower case; openssl writes capitals and colons."""
+    digits = re.sub(r"^sha256[:=]", "", text.strip().lower()).replace(":", "")
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise click.BadParameter(f"{text!r} is not sha256: and 64 hex digits", param_hint=option)
+    return digits
 
 
 def address(text: str) -> tuple[str, int]:

@@ -1,0 +1,1 @@
+"""`registry-trust import`: from what nodes have today to the objects that give them the same trust."""
