@@ -70,7 +70,7 @@ ITSELF: dict[str, tuple[Issued, str, str]] = {
     ),
     "one for clients": (
         server(issuer=root(), usages=(pki.CLIENT_AUTH,)),
-        "runtimes refuse it, since it is for uses other than serverAuth",
+        "because it is for uses other than serverAuth",
         "x509: certificate specifies an incompatible key usage",
     ),
     "a CA by its mark with the host in its Common Name alone": (

@@ -238,7 +238,7 @@ def test_a_fault_of_our_own_is_called_one_and_repeats_nothing():
 
     done = click.testing.CliRunner().invoke(group, ["broken"])
     assert done.exit_code == Exit.FAULT
-    assert "a fault of registry-trust itself; please report it: ValueError at " in done.stderr
+    assert "a bug in registry-trust; please report it: ValueError at " in done.stderr
     assert not canaries.is_in(done.output)
 
 
