@@ -45,6 +45,8 @@ class NodeOptions:
     """containerd's `config_path`; None leaves the registry section out, which is the stock configuration."""
     dockerd: bool = False
     labels: dict[str, str] = field(default_factory=dict)
+    taints: tuple[str, ...] = ()
+    """With which it registers, as `key=value:effect`."""
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,7 @@ class Node:
             f"--hostname-override={self.name}",
             f"--node-ip={self.identity.address}",
             f"--node-labels={labels}",
+            *([f"--register-with-taints={','.join(self.options.taints)}"] if self.options.taints else []),
             "--v=2",
         ]
         self._booted = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # as Kubernetes writes a time

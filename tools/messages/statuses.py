@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from registry_trust.compiler.placement import Agents, placement_of
+from registry_trust.compiler.startup_taint import REMOVED, Wait, kept
 from registry_trust.controller.announcements import Announcements, replacements
 from registry_trust.controller.events import About
-from registry_trust.controller.transitions import Event, events
+from registry_trust.controller.transitions import NOTE_LIMIT, Event, events
 from registry_trust.core.bundle import LostHistory
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
@@ -89,6 +90,9 @@ def said() -> Iterator[Problem]:
         yield from (event.problem for event in events(statuses[before], statuses[after]))
     yield from _of_rotations()
     yield from _announced()
+    yield REMOVED
+    why = Problem(Reason.ROOT_NOT_READ, "/etc/containerd/certs.d: ...")
+    yield kept(NODES[2], Wait("harbor", why), NOTE_LIMIT)
 
 
 def _of_rotations() -> Iterator[Problem]:

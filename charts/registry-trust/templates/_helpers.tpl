@@ -134,9 +134,19 @@ hostUsers: false
 {{- end }}
 nodeSelector:
   {{- merge (dict "kubernetes.io/os" "linux") .Values.operator.nodeSelector | toYaml | nindent 2 }}
-{{- with .Values.operator.tolerations }}
+{{- with concat (include "registry-trust.startupToleration" . | fromYamlArray) .Values.operator.tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Whoever removes the startup taint, or is waited for, runs where it still is. */}}
+{{- define "registry-trust.startupToleration" -}}
+{{- if .Values.operator.removeStartupTaint }}
+- key: registrytrust.io/not-ready
+  operator: Exists
+{{- else }}
+[]
 {{- end }}
 {{- end }}
 

@@ -169,6 +169,11 @@ main.add_command(lint_command)
     metavar="BYTES",
     help="Refuse content of one trust that takes more of the bundle: bytes, or a number with Ki.",
 )
+@click.option(
+    "--remove-startup-taint",
+    is_flag=True,
+    help="Remove the taint registrytrust.io/not-ready from each node once all that its trusts ask for is there.",
+)
 def operator_command(
     *,
     namespace: str,
@@ -180,6 +185,7 @@ def operator_command(
     leader_election: bool,
     expiry_warning: str,
     trust_limit: str,
+    remove_startup_taint: bool,
 ) -> None:
     """Run the operator: compile every RegistryTrust and its sources into the bundle, and report status."""
     import asyncio
@@ -205,6 +211,7 @@ def operator_command(
         leader_election=leader_election,
         expiry_warning=duration(expiry_warning, "--expiry-warning"),
         trust_limit=byte_count(trust_limit, "--trust-limit"),
+        startup_taint=remove_startup_taint,
     )
     checked(settings.kubeconfig)
 

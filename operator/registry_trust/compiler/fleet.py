@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,6 +34,8 @@ class Node:
     uid: str
     labels: Mapping[str, str]
     ready: bool
+    startup_taints: tuple[int, ...] = ()
+    """Places in `spec.taints` of those with the key `names.STARTUP_TAINT`."""
 
     @property
     def labels_hash(self) -> str:
@@ -162,7 +164,8 @@ def _failure(report: NodeReport, trust: Served) -> NodeStanding | None:
     return None
 
 
-def _is_excluded(standing: NodeStanding) -> bool:
+def is_excluded(standing: NodeStanding) -> bool:
+    """Say whether the DaemonSet leaves the node out, so that no agent will ever be there."""
     return standing.problem is not None and standing.problem.reason is Reason.NODE_EXCLUDED
 
 
@@ -277,6 +280,16 @@ class Fleet:
         ]
         return max(0, serial - min(reported, default=serial))
 
+    def tainted(self) -> list[Node]:
+        """Return the Nodes that have the startup taint."""
+        return [node for node in self._nodes.values() if node.startup_taints]
+
+    def standings_of(self, node: str) -> Iterator[tuple[str, NodeStanding]]:
+        """Yield each trust that selects a node, and how far the node is with it."""
+        for trust, nodes in self._standings.items():
+            if (standing := nodes.get(node)) is not None:
+                yield trust, standing
+
     def standing(self, trust: str, most: int) -> Standing:
         """Return the counts of one trust, and at most `most` of its nodes that are not current."""
         nodes = self._standings.get(trust, {})
@@ -284,8 +297,8 @@ class Fleet:
         behind: list[tuple[str, NodeStanding]] = []
         if counts[NodeState.CURRENT] != sum(counts.values()):
             others = [(name, standing) for name, standing in nodes.items() if standing.state is not NodeState.CURRENT]
-            excluded = sorted(name for name, standing in others if _is_excluded(standing))
-            behind = [item for item in others if not _is_excluded(item[1])]
+            excluded = sorted(name for name, standing in others if is_excluded(standing))
+            behind = [item for item in others if not is_excluded(item[1])]
             behind.sort(key=lambda item: (_URGENCY[item[1].state], item[0]))
             if excluded:
                 behind.append((excluded[0], _excluded(excluded)))

@@ -15,6 +15,7 @@ from registry_trust.compiler.compile import TrustInput
 from registry_trust.compiler.fleet import Node
 from registry_trust.compiler.sources import SourceObject
 from registry_trust.core.errors import InvalidField
+from registry_trust.core.names import STARTUP_TAINT
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, decode_report
@@ -127,11 +128,13 @@ def read_node(body: Object) -> Node:
     conditions = (body.get("status") or {}).get("conditions") or ()
     # A Node without a Ready condition was created a moment ago: its kubelet has not said yet.
     ready = next((c.get("status") for c in conditions if c.get("type") == "Ready"), "True")
+    taints = (body.get("spec") or {}).get("taints") or ()
     return Node(
         name=str(metadata["name"]),
         uid=str(metadata.get("uid", "")),
         labels=dict(metadata.get("labels") or {}),
         ready=ready == "True",
+        startup_taints=tuple(place for place, taint in enumerate(taints) if taint.get("key") == STARTUP_TAINT),
     )
 
 

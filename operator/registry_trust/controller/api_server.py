@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -135,6 +135,14 @@ class ApiServer:
         """
         return self._request("PATCH", path, None, body, content_type="application/merge-patch+json")
 
+    def patch(self, path: str, patch: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """PATCH one object by a JSON patch (RFC 6902); return it as it is then.
+
+        Raises:
+            ApiFailure: it was not changed; 422 where a `test` of the patch failed.
+        """
+        return self._request("PATCH", path, None, patch, content_type="application/json-patch+json")
+
     def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         token = ""
         for _ in range(MOST_PAGES):
@@ -151,7 +159,7 @@ class ApiServer:
         verb: str,
         path: str,
         query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         *,
         content_type: str = "application/json",
         accept: str = "application/json",

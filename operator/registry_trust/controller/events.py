@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 EVENTS = "/api/v1/namespaces/default/events"
 """Events about cluster-scoped objects live in the namespace `default` (Kubernetes convention)."""
 
-_OF_NODES = frozenset({"Distribute", "Distributed", "Repair"})
+_OF_NODES = frozenset({"Distribute", "Distributed", "Repair", "Start"})
 """Actions of Events that a node's report can bring about: only these have a budget, so they can't use up others'."""
 
 BURST_OF_EACH, SECONDS_OF_EACH = 20, 30.0

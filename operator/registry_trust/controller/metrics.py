@@ -40,6 +40,10 @@ REMOVALS_HELD = Gauge("registry_trust_removals_held", "Removed trusts that the m
 HISTORY_LOST = Gauge(
     "registry_trust_history_lost", "1 while nodes keep all that they have because the operator's history was lost."
 )
+STARTUP_TAINTS = Gauge("registry_trust_startup_taints", "Nodes that joined with the startup taint and still have it.")
+STARTUP_TAINT_OLDEST = Gauge(
+    "registry_trust_startup_taint_oldest_seconds", "For how long one of these nodes has been waiting, at most."
+)
 DRIFT_REPORTS = Counter(
     "registry_trust_drift_reports_total", "Reports in which a node said that it had repaired more than before."
 )

@@ -17,6 +17,7 @@ from registry_trust.core.names import (
     OWN_NODE_POLICY,
     REPORTS_CRD,
     SOURCES_ROLE,
+    STARTUP_TAINT_POLICY,
     TRUSTS_CRD,
 )
 
@@ -63,7 +64,8 @@ def parts_of(settings: OperatorSettings) -> tuple[Part, ...]:
             for kind in ("Role", "RoleBinding")
         ),
         *(
-            Part(kind, OWN_NODE_POLICY, f"{_ADMISSION}/{resource}/{OWN_NODE_POLICY}")
+            Part(kind, policy, f"{_ADMISSION}/{resource}/{policy}")
+            for policy in (OWN_NODE_POLICY, *([STARTUP_TAINT_POLICY] if settings.startup_taint else ()))
             for kind, resource in (
                 ("ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
                 ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),

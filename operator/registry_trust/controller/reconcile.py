@@ -20,6 +20,7 @@ from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import Events
 from registry_trust.controller.history import History
 from registry_trust.controller.settings import OperatorSettings
+from registry_trust.controller.startup_taints import StartupTaints
 from registry_trust.controller.statuses import StatusWriter
 from registry_trust.core.report import NodeReport
 
@@ -40,6 +41,7 @@ class Reconciler:
         self._delays = Delays()
         self._statuses = StatusWriter(server, cluster, events, self._delays, settings.expiry_warning, clock)
         self._announcements = Announcements(events, f"{settings.namespace}/{settings.bundle_name}")
+        self._taints = StartupTaints(server, cluster, events, clock) if settings.startup_taint else None
         self._fleet = Fleet()
         self._checker = Checker()
         self._compiled: Compiled | None = None
@@ -58,8 +60,9 @@ class Reconciler:
         return "" if self.ready else "no pass over all trusts has ended yet"
 
     def statuses_pending(self) -> bool:
-        """Say whether a status may have to be written."""
-        return self._compiled is not None and self._statuses.pending()
+        """Say whether a status may have to be written, or a node may be rid of its startup taint."""
+        taints = self._taints is not None and self._taints.pending
+        return self._compiled is not None and (taints or self._statuses.pending())
 
     def relist(self) -> bool:
         """LIST everything completely, and count the fleet anew.
@@ -102,6 +105,8 @@ class Reconciler:
             # A report of a Node that is gone says nothing of the one that has its name now.
             fits = node is not None and owned is not None and owned.node_uid == node.uid
             self._statuses.touch_for_nodes(self._fleet.set_node(name, node))
+            if self._taints is not None and node is not None and node.startup_taints:
+                self._taints.pending = True
             report = owned.report if owned is not None and fits else None
             self._statuses.touch_for_nodes(self._fleet.set_report(name, report))
         self._announcements.drift({name: self._cluster.reports.get(name) for name in names})
@@ -152,9 +157,11 @@ class Reconciler:
         return min((due for due in (compiled.due, self._crd.thaws_in()) if due is not None), default=None)
 
     def write_statuses(self) -> None:
-        """Write every status that is not as it should be."""
+        """Write every status that is not as it should be, and remove startup taints."""
         if self._compiled is not None:
             self._statuses.write(self._compiled, self._fleet)
+            if self._taints is not None:
+                self._taints.look(self._fleet, self._compiled.bundle.serial)
             self.ready = True
 
     def _take(self, compiled: Compiled, now: float) -> None:

@@ -44,6 +44,7 @@ def rights_of(settings: OperatorSettings) -> tuple[Right, ...]:
     return (
         *(Right(everywhere, verb, each.group, each.resource) for each in cluster_wide for verb in reading),
         Right(everywhere, "patch", GROUP, "registrytrusts/status"),
+        *([Right(everywhere, "patch", "", "nodes")] if settings.startup_taint else ()),
         *(Right(there, verb, each.group, each.resource, "", sources) for each in in_one for verb in reading),
         *(Right(here, verb, "", "secrets", bundle, own) for verb in ("get", "patch")),
         Right(here, "create", "coordination.k8s.io", "leases", "", own),

@@ -23,6 +23,7 @@ class OperatorSettings:
         resync: seconds between complete LISTs (jittered by a fifth).
         poll: seconds between looks at the bundle's metadata and the DaemonSet.
         expiry_warning: how long before its end a certificate is expiring, at most.
+        startup_taint: remove the startup taint from nodes.
         trust_limit: bytes that one trust may take of the bundle.
     """
 
@@ -39,3 +40,4 @@ class OperatorSettings:
     leader_election: bool = True
     expiry_warning: timedelta = EXPIRY_WARNING
     trust_limit: int = TRUST_LIMIT
+    startup_taint: bool = False

@@ -27,6 +27,10 @@ SOURCES_ROLE = "registry-trust-sources"
 EVENTS_ROLE = "registry-trust-events"
 OWN_NODE_POLICY = "registry-trust-agent-own-node"
 
+STARTUP_TAINT = f"{GROUP}/not-ready"
+"""The key of the taint with which nodes may join, and which the operator then removes, whatever its effect."""
+STARTUP_TAINT_POLICY = "registry-trust-operator-startup-taint"
+
 CONFIRM_ANNOTATION = f"{GROUP}/confirm-removal"
 """On the bundle's Secret: the removals that began at this serial or before are meant."""
 

@@ -107,4 +107,6 @@ class Reason(StrEnum):
     NOT_DISTRIBUTED = "NotDistributed"
     NODE_FAILING = "NodeFailing"
     NODE_RECOVERED = "NodeRecovered"
+    STARTUP_TAINT_REMOVED = "StartupTaintRemoved"
+    STARTUP_TAINT_KEPT = "StartupTaintKept"
     TRUST_ROOTS_CHANGED = "TrustRootsChanged"

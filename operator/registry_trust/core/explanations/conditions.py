@@ -157,6 +157,19 @@ EVENTS: Mapping[Reason, Explanation] = {
         "it (docs/rotation.md).",
         (Place.WARNING, *_EVENT),
     ),
+    Reason.STARTUP_TAINT_REMOVED: Explanation(
+        "A node that joined with the taint `registrytrust.io/not-ready` has everything that its trusts ask for, so the "
+        "operator removed the taint ([install.md](install.md#new-nodes-ready-before-workloads)).",
+        _NOTHING,
+        (Place.NODE_EVENT, Place.LOG),
+    ),
+    Reason.STARTUP_TAINT_KEPT: Explanation(
+        "A node that joined with the taint `registrytrust.io/not-ready` has been waiting for more than two minutes for "
+        "a trust that selects it. New pods are not scheduled there meanwhile.",
+        "Look up the reason after the trust's name. To let the node work without the trust, remove the taint with the "
+        "command in the message; the operator never adds it again.",
+        (Place.NODE_EVENT, Place.LOG),
+    ),
     Reason.TRUST_ROOTS_CHANGED: Explanation(
         "The set of CA certificates that a trust serves has changed. It is reported each time, with the first 16 "
         "digits of each certificate's SHA-256, so nobody can add a root unnoticed.",
