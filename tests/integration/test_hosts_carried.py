@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from registry_trust.core.layout import Layout
+from registry_trust.agent.single_pass import apply_once
+from registry_trust.core.layout import STORE, Layout
+from registry_trust.core.report import RowState
+from tests.integration.looping_agent import HOST, Looping
 from tests.rows import message_of, reason_of
 from tools.authority import Authority
+from tools.trials.clearing import Neighbour
 from tools.trials.containerd_oracle import VERSIONS
 from tools.trials.hosts_files import TRUSTED
 from tools.trials.hosts_oracle import ask, differences
-from tools.trials.roots import Root, wanted
+from tools.trials.roots import Root, fingerprint, wanted
 
 pytestmark = pytest.mark.tools("containerds")
 
@@ -102,7 +108,7 @@ def test_the_other_fix_is_to_correct_the_file(tmp_path: Path, broken: str, fixed
 
 
 def test_links_and_special_files_are_not_followed_and_never_waited_for(tmp_path: Path) -> None:
-    for number, kind in enumerate(("link", "hosts link", "fifo", "no text", "directory")):
+    for number, kind in enumerate(("link", "hosts link", "fifo", "no text", "directory", "crowded")):
         root = Root(tmp_path / str(number), Layout.CONTAINERD)
         default = root.path / "_default"
         elsewhere = tmp_path / f"elsewhere-{number}"
@@ -116,6 +122,9 @@ def test_links_and_special_files_are_not_followed_and_never_waited_for(tmp_path:
             (default / "hosts.toml").symlink_to(elsewhere / "hosts.toml")
         elif kind == "fifo":
             subprocess.run(["mkfifo", default / "hosts.toml"], check=True, timeout=10)
+        elif kind == "crowded":
+            for file in range(1000):
+                (default / f"{file}.crt").touch()
         elif kind == "directory":
             (default / "hosts.toml").mkdir()
         elif kind == "no text":
@@ -143,3 +152,108 @@ def test_an_entry_that_carries_a_password_is_as_closed_as_one_with_a_key(tmp_pat
     (root.path / "_default" / "hosts.toml").unlink()
     root.bring_well(wanted(OURS.pem))
     assert {path.stat().st_mode & 0o777 for path in root.generation().iterdir()} == {0o644}
+
+
+# ---- over time -------------------------------------------------------------------------------------------------------
+
+MIRRORS = "[host.'http://127.0.0.1:30020']\n"
+
+
+def mirrors_in(entry: Path) -> list[str]:
+    return list(tomllib.loads((entry / "hosts.toml").read_text()).get("host", {}))
+
+
+def test_the_loop_comes_back_by_itself_when_default_has_settled_and_keeps_the_last_good_one(
+    tmp_path: Path, looping: Looping
+) -> None:
+    agent = looping(tmp_path, (Layout.CONTAINERD,))
+    root = agent.roots[Layout.CONTAINERD]
+    default, entry = root / "_default" / "hosts.toml", root / HOST.format(0)
+    default.parent.mkdir()
+    default.write_text(MIRRORS)
+    agent.hear(1)
+
+    agent.turn()
+    assert [row.state for row in agent.report.registries] == [RowState.PENDING]
+    assert not entry.exists()
+    agent.turn()
+    assert mirrors_in(entry) == ["http://127.0.0.1:30020"]
+    assert [reason_of(row) for row in agent.report.registries] == ["MirrorsCarried"]
+
+    for half in ("[host.'http://127.0.", "", MIRRORS.replace("30020", "30021")[:-3]):
+        default.write_text(half)
+        agent.turn()
+        assert mirrors_in(entry) == ["http://127.0.0.1:30020"]
+    default.write_text(MIRRORS.replace("30020", "30021"))
+    for _ in range(3):
+        agent.turn()
+    assert mirrors_in(entry) == ["http://127.0.0.1:30021"]
+
+    default.write_text("[host b]\n")
+    for _ in range(3):
+        agent.turn()
+    assert [reason_of(row) for row in agent.report.registries] == ["MirrorsNotFollowed"]
+    shutil.rmtree(root / STORE)  # Whatever becomes of the entry meanwhile.
+    entry.unlink()
+    for _ in range(3):
+        agent.turn()
+    assert mirrors_in(entry) == ["http://127.0.0.1:30021"]
+
+    shutil.rmtree(default.parent)
+    for _ in range(3):
+        agent.turn()
+    assert mirrors_in(entry) == []
+    assert agent.is_well(1)
+
+
+def test_a_new_process_carries_on_what_stands_in_our_own_file_while_default_is_broken(tmp_path: Path) -> None:
+    root = Root(tmp_path / "certs.d", Layout.CONTAINERD)
+    (root.path / "_default").mkdir()
+    (root.path / "_default" / "hosts.toml").write_text(MIRRORS)
+    root.bring_well(wanted(OURS.pem))
+    generation = root.generation()
+    (root.path / "_default" / "hosts.toml").write_text("[host b]\n")
+
+    assert root.restart().bring(wanted(OURS.pem)) == ()
+    assert root.generation() == generation
+    root.bring_well(wanted(THEIRS.pem))
+
+    assert mirrors_in(root.entry()) == ["http://127.0.0.1:30020"]
+    assert (root.entry() / "ca.crt").read_bytes() == THEIRS.pem
+
+
+def test_what_spegel_puts_back_when_it_is_uninstalled_is_brought_up_to_date(tmp_path: Path) -> None:
+    root = Root(tmp_path / "certs.d", Layout.CONTAINERD)
+    root.bring_well(wanted(OURS.pem))
+    neighbour = Neighbour(root.path, MIRRORS)
+    neighbour.start()
+    root.bring_well(wanted(THEIRS.pem))
+    assert mirrors_in(root.entry()) == ["http://127.0.0.1:30020"]
+    neighbour.start()
+    root.bring_well(wanted(THEIRS.pem))
+    assert mirrors_in(root.entry()) == ["http://127.0.0.1:30020"]
+
+    neighbour.uninstall()
+    assert (root.entry() / "ca.crt").read_bytes() == OURS.pem
+    root.bring_well(wanted(THEIRS.pem))
+
+    assert (root.entry() / "ca.crt").read_bytes() == THEIRS.pem
+    assert mirrors_in(root.entry()) == []
+    assert root.findings() == ()
+
+
+def test_one_pass_by_hand_carries_it_too_and_its_removal_leaves_it(tmp_path: Path) -> None:
+    root = tmp_path / "certs.d"
+    (root / "_default").mkdir(parents=True)
+    (root / "_default" / "hosts.toml").write_text(MIRRORS)
+    before = fingerprint(root / "_default")
+
+    tried = apply_once(str(root), Layout.CONTAINERD, wanted(OURS.pem), dry_run=True)
+    done = apply_once(str(root), Layout.CONTAINERD, wanted(OURS.pem))
+    again = apply_once(str(root), Layout.CONTAINERD, wanted(OURS.pem))
+
+    assert [row.action for each in (tried, done, again) for row in each.rows] == ["created", "created", "unchanged"]
+    assert [reason_of(row) for row in again.rows] == ["MirrorsCarried"]
+    assert apply_once(str(root), Layout.CONTAINERD, wanted(OURS.pem), remove=True).failures == ()
+    assert [path.name for path in root.iterdir()] == ["_default"]
+    assert fingerprint(root / "_default") == before

@@ -143,6 +143,9 @@ def test_the_plan_says_what_the_loader_finds(program: Loaders, tmp_path: Path, c
     row = row_of(second, case)
     second.bring(wanted(OURS.pem))
     assert (reason_of(row), read(program, second, case)) == (case.beside, case.read[1])
+    if Reader.DOCKERD in case.readers:
+        classic = program.read(loaders.Layout.DOCKER, second.path, REGISTRY)
+        assert (classic.error, classic.ca_subjects) == ("", (OUR,)), "the classic store reads what it read before"
     assert case.beside == "" or f"{second.path}/{case.name}" in message_of(row)
     assert case.beside == "" or ("is not known here" in message_of(row)) is (len(case.readers) > 1)
 

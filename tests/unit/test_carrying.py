@@ -77,7 +77,7 @@ def test_what_default_says_is_taken_along_and_said() -> None:
     assert switch(made).desired.carrying is not None
     assert said(made) == (RowState.CURRENT, Reason.MIRRORS_CARRIED)
     assert message_of(made.rows[0]) == (
-        f"{ROOT}/{ENTRY} takes along what {ROOT}/_default/hosts.toml says: https://{MIRROR}, http://127.0.0.1:30020"
+        f"{ROOT}/{ENTRY} takes along what {ROOT}/_default says: https://{MIRROR}, http://127.0.0.1:30020"
     )
 
 

@@ -45,7 +45,7 @@ def said() -> Iterator[Problem]:
     yield from _of(_default("", "ca.crt"))
     for text in NOT_TAKEN:
         yield from _of(_default(text, "ca.crt"))
-    for kind in ("link", "hosts link", "name"):
+    for kind in ("link", "hosts link", "name", "crowded"):
         yield from _of(_default("", kind=kind))
     yield from _of(ForeignEntry("a directory that can't be listed", offer=unreadable("EACCES")))
     torn = ObservedRoot(foreign={"_default": _default("[host.a]\n[host b]\n")})
@@ -78,6 +78,8 @@ def _default(text: str, *files: str, kind: str = "") -> ForeignEntry:
             default.mkdir()
             for name in (*files, *(["\n.crt"] if kind == "name" else [])):
                 (default / name).write_bytes(b"")
+            for number in range(1000 if kind == "crowded" else 0):
+                (default / f"{number}.crt").touch()
             if kind == "hosts link":
                 (default / "hosts.toml").symlink_to("/elsewhere")
             elif text:

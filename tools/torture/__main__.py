@@ -17,6 +17,7 @@ from pathlib import Path
 from tools.torture import figures as report
 from tools.torture import traced
 from tools.torture.attacks import spied, swapped
+from tools.torture.clearing import clearing
 from tools.torture.containerd import containerd
 from tools.torture.crash import crash
 from tools.torture.errors import errors
@@ -58,6 +59,7 @@ def all_parts(*, small: bool) -> dict[str, Callable[[Path], Figures]]:
     for each in Interruption:
         parts[f"leaders-{each.name.lower()}"] = partial(leadership, interruption=each, duels_each=3 if small else 50)
     parts["containerd"] = partial(containerd, sets=100 if small else 5_000)
+    parts["clearing"] = partial(clearing, starts=3 if small else 180)
     parts["hosts"] = partial(hosts, files=100 if small else 5_000)
     return parts
 

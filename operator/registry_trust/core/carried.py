@@ -15,6 +15,10 @@ URL = re.compile(
 """Scheme, host and path of a host as containerd takes it; one that begins with `http` otherwise is no host to it."""
 
 
+MARK = "# With what _default says, which others wrote."
+"""The line by which a `hosts.toml` of ours is known for one that carries something."""
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """One host that containerd tries: a `[host]` table by its `url`, or the root of the file by `server`.
@@ -65,7 +69,6 @@ class Carried:
     root: Host = field(default_factory=Host)
     hosts: tuple[Host, ...] = ()
     bare: bool = False
-    source: str = field(default="", compare=False)
     private: bool = field(default=False, compare=False)
 
     def everything(self) -> tuple[Host, ...]:
@@ -90,10 +93,6 @@ class Carried:
         """Return the same with the values of headers left out: what is hashed may be guessed."""
         hosts = tuple(_without_secrets(host) for host in self.hosts)
         return replace(self, root=_without_secrets(self.root), hosts=hosts)
-
-    def shown_source(self) -> str:
-        """Return the path of what was read, as messages show it."""
-        return escape(self.source, 640)
 
     def shown(self) -> str:
         """Return what it leads to, as messages show it."""

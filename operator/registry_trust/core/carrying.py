@@ -90,5 +90,5 @@ def remark(target_entry: str, around: Around, carrying: Carrying | None) -> Prob
         return None
     return Problem(
         Reason.MIRRORS_CARRIED,
-        f"{target_entry} takes along what {carrying.carried.shown_source()} says: {what}{around.remark}",
+        f"{target_entry} takes along what {around.hidden} says: {what}{around.remark}",
     )

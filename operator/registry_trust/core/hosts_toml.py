@@ -8,8 +8,8 @@ import tomllib
 from collections.abc import Callable, Collection
 from typing import Any
 
-from registry_trust.core.carried import URL, Carried, Host, NotCarried
-from registry_trust.core.layout import AUTHORITIES, CERTIFICATE, HOSTS_FILE, KEY
+from registry_trust.core.carried import MARK, URL, Carried, Host, NotCarried
+from registry_trust.core.layout import AUTHORITIES, CERTIFICATE, KEY
 from registry_trust.core.text import quote
 
 HOSTS_LIMIT = 1 << 16
@@ -56,7 +56,6 @@ def parse(data: bytes, directory: str, *, private: bool = False) -> Carried | No
 
     Relative paths are those of the directory (containerd hosts.go, makeAbsPath).
     """
-    source = f"{directory}/{HOSTS_FILE}"
     try:
         document = load(data)
         if b'"""' in data or b"'''" in data:
@@ -66,7 +65,6 @@ def parse(data: bytes, directory: str, *, private: bool = False) -> Carried | No
         return _carried(
             document,
             lambda path: path if path.startswith("/") else posixpath.normpath(f"{directory}/{path}"),
-            source,
             private=private,
         )
     except _Unknown as error:
@@ -80,9 +78,11 @@ def parse(data: bytes, directory: str, *, private: bool = False) -> Carried | No
 
 def parse_own(data: bytes, *, private: bool) -> Carried | None:
     """Return what a `hosts.toml` of ours carries: our own paths are the relative ones, and others' are absolute."""
+    if MARK.encode() not in data:
+        return None  # Most have nothing, and are looked at in each pass.
     try:
         document = tomllib.loads(data.decode())
-        found = _carried(document, lambda path: path if path.startswith("/") else "", "", private=private)
+        found = _carried(document, lambda path: path if path.startswith("/") else "", private=private)
     except (ValueError, RecursionError, _Unknown):
         return None
     return None if found.says_nothing() else found
@@ -100,15 +100,15 @@ def from_files(names: Collection[str], directory: str) -> Carried | None:
             key = f"{name.removesuffix(CERTIFICATE)}{KEY}"
             client.append((f"{directory}/{name}", f"{directory}/{key if key in names else name}"))
     root = Host(ca=tuple(ca) or None, client=tuple(client) or None)
-    return Carried(root, source=directory) if root != Host() else None
+    return Carried(root) if root != Host() else None
 
 
-def _carried(document: dict[str, Any], path_of: _PathOf, source: str, *, private: bool) -> Carried:
+def _carried(document: dict[str, Any], path_of: _PathOf, *, private: bool) -> Carried:
     tables = _tables(document).items()
     hosts = tuple(_host(f"in [host] table {n}", table, url, path_of) for n, (url, table) in enumerate(tables, 1))
     root = _host(_AT_ROOT, document, document.get("server", ""), path_of)
     secret = any(host.header for host in (*hosts, root))
-    return Carried(root, hosts, "host" not in document, source, private or secret)
+    return Carried(root, hosts, "host" not in document, private or secret)
 
 
 def _tables(document: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from registry_trust.core.carried import Carried, Host, toml_lines
+from registry_trust.core.carried import MARK, Carried, Host, toml_lines
 
 NAME_LIMIT = 255
 """Bytes of one name in a directory (Linux NAME_MAX)."""
@@ -257,7 +257,7 @@ def _hosts_toml(
     hosts: list[Host] = []
     root = Host().plus(*own)
     if carrying is not None:
-        lines.append(f"# With what {carrying.carried.shown_source()} says.")
+        lines.append(MARK)
         for number, (host, given) in enumerate(zip(carrying.carried.everything(), carrying.materials, strict=True)):
             if given is None:
                 hosts.append(host)

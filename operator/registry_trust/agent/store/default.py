@@ -25,7 +25,7 @@ _SOON = NotCarried("was written just now; it is read in a moment", soon=True)
 
 
 def offered(
-    directory: Directory, names: Collection[str], hosts: tuple[os.stat_result, bytes] | None
+    directory: Directory, names: Collection[str], hosts: tuple[os.stat_result, bytes] | None, *, whole: bool
 ) -> Carried | NotCarried | None:
     """Return what a `_default` says to containerd, why that is not taken along, or None if it says nothing.
 
@@ -33,12 +33,15 @@ def offered(
         directory: it, open.
         names: what is in it.
         hosts: attributes and bytes of its `hosts.toml`, if that is a regular file.
+        whole: `names` are all of them.
 
     Raises:
         StoreFailure: something in it can't be looked at.
     """
     path = directory.path
     files = [name for name in names if name.endswith(ENDINGS) and not directory.holds_directory(name)]
+    if not whole:
+        return NotCarried("it holds too many files", "Remove those that nobody needs")
     if hosts is None and directory.look(HOSTS_FILE) is not None:
         return NotCarried("its hosts.toml is a link or another special file", "Write it as a regular file")
     if hosts is not None and hosts[1]:

@@ -215,8 +215,9 @@ def _describe_directory(root: Directory, name: str) -> ForeignEntry:
         with root.open(name) as directory, failing("list", directory.path), os.scandir(directory.fileno()) as entries:
             found = {entry.name: _is_read(directory, entry.name) for entry in islice(entries, _MOST_NAMES)}
             names = sorted(found, key=lambda file: (not found[file], file))
-            hosts = directory.regular_file(HOSTS_FILE, HOSTS_LIMIT + 1) if HOSTS_FILE in names else None
-            offer = offered(directory, names, hosts) if name == DEFAULT else None
+            hosts = directory.regular_file(HOSTS_FILE, HOSTS_LIMIT + 1)
+            whole = len(names) < _MOST_NAMES
+            offer = offered(directory, names, hosts, whole=whole) if name == DEFAULT else None
     except StoreFailure as error:
         description = f"a directory that can't be listed ({_code(error)})"
         return ForeignEntry(description, offer=unreadable(_code(error)) if name == DEFAULT else None)
@@ -224,7 +225,7 @@ def _describe_directory(root: Directory, name: str) -> ForeignEntry:
         return ForeignEntry("an empty directory", reads=False)
     return ForeignEntry(
         f"a directory (with {listing([escape(file) for file in names])})",
-        reads=any(found.values()) and (name != DEFAULT or offer is not None),
+        reads=offer is not None if name == DEFAULT else any(found.values()) or not whole,
         unverified=unverified_hosts(hosts[1]) if hosts is not None else (),
         offer=offer,
     )
