@@ -51,18 +51,21 @@ def only_in(registry: Registry, known_as: str) -> str:
     return f"{known_as}/{image.partition('/')[2]}"
 
 
-def trust_both(clean: ThreeNodes, mirror: Registry) -> None:
-    clean.sources()
-    clean.trust()
+def trust_mirror(clean: ThreeNodes, mirror: Registry) -> None:
     clean.secret("mirror-ca", {"ca.crt": mirror.authority.pem})
     clean.pair_secret("mirror-client", mirror.client())
     clean.trust("mirror", registries=[mirror.name])
 
 
-def row(clean: ThreeNodes) -> dict[str, Any]:
-    """Return what the first node reports of the registry."""
+def entry_of(root: Path, registry: Registry) -> Path:
+    host, port = registry.name.split(":")
+    return root / f"{host}_{port}_"
+
+
+def row(clean: ThreeNodes, registry: Registry) -> dict[str, Any]:
+    """Return what the first node reports of a registry."""
     rows = clean.report(SINGLE).get("registries", [])
-    found: dict[str, Any] = next((each for each in rows if each["name"] == clean.registry.name), {})
+    found: dict[str, Any] = next((each for each in rows if each["name"] == registry.name), {})
     return found
 
 
@@ -72,10 +75,12 @@ def test_pods_pull_through_the_mirror_of_default_and_without_it_from_the_registr
     header = f"canary-{uuid.uuid4().hex}"
     table = f'[host."https://{mirror.name}"]\ncapabilities = ["pull", "resolve"]\n'
     write(root, "_default", f'{table}[host."https://{mirror.name}".header]\nX-Password = "{header}"\n')
-    trust_both(clean, mirror)
-    wait_until(lambda: row(clean).get("reason") == "MirrorsCarried", "the mirror is carried", within=60)
-    assert row(clean)["state"] == "Current"
-    assert row(clean)["message"].endswith(f"{ROOT}/_default says: https://{mirror.name}")
+    clean.sources()
+    clean.trust()
+    trust_mirror(clean, mirror)
+    wait_until(lambda: row(clean, clean.registry).get("reason") == "MirrorsCarried", "the mirror is carried", within=60)
+    assert row(clean, clean.registry)["state"] == "Current"
+    assert row(clean, clean.registry)["message"].endswith(f"{ROOT}/_default says: https://{mirror.name}")
 
     assert clean.pull(SINGLE, only_in(mirror, clean.registry.name)) == "", clean.situation()
 
@@ -86,8 +91,7 @@ def test_pods_pull_through_the_mirror_of_default_and_without_it_from_the_registr
     assert header not in shown, "a header is in nothing that is shown"
 
     # What appears, changes and goes is followed.
-    host, port = clean.registry.name.split(":")
-    hosts_toml = root / f"{host}_{port}_" / "hosts.toml"
+    hosts_toml = entry_of(root, clean.registry) / "hosts.toml"
     write(root, "_default", '[host."http://127.0.0.1:1"]\n')
     wait_until(lambda: "127.0.0.1:1" in hosts_toml.read_text(), "the change is followed", within=10)
     assert mirror.name not in hosts_toml.read_text()
@@ -99,14 +103,14 @@ def test_pods_pull_through_the_mirror_of_default_and_without_it_from_the_registr
 def test_the_page_on_a_mirror_of_your_own_is_carried_out_and_pods_pull_through_it(
     clean: ThreeNodes, mirror: Registry, root: Path
 ) -> None:
-    trust_both(clean, mirror)
+    trust_mirror(clean, mirror)
     page = (REPOSITORY / "docs" / "install.md").read_text()
     found = re.search(r"```toml\n# /etc/containerd/certs.d/docker.io/hosts.toml\n(.*?)```", page, re.DOTALL)
     assert found is not None
-    host, port = mirror.name.split(":")
+    entry = entry_of(root, mirror)
     text = found[1].replace("mirror.corp.example:5000", mirror.name)
-    text = text.replace("mirror.corp.example_5000_", f"{host}_{port}_")
-    wait_until((root / f"{host}_{port}_").exists, "the mirror's certificates are there", within=60)
+    text = text.replace("mirror.corp.example_5000_", entry.name)
+    wait_until(entry.exists, "the mirror's certificates are there", within=60)
     lines = [line for line in text.splitlines() if not line.startswith(("ca", "client"))]
     image = only_in(mirror, "docker.io")
 
@@ -123,14 +127,13 @@ def test_the_page_on_a_mirror_of_your_own_is_carried_out_and_pods_pull_through_i
 
 
 def test_a_neighbour_that_empties_the_root_at_each_start_costs_no_pull_longer_than_the_repair(
-    clean: ThreeNodes, root: Path
+    clean: ThreeNodes, mirror: Registry, root: Path
 ) -> None:
-    clean.sources()
-    clean.trust()
-    host, port = clean.registry.name.split(":")
-    entry = root / f"{host}_{port}_"
+    # Not the registry of all other tests: what is contested stays so for ten minutes.
+    trust_mirror(clean, mirror)
+    entry = entry_of(root, mirror)
     wait_until(entry.exists, "the entry is there", within=60)
-    image = clean.image()
+    image = only_in(mirror, mirror.name)
     neighbour = Neighbour(root, '[host."http://127.0.0.1:1"]\ncapabilities = ["pull", "resolve"]\n')
 
     fought = fight(neighbour, entry.exists, lambda: clean.pull(SINGLE, image), starts=STARTS, every=EVERY)
@@ -138,7 +141,7 @@ def test_a_neighbour_that_empties_the_root_at_each_start_costs_no_pull_longer_th
     assert fought.faults == [], clean.situation()
     assert fought.pulls > STARTS
     assert "127.0.0.1:1" in (entry / "hosts.toml").read_text()
-    assert row(clean)["reason"] == "Contested", "somebody keeps removing it, and that is said"
+    assert row(clean, mirror)["reason"] == "Contested", "somebody keeps removing it, and that is said"
 
     neighbour.uninstall()
     wait_until(

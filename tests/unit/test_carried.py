@@ -107,7 +107,7 @@ def test_each_key_of_a_host_is_carried_with_absolute_paths(line: str, key: str, 
         ("[" * 5000, "is not valid TOML"),
         (f"# {'x' * (1 << 16)}", "is too large"),
         # The standard library takes a minute for this one.
-        (f"{'.'.join('a' * 30000)} = 1", "is too large"),
+        (f"{'.'.join('a' * 30000)} = 1", "is not valid TOML or is too large"),
         ("".join(f"[host.h{n}]\n" for n in range(65)), "more than 64 hosts"),
     ],
 )
@@ -136,6 +136,13 @@ def test_what_is_carried_is_read_back_from_our_own_file_whatever_stands_in_it() 
         compared += 1
 
     assert compared > 300
+
+
+def test_headers_of_many_lines_are_read_back_from_the_one_line_that_we_make_of_them() -> None:
+    text = "[host.a.header]\n" + "".join(f"x{number} = '{'.' * 90}'\n" for number in range(400))
+    files = entry(text)
+
+    assert parse_own(files["hosts.toml"].data, private=True) == carried(text)
 
 
 def test_an_entry_that_carries_nothing_reads_back_as_nothing_and_has_the_same_file_as_ever() -> None:

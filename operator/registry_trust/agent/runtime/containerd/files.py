@@ -6,12 +6,12 @@ The tests ask containerd 1.6.36, 1.7.35, 2.0.14, 2.1.9, 2.2.9, 2.3.4 and 2.4.2.
 from __future__ import annotations
 
 import posixpath
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from registry_trust.agent.runtime.configuration_files import Glob, Read, UnreadableConfiguration
+from registry_trust.core.toml_text import loads
 
 _MAXIMUM_FILES = 200
 _NAMES = ("version", "imports", "plugins", "disabled_plugins", "required_plugins")
@@ -66,8 +66,8 @@ def parse(path: str, text: str) -> ConfigurationFile:
         UnreadableConfiguration: it is not TOML, or has values of other types than containerd takes.
     """
     try:
-        content = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = loads(text)
+    except ValueError as error:
         raise UnreadableConfiguration(f"{path} is not valid TOML: {error}") from error
     refuse_other_letters(path, content, _NAMES)
     version = content.get("version", 0)

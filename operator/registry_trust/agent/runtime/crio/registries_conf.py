@@ -6,11 +6,11 @@ Read in go.podman.io/image v5.42 and storage v1.65; the tests ask that library.
 from __future__ import annotations
 
 import posixpath
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from registry_trust.agent.runtime.configuration_files import Glob, Read, UnreadableConfiguration
+from registry_trust.core.toml_text import loads
 
 FOLDERS = ("/root/.config/containers", "/etc/containers", "/usr/share/containers")
 """Where root's configuration is looked for, the first wins (go.podman.io/storage v1.65 pkg/configfile)."""
@@ -94,8 +94,8 @@ def read_configuration(mounted: Callable[[str], bool], read: Read, glob: Glob) -
 
 def _file(path: str, data: bytes) -> Iterable[Entry]:
     try:
-        document = tomllib.loads(data.decode())
-    except (ValueError, RecursionError) as error:
+        document = loads(data.decode())
+    except ValueError as error:
         raise UnreadableConfiguration(f"{path} is not valid TOML: {error}") from error
     if any(_get(_table(path, document, "registries"), key) for key in ("search", "insecure", "block")):
         raise UnreadableConfiguration(f"{path} has the format of version 1, which current CRI-O and Podman refuse")
