@@ -253,7 +253,7 @@ def test_selectors_find_their_own_pods_and_no_others(arguments):
     labels = [template["metadata"]["labels"] for template in pods(arguments)]
     for body in rendered(arguments):
         selector = body.get("spec", {}).get("selector", {}).get("matchLabels")
-        if selector:
+        if selector and body["kind"] != "PodMonitor":  # of both processes: test_alerts.py
             chosen = {each["app.kubernetes.io/component"] for each in labels if selector.items() <= each.items()}
             assert chosen == {body["metadata"]["labels"]["app.kubernetes.io/component"]}
 

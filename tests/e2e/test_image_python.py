@@ -12,7 +12,7 @@ from tools.cluster import images
 from tools.cluster.binaries import binary
 from tools.cluster.folders import REPOSITORY
 
-TOOLS = ("helm", "metrics-lint", "kstatus", "argohealth")
+TOOLS = ("helm", "metrics-lint", "alerts", "kstatus", "argohealth")
 pytestmark = pytest.mark.tools(*TOOLS)
 
 OF_THE_REPOSITORY = ("test_repository", "test_contributing", "test_version", "test_kustomize")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import subprocess
+import time
 import urllib.request
 from typing import Any
 
@@ -12,12 +13,13 @@ import pytest
 
 from registry_trust.core.bundle import Bundle, reference_of
 from registry_trust.core.bundle_format import decode
+from tests.contract.alerting import dashboard_queries, evaluate, target
 from tools.authority import Authority
 from tools.cluster.binaries import binary
 from tools.cluster.waiting import wait_until
 from tools.installation import BUNDLE, NAMESPACE, Installation
 
-pytestmark = pytest.mark.tools("metrics-lint")
+pytestmark = pytest.mark.tools("metrics-lint", "alerts", "helm")
 
 OLD, NEW = Authority.create("the old CA"), Authority.create("the new CA")
 CA = [{"secretKeyRef": {"name": "ca", "key": "ca.crt"}}]
@@ -161,6 +163,30 @@ def test_the_metrics_of_operator_and_agent_satisfy_the_linter_of_prometheus(inst
         command = [str(binary("metrics-lint"))]
         done = subprocess.run(command, input=text, capture_output=True, timeout=60, check=False)
         assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
+
+
+def test_alerts_and_dashboard_understand_the_metrics_of_the_real_processes(installation: Installation):
+    missing = [{"secretKeyRef": {"name": "nobody-has-it", "key": "ca.crt"}}]
+    installation.trust("refused", registries=["refused.example"], caCertificates=missing)
+    installation.secret("ca", {"ca.crt": OLD.pem})
+    installation.trust("alerted", registries=["alerted.example"], caCertificates=CA)
+    installation.wait_for("refused", "Stalled")
+    installation.add_node("watched")
+    agent = installation.start_agent("watched")
+    installation.wait_for("alerted", "Ready")
+
+    def shown() -> str:
+        text = page(installation.operator_port).decode()
+        return text if 'registry_trust_certificates{state="Valid",trust="alerted"} 1.0' in text else ""
+
+    operator = wait_until(shown, "the operator's page shows the trust", within=20)
+    targets = [target("operator-0", operator), target("agent-0", page(agent.port).decode())]
+    found = evaluate(targets, time.time() - 1200, 1200, dashboard_queries())
+
+    assert "RegistryTrustRefused" in found.names
+    assert "RegistryTrustOperatorNotLeading" not in found.names
+    assert not [query for query, series in found.found.items() if not series]
+    installation.plane.kubectl("delete", "rt", "refused")
 
 
 def test_ready_speaks_of_files_that_are_on_disk_after_every_change_of_a_source(installation: Installation):

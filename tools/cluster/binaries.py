@@ -117,6 +117,7 @@ ALL_TOOLS = {
         Tool("kstatus", "kstatus", ".", 40, fast_build=True),
         Tool("argohealth", "argohealth", ".", 5),
         Tool("metrics-lint", "metrics-lint", ".", 10),
+        Tool("alerts", "alerts", ".", 25, fast_build=True),
         Tool("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint", 15),
     )
 }

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from registry_trust import __version__
 from registry_trust.agent.supervision import Supervisor
 from registry_trust.core.report import RowState
 from registry_trust.process.pages import Page, healthy
 
 STUCK = 120.0
 """Seconds without a turn of the loop after which the process counts as stuck; a pass waits for locks and disks."""
+
+PYTHON = ".".join(map(str, sys.version_info[:3]))
 
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -46,6 +50,9 @@ class Health:
     def metrics(self, now: float) -> str:
         """Return the page for Prometheus (text format 0.0.4)."""
         lines = [
+            "# HELP registry_trust_agent_build_info 1, with the version of the agent and of Python.",
+            "# TYPE registry_trust_agent_build_info gauge",
+            f'registry_trust_agent_build_info{{version="{__version__}",python="{PYTHON}"}} 1',
             "# HELP registry_trust_agent_bundle_serial Serial of the bundle that this node applied last.",
             "# TYPE registry_trust_agent_bundle_serial gauge",
             f"registry_trust_agent_bundle_serial {self.serial}",

@@ -169,6 +169,15 @@ def is_excluded(standing: NodeStanding) -> bool:
     return standing.problem is not None and standing.problem.reason is Reason.NODE_EXCLUDED
 
 
+def count_missing(nodes: Iterable[Node], agents: Agents) -> int:
+    """Return on how many Ready nodes the DaemonSet is to have an agent, and none is ready."""
+    return sum(
+        node.ready and node.name not in agents.live and node.labels.get(_OS, "linux") == "linux"
+        for node in nodes
+        if agents.placement is None or agents.placement.admits(node.name, node.labels)
+    )
+
+
 def _excluded(names: list[str]) -> NodeStanding:
     """Say once of all nodes that can't have an agent that they can't."""
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
@@ -9,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from registry_trust import __version__
 from registry_trust.core.bundle import SIZE_LIMIT
 from registry_trust.process.pages import Page
 
@@ -39,6 +41,14 @@ SERIAL_LAG = Gauge(
 REMOVALS_HELD = Gauge("registry_trust_removals_held", "Removed trusts that the mass-removal guard still serves.")
 HISTORY_LOST = Gauge(
     "registry_trust_history_lost", "1 while nodes keep all that they have because the operator's history was lost."
+)
+BUILD_INFO = Gauge(
+    "registry_trust_build_info", "1, with the version of the operator and of Python.", ["version", "python"]
+)
+BUILD_INFO.labels(__version__, platform.python_version()).set(1)
+LEADING = Gauge("registry_trust_leading", "1 in the operator that leads, 0 in those on standby.")
+AGENTS_MISSING = Gauge(
+    "registry_trust_agents_missing", "Ready nodes that are to have an agent and on which none is ready."
 )
 STARTUP_TAINTS = Gauge("registry_trust_startup_taints", "Nodes that joined with the startup taint and still have it.")
 STARTUP_TAINT_OLDEST = Gauge(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from registry_trust.compiler.compile import Compiled, Outcome, compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.fleet import Fleet, Served
+from registry_trust.compiler.fleet import Fleet, Served, count_missing
 from registry_trust.compiler.served_certificates import states
 from registry_trust.controller import metrics
 from registry_trust.controller.agents import find_agents
@@ -94,6 +94,7 @@ class Reconciler:
         if agents.placement is None and self._fleet.agents.placement is not None:
             _log.error("there is no DaemonSet %s; apply the chart or deploy/ again", self._settings.agent_name)
         self._statuses.touch(self._fleet.set_agents(agents))
+        metrics.AGENTS_MISSING.set(count_missing(self._cluster.nodes.values().values(), agents))
         metrics.SERIAL_LAG.set(self._fleet.serial_lag(self._history.last.serial))
         return changed
 

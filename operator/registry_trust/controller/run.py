@@ -92,6 +92,7 @@ class OperatorProcess:
         if elect and not await asyncio.to_thread(self._leadership.acquire, self._stopping.is_set):
             return
         self._leading = True
+        metrics.LEADING.set(1)
         try:
             await asyncio.gather(self._watch(), self._reconcile(), self._look_at_parts())
         finally:
