@@ -115,7 +115,7 @@ def test_a_group_writes_trusts_for_its_own_registries_and_for_no_others(limited:
 
 
 def test_a_group_neither_changes_nor_deletes_the_trust_of_another(limited: Kubectl):
-    ann, bob = Member(limited, "team-a"), Member(limited, "team-b")
+    ann, bob = Member(limited, "team-a"), Member(limited, "oidc:team-b")
     assert "created" in bob.apply("theirs", THEIRS)
 
     assert f"may name {THEIRS}" in ann.apply("theirs", MINE)
