@@ -18,6 +18,8 @@ from registry_trust.core.reasons import Reason
 
 TESTS = Path(__file__).resolve().parents[1]
 KINDS = ("unit", "contract", "integration", "e2e")
+INPUTS = "messages"
+"""In `tools/`: the inputs that unit tests give to the real code, with the reason that each is to have."""
 TABLE_ALONE = {"test_explanations.py", "test_reasons.py"}
 """These go through the table itself."""
 
@@ -26,8 +28,9 @@ TABLE_ALONE = {"test_explanations.py", "test_reasons.py"}
 def named() -> dict[Reason, tuple[str, ...]]:
     """Return, for each reason, the tests that name it: `unit/test_x.py::test_y`, or the file for its tables."""
     found: dict[Reason, dict[str, None]] = {reason: {} for reason in Reason}
-    for kind in KINDS:
-        for path in sorted((TESTS / kind).glob("*.py")):
+    folders = {**{kind: TESTS / kind for kind in KINDS}, INPUTS: TESTS.parent / "tools" / INPUTS}
+    for kind, folder in folders.items():
+        for path in sorted(folder.glob("*.py")):
             if path.name in TABLE_ALONE:
                 continue
             for part in ast.parse(path.read_text()).body:
@@ -59,5 +62,7 @@ if __name__ == "__main__":
     sys.stdout.write("| reason | shown by |\n|---|---|\n")
     for each, places in named().items():
         whole = [place for place in places if "::" in place]
-        chosen = (sorted(whole, key=lambda p: KINDS.index(p.partition("/")[0]), reverse=True) or list(places))[:3]
+        chosen = (
+            sorted(whole, key=lambda p: (INPUTS, *KINDS).index(p.partition("/")[0]), reverse=True) or list(places)
+        )[:3]
         sys.stdout.write(f"| {each} | {', '.join(f'`{place}`' for place in chosen)} |\n")

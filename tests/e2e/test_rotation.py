@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from registry_trust.core.layout import Layout
 from tests.e2e.pull_loop import on_every_node, pulling, revision
 from tests.e2e.three_nodes import ELSEWHERE, SINGLE, ThreeNodes
 from tools.authority import Authority
-from tools.cluster.loaders import Layout, Loaders
+from tools.cluster.loaders import Loaders
 from tools.cluster.waiting import wait_until
 
 

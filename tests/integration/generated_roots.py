@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+from registry_trust.core.layout import Layout
 from tests.integration.commands import EVER
-from tools.cluster.loaders import Layout
 from tools.pki import curve_key, issue, pkcs8
 
 REGISTRIES = (

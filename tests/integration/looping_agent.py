@@ -18,7 +18,7 @@ from registry_trust.agent.runtime.runtimes import Runtimes
 from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.layout import Layout
 from registry_trust.core.report import NodeReport, RowState, TargetState
-from tools.trials.roots import CA_1, Clock
+from tools.trials.roots import CA_1, MovedClock
 
 HOST = "r{}.example.test"
 
@@ -44,7 +44,7 @@ class Agent:
     folder: Path
     layouts: tuple[Layout, ...] = (Layout.DOCKER,)
     configurations: tuple[Mount, ...] = ()
-    clock: Clock = field(default_factory=Clock)
+    clock: MovedClock = field(default_factory=MovedClock)
     stop: threading.Event = field(default_factory=threading.Event)
     inbox: Inbox = field(default_factory=Inbox)
 

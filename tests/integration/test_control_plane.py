@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from registry_trust.core.layout import Layout
 from tools.authority import Authority, Pair, write_file
 from tools.cluster import marked_processes
 from tools.cluster.control_plane import ControlPlane
 from tools.cluster.folders import REPOSITORY
 from tools.cluster.kubectl import Kubectl
-from tools.cluster.loaders import Layout, Loaders
+from tools.cluster.loaders import Loaders
 from tools.cluster.registry import Registry
 from tools.cluster.runs import Run, remove_left_overs
 from tools.cluster.waiting import wait_until

@@ -13,9 +13,10 @@ from click.testing import Result
 
 from registry_trust.cli.manifests import load
 from registry_trust.core import layout as layouts
+from registry_trust.core.layout import Layout
 from tests.integration.commands import run
 from tests.integration.generated_roots import AUTHORITIES, REGISTRIES, make, pair
-from tools.cluster.loaders import Layout, Loaders, Read
+from tools.cluster.loaders import Loaders, Read
 
 pytestmark = pytest.mark.tools("loaders")
 

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from registry_trust.core.layout import ClientPair, entry_name
+from registry_trust.core.layout import ClientPair, Layout, entry_name
 from registry_trust.core.layout import Layout as Written
 from tools import pki
-from tools.cluster.loaders import GENERATIONS, Layout, Loaders
+from tools.cluster.loaders import GENERATIONS, Loaders
 from tools.pki import client, root
 from tools.trials.roots import NOTHING, REGISTRY, Root, wanted
 

@@ -15,8 +15,9 @@ from registry_trust.agent.single_pass import apply_once
 from registry_trust.core import layout as layouts
 from registry_trust.core.bundle import Bundle, ClientPairRef, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.desired import desired_state
+from registry_trust.core.layout import Layout
 from tools.authority import Authority
-from tools.cluster.loaders import Expectation, Layout, Loaders, read
+from tools.cluster.loaders import Expectation, Loaders, read
 from tools.cluster.waiting import wait_until
 from tools.installation import BUNDLE, NAMESPACE, Installation, trust
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from registry_trust.core.layout import Layout
 from tests.page_commands import blocks, run_block
 from tools.authority import Authority
 from tools.cluster import loaders
-from tools.cluster.loaders import Layout
 from tools.installation import Agent, Installation
 
 pytestmark = pytest.mark.tools("loaders")

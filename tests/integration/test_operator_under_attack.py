@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from registry_trust.compiler.compile import compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.fleet import Fleet, Node, Served
+from registry_trust.compiler.fleet import Fleet, FleetNode, Served
 from registry_trust.compiler.kinds import TRUST
 from registry_trust.compiler.objects import OwnedReport, read_report, read_trust
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.sources import Sources
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.clock import Clock
-from registry_trust.controller.cluster import Cluster
+from registry_trust.controller.cluster import ClusterMap
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import About, Events, Similar
@@ -198,9 +198,9 @@ class Scene:
         self.trusts = [self.admin.get(f"{TRUSTS}/{name}") for name in ("attacked", "zoned")]
         items = [read_trust(body) for body in self.trusts]
         self.compiled = compile_bundle(items, Sources("none", {}), Bundle(), NOW.timestamp(), checker=Checker())
-        self.nodes = [Node(f"n{number}", f"uid-{number}", LABELS, ready=True) for number in range(12)]
+        self.nodes = [FleetNode(f"n{number}", f"uid-{number}", LABELS, ready=True) for number in range(12)]
 
-    def take(self, node: Node, status: dict[str, Any]) -> OwnedReport | None:
+    def take(self, node: FleetNode, status: dict[str, Any]) -> OwnedReport | None:
         """Let the API server judge a report; return what the operator reads of it, None where it was refused."""
         metadata = {
             "name": node.name,
@@ -217,7 +217,7 @@ class Scene:
         self.accepted += 1
         return read_report(taken)
 
-    def write(self, reports: Mapping[str, OwnedReport | None], node: Node | None = None) -> None:
+    def write(self, reports: Mapping[str, OwnedReport | None], node: FleetNode | None = None) -> None:
         """Write the statuses that follow from these reports, with their Events."""
         fleet = Fleet()
         outcomes = self.compiled.outcomes.values()
@@ -225,7 +225,7 @@ class Scene:
         nodes = [*self.nodes, *([node] if node is not None else [])]
         decoded = {name: owned.report for name, owned in reports.items() if owned is not None}
         fleet.rebuild(nodes, decoded, served, Agents(frozenset(each.name for each in nodes)), UID)
-        cluster = Cluster("none")
+        cluster = ClusterMap("none")
         for body in self.trusts:
             cluster.take(TRUST, self.admin.get(f"{TRUSTS}/{body['metadata']['name']}"))
         clock = Clock()
@@ -261,7 +261,7 @@ def test_whatever_report_the_schema_accepts_every_status_and_event_that_follows_
 def test_a_status_that_is_refused_is_written_without_the_part_at_fault(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    impossible = Node("n" * 300, "uid", LABELS, ready=False)  # No API server has a Node of this name.
+    impossible = FleetNode("n" * 300, "uid", LABELS, ready=False)  # No API server has a Node of this name.
 
     scene.write({}, impossible)
 

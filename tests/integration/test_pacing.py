@@ -9,7 +9,7 @@ import pytest
 from registry_trust.controller import history
 from registry_trust.controller.api_server import ApiServer
 from registry_trust.controller.clock import Clock
-from registry_trust.controller.cluster import Cluster
+from registry_trust.controller.cluster import ClusterMap
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
@@ -38,7 +38,7 @@ def test_a_trust_is_not_ready_any_more_while_its_new_content_waits_to_be_written
     token = installed.plane.service_account_token(NAMESPACE, "registry-trust-operator")
     server = ApiServer(Connector(str(installed.plane.kubeconfig("operator", token))))
     operator = Reconciler(
-        server, OperatorSettings(NAMESPACE, TRUST_NAMESPACE, "test"), Cluster(TRUST_NAMESPACE), Clock()
+        server, OperatorSettings(NAMESPACE, TRUST_NAMESPACE, "test"), ClusterMap(TRUST_NAMESPACE), Clock()
     )
 
     def look_and_compile() -> float | None:

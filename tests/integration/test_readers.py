@@ -11,9 +11,10 @@ import sys
 
 import pytest
 
-from tools.cluster.loaders import Layout, Loaders, SpinError
+from registry_trust.core.layout import Layout
+from tools.cluster.loaders import Loaders, SpinError
 from tools.trials.roots import REGISTRY
-from tools.trials.rotating import MISMATCH, SCENARIOS, Figures, authorities_alone, by_store, rotate
+from tools.trials.rotating import MISMATCH, SCENARIOS, RotationFigures, authorities_alone, by_store, rotate
 
 pytestmark = pytest.mark.tools("oracle")
 
@@ -49,7 +50,8 @@ def test_a_worse_writer_is_found_out_within_ten_seconds(scenario, tmp_path):
 OTHER_AGENT = """
 import sys
 from pathlib import Path
-from tools.cluster.loaders import Layout
+from registry_trust.core.layout import Layout
+
 from tools.trials.rotating import authorities_alone, by_store
 write = by_store(Path(sys.argv[1]), Layout.DOCKER)
 contents = authorities_alone()
@@ -77,8 +79,8 @@ def test_while_two_agents_write_to_one_root_a_loader_reads_whole_generations_onl
     assert seen.rounds > 100
 
 
-def figures_with(**more) -> Figures:
-    return Figures(
+def figures_with(**more) -> RotationFigures:
+    return RotationFigures(
         **{"updates": 10, "reads": 100, "bad": 0, "in_a_row": 0, "errors": (), "at_rest": (), "seconds": 1, **more}
     )
 

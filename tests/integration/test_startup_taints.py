@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from registry_trust.compiler.fleet import Fleet, Node, Served
+from registry_trust.compiler.fleet import Fleet, FleetNode, Served
 from registry_trust.compiler.objects import read_node
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.startup_taint import removal
 from registry_trust.controller.api_server import ApiServer
 from registry_trust.controller.clock import Clock
-from registry_trust.controller.cluster import Cluster
+from registry_trust.controller.cluster import ClusterMap
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.events import Events
 from registry_trust.controller.parts import Parts
@@ -184,9 +184,9 @@ def test_a_node_that_waits_for_long_is_told_with_the_trust_and_the_way_out(insta
     moment = [0.0]
     server = ApiServer(Connector(account))
     clock = Clock(steady=lambda: moment[0])
-    waiting = StartupTaints(server, Cluster(NAMESPACE), Events(server, clock), clock)
+    waiting = StartupTaints(server, ClusterMap(NAMESPACE), Events(server, clock), clock)
     fleet = Fleet()
-    node = Node("waiting", uid, {"wants": "harbor"}, ready=True, startup_taints=(0,))
+    node = FleetNode("waiting", uid, {"wants": "harbor"}, ready=True, startup_taints=(0,))
     fleet.rebuild([node], {}, [Served("harbor", 1, TrustContent(("harbor.example",)))], Agents(), "uid")
 
     waiting.look(fleet, 1)

@@ -20,7 +20,7 @@ from registry_trust.agent.passes import Passes
 from registry_trust.core.layout import STORE, Layout
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
-from tools.torture.errors import Agent
+from tools.torture.errors import AgentOnRoot
 from tools.torture.scenarios import SCENARIOS, prepared
 from tools.trials.roots import CA_1, REGISTRY, Root, files_of, fingerprint, wanted
 
@@ -65,7 +65,7 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def row_of(agent: Agent) -> RegistryRow:
+def row_of(agent: AgentOnRoot) -> RegistryRow:
     (row,) = [row for row in agent.turn().rows if row.registry == REGISTRY]
     return row
 
@@ -84,7 +84,7 @@ def test_what_a_neighbour_removes_is_repaired_at_once_and_then_more_and_more_slo
     neighbour: Callable[[Path], None], layout: Layout, tmp_path: Path
 ) -> None:
     root = prepared(ROTATION, layout, tmp_path / "certs.d")
-    agent = Agent(root, ROTATION)
+    agent = AgentOnRoot(root, ROTATION)
     assert row_of(agent).state is RowState.CURRENT
 
     for _ in range(CONTESTED_AFTER):
@@ -108,7 +108,7 @@ def test_what_a_neighbour_removes_is_repaired_at_once_and_then_more_and_more_slo
 
 def test_a_directory_that_a_distribution_writes_in_our_place_is_left_alone_and_named(tmp_path: Path) -> None:
     root = prepared(ROTATION, Layout.CONTAINERD, tmp_path / "certs.d")
-    agent = Agent(root, ROTATION)
+    agent = AgentOnRoot(root, ROTATION)
     agent.turn()
     k3s_or_talos(root.path)
     theirs = fingerprint(root.entry())

@@ -201,7 +201,7 @@ import logging, sys
 from pathlib import Path
 from registry_trust.core.report import RowState
 from tools.trials.roots import CA_1, OTHER, Root, files_of
-from tools.torture.errors import Agent
+from tools.torture.errors import AgentOnRoot
 from tools.torture.scenarios import SCENARIOS, at_rest, prepared
 logging.disable(logging.CRITICAL)
 (rotation,) = [scenario for scenario in SCENARIOS if scenario.name == "rotate-pair"]
@@ -215,7 +215,7 @@ def fill():
         except OSError:
             return
 fill()
-agent = Agent(root, rotation)
+agent = AgentOnRoot(root, rotation)
 began = agent.now
 while agent.now < began + 300:
     rows = {row.registry: row for row in agent.turn().rows}
@@ -245,7 +245,7 @@ import logging, subprocess, sys
 from pathlib import Path
 from registry_trust.core.report import RowState, TargetState
 from tools.trials.roots import Root
-from tools.torture.errors import Agent
+from tools.torture.errors import AgentOnRoot
 from tools.torture.scenarios import SCENARIOS, at_rest, prepared
 logging.disable(logging.CRITICAL)
 (rotation,) = [scenario for scenario in SCENARIOS if scenario.name == "rotate-pair"]
@@ -253,7 +253,7 @@ def remount(how):
     subprocess.run(["mount", "-o", f"remount,{how}", sys.argv[1]], check=True)
 root = prepared(rotation, Root(Path(sys.argv[1])).layout, Path(sys.argv[1]))
 remount("ro")
-agent = Agent(root, rotation)
+agent = AgentOnRoot(root, rotation)
 began = agent.now
 while agent.now < began + 300:
     result = agent.turn()
@@ -269,7 +269,7 @@ while any(row.state is RowState.FAILED for row in agent.turn().rows):
 assert all(row.state is not TargetState.FAILED for row in agent.turn().targets)
 assert at_rest(root, rotation, done=True) == ""
 remount("ro")
-settled = Agent(root, rotation)  # a new process on a disk that broke while everything was in place
+settled = AgentOnRoot(root, rotation)  # a new process on a disk that broke while everything was in place
 result = settled.turn()
 assert {row.state for row in result.rows} == {RowState.CURRENT}, result
 assert {row.state for row in result.targets} == {TargetState.READ}, result

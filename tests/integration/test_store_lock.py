@@ -23,7 +23,7 @@ from registry_trust.core.layout import STORE, Layout
 from registry_trust.core.plan import Remove
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetState
-from tools.torture.errors import Agent
+from tools.torture.errors import AgentOnRoot
 from tools.torture.scenarios import SCENARIOS, prepared
 from tools.trials.interruptions import Calls, interrupted
 from tools.trials.roots import (
@@ -102,7 +102,7 @@ def test_a_second_agent_waits_and_writes_once_the_root_is_free(tmp_path, monkeyp
     (rotation,) = [scenario for scenario in SCENARIOS if scenario.name == "rotate-pair"]
     root = prepared(rotation, Layout.DOCKER, tmp_path / "certs.d")
     monkeypatch.setattr(Store, "__init__", partialmethod(Store.__init__, lock_wait=0))
-    agent = Agent(root, rotation)
+    agent = AgentOnRoot(root, rotation)
     with root.store.lock():
         (target,) = agent.turn().targets
         assert (target.state, target.problem.reason) == (TargetState.FAILED, Reason.CONTESTED)

@@ -22,7 +22,7 @@ from registry_trust.core.layout import Layout, render
 from registry_trust.core.report import RegistryRow, RowState
 from tools.torture import traced
 from tools.torture.crash import crash, enumerate_points
-from tools.torture.errors import Agent, errors
+from tools.torture.errors import AgentOnRoot, errors
 from tools.torture.neighbourhood import neighbourhood
 from tools.torture.power import power_loss
 from tools.torture.scenarios import CASES, UNINSTALL, Case, Template, quick_folder
@@ -144,7 +144,7 @@ def test_an_error_that_stays_is_no_hot_loop_although_each_failed_try_wakes_the_l
         if name == call:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    agent = Agent(Template(case, place / "root").root, case.scenario)
+    agent = AgentOnRoot(Template(case, place / "root").root, case.scenario)
     busy = 0
     with interrupted(Calls(refuse, 1, lasting=True)) as calls:
         for turn in range(150):  # half a minute, woken five times a second

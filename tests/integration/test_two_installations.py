@@ -18,7 +18,7 @@ from registry_trust.core.observed import Target
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import TargetRow, TargetState
 from tests.rows import reason_of
-from tools.trials.roots import CA_1, CA_2, NOTHING, REGISTRY, Clock, files_of, read_as_runtime, wanted
+from tools.trials.roots import CA_1, CA_2, NOTHING, REGISTRY, MovedClock, files_of, read_as_runtime, wanted
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Installation:
 
     root: Path
     source: str
-    clock: Clock
+    clock: MovedClock
     uid: str = "uid"
 
     def __post_init__(self) -> None:
@@ -57,8 +57,8 @@ class Installation:
         return read_as_runtime(self.root, Layout.DOCKER, REGISTRY)
 
 
-def two(tmp_path: Path) -> tuple[Installation, Installation, Clock]:
-    clock = Clock()
+def two(tmp_path: Path) -> tuple[Installation, Installation, MovedClock]:
+    clock = MovedClock()
     first, second = (Installation(tmp_path / "certs.d", f"{name}/bundle", clock, name) for name in ("first", "second"))
     assert first.turn(wanted(CA_1)).state is TargetState.READ
     return first, second, clock
@@ -137,14 +137,14 @@ def test_what_was_laid_down_at_boot_or_by_an_earlier_version_is_taken_over_at_on
     assert document["bundle"]["source"] == ""
     del document["bundle"]["source"]
     state.write_text(json.dumps(document))
-    clock = Clock()
+    clock = MovedClock()
 
     assert Installation(root, "first/bundle", clock).turn(wanted(CA_1)).state is TargetState.READ
     assert waits(Installation(root, "second/bundle", clock).turn(wanted(CA_2)))
 
 
 def test_two_that_begin_at_once_agree_on_one(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = MovedClock()
     first, second = (Installation(tmp_path / "certs.d", f"{name}/bundle", clock) for name in ("first", "second"))
 
     rows = [first.turn(wanted(CA_1)), second.turn(wanted(CA_2)), first.turn(wanted(CA_1))]

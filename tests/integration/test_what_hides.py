@@ -15,7 +15,6 @@ from registry_trust.core.plan import make_plan
 from registry_trust.core.report import RegistryRow
 from tests.rows import message_of, reason_of
 from tools.authority import Authority
-from tools.cluster import loaders
 from tools.cluster.loaders import Loaders
 from tools.trials.roots import REGISTRY, Root, both, wanted
 
@@ -50,10 +49,10 @@ D, C = Layout.DOCKER, Layout.CONTAINERD
 BY_CONTAINERD, CLASSIC, OF_CONTAINERD = (Reader.CONTAINERD,), (Reader.DOCKERD,), (Reader.DOCKERD_CONTAINERD,)
 UNKNOWN = CLASSIC + OF_CONTAINERD
 LOADERS = {
-    Reader.DOCKERD: loaders.Layout.DOCKER,
-    Reader.CONTAINERS: loaders.Layout.CONTAINERS,
-    Reader.CONTAINERD: loaders.Layout.CONTAINERD,
-    Reader.DOCKERD_CONTAINERD: loaders.Layout.CONTAINERD,
+    Reader.DOCKERD: Layout.DOCKER,
+    Reader.CONTAINERS: Layout.CONTAINERS,
+    Reader.CONTAINERD: Layout.CONTAINERD,
+    Reader.DOCKERD_CONTAINERD: Layout.CONTAINERD,
 }
 """Whose code each reader runs; dockerd calls containerd's for its containerd image store (moby daemon/hosts.go)."""
 
@@ -144,7 +143,7 @@ def test_the_plan_says_what_the_loader_finds(program: Loaders, tmp_path: Path, c
     second.bring(wanted(OURS.pem))
     assert (reason_of(row), read(program, second, case)) == (case.beside, case.read[1])
     if Reader.DOCKERD in case.readers:
-        classic = program.read(loaders.Layout.DOCKER, second.path, REGISTRY)
+        classic = program.read(Layout.DOCKER, second.path, REGISTRY)
         assert (classic.error, classic.ca_subjects) == ("", (OUR,)), "the classic store reads what it read before"
     assert case.beside == "" or f"{second.path}/{case.name}" in message_of(row)
     assert case.beside == "" or ("is not known here" in message_of(row)) is (len(case.readers) > 1)
@@ -178,7 +177,7 @@ def test_names_that_differ_in_case_alone_are_two_registries(program: Loaders, tm
     root.bring_well(both(wanted(OURS.pem, registry=lower), wanted(THEIRS.pem, registry=upper)))
 
     for registry, subject in ((lower, OUR), (upper, THEIR)):
-        assert program.read(loaders.Layout.CONTAINERD, root.path, registry).ca_subjects == (subject,)
+        assert program.read(Layout.CONTAINERD, root.path, registry).ca_subjects == (subject,)
 
 
 def test_the_classic_store_of_dockerd_looks_for_no_directory_of_docker_hub(tmp_path: Path) -> None:
@@ -186,8 +185,8 @@ def test_the_classic_store_of_dockerd_looks_for_no_directory_of_docker_hub(tmp_p
     root.bring_well(both(wanted(OURS.pem, registry="docker.io"), wanted(OURS.pem)))
 
     with Loaders(program="loaders-moby") as dockerd:
-        assert dockerd.read(loaders.Layout.DOCKER, root.path, "docker.io").ca_subjects == ()
-        assert dockerd.read(loaders.Layout.DOCKER, root.path, REGISTRY).ca_subjects == (OUR,)
+        assert dockerd.read(Layout.DOCKER, root.path, "docker.io").ca_subjects == ()
+        assert dockerd.read(Layout.DOCKER, root.path, REGISTRY).ca_subjects == (OUR,)
 
 
 def test_the_line_that_is_said_to_be_added_to_a_mirror_makes_its_loader_read_our_ca(
@@ -201,11 +200,11 @@ def test_the_line_that_is_said_to_be_added_to_a_mirror_makes_its_loader_read_our
     mirror.write_text(f"{place}\n")
     target = Target(str(root.path), Layout.CONTAINERD)
 
-    assert program.read(loaders.Layout.CONTAINERD, root.path, "docker.io").ca_subjects == ()
+    assert program.read(Layout.CONTAINERD, root.path, "docker.io").ca_subjects == ()
     (notice,) = mirror_notices(target, wanted(OURS.pem), {str(root.path): root.observe()})
     head, _, line = notice.message.rpartition(": ")
     assert head.endswith(f"add this line to {place}")
     mirror.write_text(f"{place}\n{line}\n")
 
-    assert program.read(loaders.Layout.CONTAINERD, root.path, "docker.io").ca_subjects == (OUR,)
+    assert program.read(Layout.CONTAINERD, root.path, "docker.io").ca_subjects == (OUR,)
     assert list(mirror_notices(target, wanted(OURS.pem), {str(root.path): root.observe()})) == []

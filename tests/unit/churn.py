@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from registry_trust.compiler.compile import Outcome
-from registry_trust.compiler.fleet import Fleet, Node, Served, Standing
+from registry_trust.compiler.fleet import Fleet, FleetNode, Served, Standing
 from registry_trust.compiler.lost_history import go_on_after, highest_reported
 from registry_trust.compiler.objects import OwnedReport
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.status import make_status
 from registry_trust.controller.api_server import ApiServer
 from registry_trust.controller.clock import Clock
-from registry_trust.controller.cluster import Cluster
+from registry_trust.controller.cluster import ClusterMap
 from registry_trust.controller.reconcile import Reconciler
 from registry_trust.controller.settings import OperatorSettings
 from registry_trust.core.bundle import Bundle, TrustContent
@@ -44,7 +44,7 @@ class Churn(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.cluster = Cluster("registry-trust")
+        self.cluster = ClusterMap("registry-trust")
         self.reconciler = Reconciler(ApiServer(None), OperatorSettings("n", "n", "i"), self.cluster, Clock())  # type: ignore[arg-type]
         self.fleet: Fleet = self.reconciler._fleet
         self.machines: dict[str, Machine] = {}
@@ -276,7 +276,7 @@ class Churn(RuleBasedStateMachine):
 
     def tell_node(self, name: str) -> None:
         machine = self.machines[name]
-        self.cluster.nodes.put(name, self.tick(), Node(name, machine.uid, LABELS[machine.zone], machine.ready))
+        self.cluster.nodes.put(name, self.tick(), FleetNode(name, machine.uid, LABELS[machine.zone], machine.ready))
         self.reconciler.take_nodes({name})
 
     def apply(self, name: str, place: int, *, fails: bool) -> None:

@@ -1,4 +1,4 @@
-"""What may stand in `caCertificates`: a certificate, its verdict, and the whole sentence about it (rows 69-88)."""
+"""What may stand in `caCertificates`: a certificate, its verdict, and the whole sentence about it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_facts_are_those_of_the_certificate():
     assert facts.not_after.tzinfo is not None
 
 
-def test_row_87_a_hostile_subject_is_shown_in_printable_ascii_and_cut():
+def test_a_hostile_subject_is_shown_in_printable_ascii_and_cut():
     hostile = 'a\nb\x1b[31m\u202e,"\\' + "x" * 12_000
     (facts,) = read_roots(armour(handmade(subject=der.distinguished(hostile.encode())))).facts
 

@@ -1,4 +1,4 @@
-"""What is no PEM of certificates at all: keys, other formats, nothing, and far too much (rows 63-66, 112, 123-127)."""
+"""What is no PEM of certificates at all: keys, other formats, nothing, and far too much."""
 
 from __future__ import annotations
 

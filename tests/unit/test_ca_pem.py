@@ -1,4 +1,4 @@
-"""The text of `caCertificates`: which PEM is read, and what is said of what runtimes would drop (rows 46-62)."""
+"""The text of `caCertificates`: which PEM is read, and what is said of what runtimes would drop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inside of a certificate: what a runtime written in Go could not parse or verify is refused (rows 61-76, 88)."""
+"""The inside of a certificate: what a runtime written in Go could not parse or verify is refused."""
 
 from __future__ import annotations
 

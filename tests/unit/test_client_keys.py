@@ -1,4 +1,4 @@
-"""The private key of a pair: what is read, what is refused, and that nobody ever sees it (rows 89-94, 98, 99, 123)."""
+"""The private key of a pair: what is read, what is refused, and that nobody ever sees it."""
 
 from __future__ import annotations
 

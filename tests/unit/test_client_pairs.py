@@ -1,4 +1,4 @@
-"""What may stand in `clientCertificates`: a pair, its verdict, and the whole sentence (rows 89-103, 123)."""
+"""What may stand in `clientCertificates`: a pair, its verdict, and the whole sentence."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 
 from registry_trust.compiler.compile import Outcome, TrustInput, compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.fleet import Fleet, Node, Served
+from registry_trust.compiler.fleet import Fleet, FleetNode, Served
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.sources import Sources
 from registry_trust.compiler.status import make_status, without
@@ -32,7 +32,7 @@ MISSING = replace(GOOD, ca_sources=(SourceRef("Secret", "missing", "ca.crt"),))
 NOBODY = replace(GOOD, selector=Selector((("pool", "none"),)))
 LOCAL = replace(GOOD, registries=("localhost:5000",))
 SUSPENDED = replace(GOOD, suspend=True)
-READY = Node("n1", "u1", {}, ready=True)
+READY = FleetNode("n1", "u1", {}, ready=True)
 AWAY = replace(READY, ready=False)
 CURRENT = NodeReport("1", "", UID, 1, labels_hash({}), (), (), 0, 0)
 LATE = replace(CURRENT, serial=0)
@@ -46,7 +46,7 @@ class Situation:
     """A trust, its one node, and what that node's agent says."""
 
     trust: Trust = GOOD
-    node: Node = READY
+    node: FleetNode = READY
     report: NodeReport | None = CURRENT
     live: frozenset[str] = AGENT
     last: Bundle = field(default_factory=Bundle)

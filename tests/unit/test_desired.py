@@ -100,11 +100,11 @@ def test_a_trust_that_was_removed_is_served_as_long_as_the_index_lists_its_conte
 def test_a_trust_whose_content_nobody_knows_is_held():
     state = desired(IndexedTrust("a", "uid", 1, TrustState.HELD))
 
-    assert state.held == {"a"}
+    assert state.unknown == {"a"}
     assert not state.registries
 
 
 def test_a_withdrawn_bundle_asks_for_nothing_at_all():
     state = desired(trust("a"), IndexedTrust("b", "uid", 1, TrustState.HELD), withdrawn=True)
 
-    assert (dict(state.registries), state.held) == ({}, frozenset())
+    assert (dict(state.registries), state.unknown) == ({}, frozenset())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry_trust.compiler.fleet import Fleet, Node, NodeState, Served
+from registry_trust.compiler.fleet import Fleet, FleetNode, NodeState, Served
 from registry_trust.compiler.placement import Agents, Placement, placement_of
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.problem import Problem
@@ -18,7 +18,7 @@ from registry_trust.core.report import NodeReport, RegistryRow, RowState, Target
 from registry_trust.core.selection import Selector, labels_hash
 
 UID = "bundle-uid"
-NODE = Node("n1", "uid-1", {"zone": "a"}, ready=True)
+NODE = FleetNode("n1", "uid-1", {"zone": "a"}, ready=True)
 ALL = Served("harbor", 3, TrustContent(("harbor.example",)))
 ZONE = Served("zoned", 3, TrustContent(("zoned.example",), selector=Selector((("zone", "a"),))))
 REPORT = NodeReport(
@@ -42,7 +42,7 @@ def affinity(*terms: list[dict[str, Any]], fields: list[dict[str, Any]] | None =
 
 def fleet(
     report: NodeReport | None = REPORT,
-    node: Node = NODE,
+    node: FleetNode = NODE,
     served: tuple[Served, ...] = (ALL,),
     agents: Agents | None = None,
 ) -> Fleet:
@@ -148,8 +148,8 @@ def test_a_node_of_another_operating_system_is_not_selected() -> None:
 def test_nodes_that_the_daemon_set_excludes_are_named_once_after_the_real_failures() -> None:
     made = Fleet()
     linux = {"kubernetes.io/os": "linux"}
-    nodes = [Node(f"fargate-{number}", f"f{number}", linux, ready=True) for number in range(20)]
-    nodes.append(Node("worker", "w", {**linux, "real": "yes"}, ready=True))
+    nodes = [FleetNode(f"fargate-{number}", f"f{number}", linux, ready=True) for number in range(20)]
+    nodes.append(FleetNode("worker", "w", {**linux, "real": "yes"}, ready=True))
     pod = {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
         {"matchExpressions": [{"key": "real", "operator": "Exists"}]}
     ]}}}}  # fmt: skip
@@ -199,7 +199,7 @@ def test_without_a_daemon_set_every_trust_is_touched_and_says_so() -> None:
 
 names = st.sampled_from([f"n{number}" for number in range(4)])
 nodes = st.builds(
-    Node,
+    FleetNode,
     name=st.just("?"),
     uid=st.just("u"),
     labels=st.sampled_from([{"zone": "a"}, {"zone": "b"}]),
@@ -224,7 +224,7 @@ changes = st.one_of(
 @given(st.lists(changes, max_size=30))
 def test_counting_by_differences_equals_counting_anew(sequence: list[tuple[str, object, object]]) -> None:
     by_difference = Fleet()
-    known_nodes: dict[str, Node] = {}
+    known_nodes: dict[str, FleetNode] = {}
     known_reports: dict[str, NodeReport] = {}
     agents = Agents()
     served: list[Served] = []
@@ -233,7 +233,7 @@ def test_counting_by_differences_equals_counting_anew(sequence: list[tuple[str, 
         if what == "node":
             name = str(first)
             known_nodes.pop(name, None)
-            node = replace(second, name=name) if isinstance(second, Node) else None
+            node = replace(second, name=name) if isinstance(second, FleetNode) else None
             if node is not None:
                 known_nodes[name] = node
             by_difference.set_node(name, node)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from registry_trust.certificates.private import PrivateKey
-from registry_trust.cli.importing.checked import CheckedClient, Material
+from registry_trust.cli.importing.checked import CheckedClient, Imported
 from registry_trust.cli.importing.objects import name_of, objects_of
 from registry_trust.core.trust import ExistingFilesPolicy
 
@@ -20,7 +20,7 @@ def made(*materials, policy=None):
 
 
 def test_registries_with_the_same_certificates_share_one_trust_and_one_source_of_each():
-    objects = made(Material("b.example", (A,), (PAIR,)), Material("a.example:5000", (A,), (PAIR,)))
+    objects = made(Imported("b.example", (A,), (PAIR,)), Imported("a.example:5000", (A,), (PAIR,)))
 
     assert names(objects.trusts) == ["a.example-5000"]
     assert objects.trusts[0]["spec"] == {
@@ -34,9 +34,9 @@ def test_registries_with_the_same_certificates_share_one_trust_and_one_source_of
 
 def test_trusts_that_differ_in_their_pairs_still_share_the_config_map_and_one_that_has_more_shares_the_secret():
     objects = made(
-        Material("a.example", (A,), ()),
-        Material("b.example", (A,), (PAIR,)),
-        Material("c.example", (B,), (PAIR, OTHER)),
+        Imported("a.example", (A,), ()),
+        Imported("b.example", (A,), (PAIR,)),
+        Imported("c.example", (B,), (PAIR, OTHER)),
     )
 
     assert names(objects.trusts) == ["a.example", "b.example", "c.example"]
@@ -49,7 +49,7 @@ def test_trusts_that_differ_in_their_pairs_still_share_the_config_map_and_one_th
 
 
 def test_more_registries_than_one_trust_takes_are_split_among_several():
-    objects = made(*(Material(f"r{number:03}.example", (A,), ()) for number in range(65)))
+    objects = made(*(Imported(f"r{number:03}.example", (A,), ()) for number in range(65)))
 
     assert names(objects.trusts) == ["r000.example", "r064.example"]
     assert [len(body["spec"]["registries"]) for body in objects.trusts] == [64, 1]
@@ -57,7 +57,7 @@ def test_more_registries_than_one_trust_takes_are_split_among_several():
 
 
 def test_replace_is_left_out_where_a_runtime_would_lose_other_settings():
-    plain, mirrored = Material("a.example", (A,), ()), Material("b.example", (A,), (), has_settings=True)
+    plain, mirrored = Imported("a.example", (A,), ()), Imported("b.example", (A,), (), has_settings=True)
     objects = made(plain, mirrored, policy=ExistingFilesPolicy.REPLACE)
 
     assert [body["spec"].get("existingFilesPolicy") for body in objects.trusts] == ["Replace", None]
@@ -87,7 +87,7 @@ def test_names_are_those_of_kubernetes_and_no_two_registries_share_one():
 
 def test_a_refused_trust_goes_with_the_sources_that_only_it_names():
     objects = made(
-        Material("a.example", (A,), ()), Material("b.example", (A,), (PAIR,)), Material("c.example", (B,), ())
+        Imported("a.example", (A,), ()), Imported("b.example", (A,), (PAIR,)), Imported("c.example", (B,), ())
     )
 
     left = objects.without(["b.example", "c.example"])

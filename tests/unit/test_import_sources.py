@@ -10,7 +10,7 @@ import pytest
 
 from registry_trust.cli.documents import parse
 from registry_trust.cli.importing import certs_d, config_map, registries_yaml
-from registry_trust.cli.importing.found import Reading, Weight
+from registry_trust.cli.importing.found import Gravity, Reading
 from registry_trust.cli.importing.node_files import NodeFiles
 from registry_trust.core.errors import InvalidField
 from registry_trust.core.layout import Layout
@@ -311,4 +311,4 @@ def test_of_openshift_s_config_map_two_dots_stand_for_the_colon():
             "no registry; nodes pull without it"
         ),
     ]
-    assert {notice.weight for notice in found.notices} == {Weight.LOST, Weight.SETTING}
+    assert {notice.weight for notice in found.notices} == {Gravity.LOST, Gravity.SETTING}

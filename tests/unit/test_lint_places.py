@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from registry_trust.api.parse import path
 from registry_trust.cli.documents import parse
 from registry_trust.cli.linting.images import images_in, registry_of
-from registry_trust.cli.linting.places import Place, place_in, place_of
+from registry_trust.cli.linting.places import ManifestPlace, place_in, place_of
 
 KEYS = st.sampled_from(["a", "b", "ca.crt", "app.kubernetes.io/name", "x-y", "7"])
 SHAPES = st.recursive(st.none(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
@@ -60,7 +60,7 @@ def test_a_field_that_is_missing_is_reported_at_the_deepest_part_that_is_there(f
 def test_an_item_of_a_list_is_found_in_the_list():
     (document,) = parse("kind: List\nitems:\n- kind: Any\n  spec: {a: 5}\n", "f")
 
-    assert place_of(document, "spec.a") == Place("f", 4, 13)
+    assert place_of(document, "spec.a") == ManifestPlace("f", 4, 13)
 
 
 @pytest.mark.parametrize("text", ["f", "f:3", "f:3:4", "C:/f", "a b:7"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from registry_trust.compiler.fleet import Node, NodeState, Served, judge
+from registry_trust.compiler.fleet import FleetNode, NodeState, Served, judge
 from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.removal_hold import held_removals
@@ -68,7 +68,7 @@ def test_the_nodes_one_word_is_the_hold_whatever_else_there_is(state: TargetStat
 
 
 def test_another_trust_for_the_same_registry_is_current_all_the_same() -> None:
-    node = Node("n", "uid", {}, ready=True)
+    node = FleetNode("n", "uid", {}, ready=True)
     served = Served("stays", 3, TrustContent(SHARED))
 
     standing = judge(node, report(*rows()), served, "bundle", live=True)

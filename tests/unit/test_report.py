@@ -10,7 +10,7 @@ import pytest
 
 from registry_trust.api.trust_status import RegistryTrustStatus
 from registry_trust.compiler.compile import Outcome
-from registry_trust.compiler.fleet import Fleet, Node, NodeState, Served, judge
+from registry_trust.compiler.fleet import Fleet, FleetNode, NodeState, Served, judge
 from registry_trust.compiler.objects import read_node, read_report
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.status import make_status
@@ -36,7 +36,7 @@ ROW = RegistryRow("harbor.example", RowState.CURRENT, "aa")
 TARGET = TargetRow("/etc/docker/certs.d", "docker", TargetState.READ)
 NOTICE = Problem(Reason.DRIFT_REPAIRED, "5 or more repairs")
 REPORT = NodeReport("1.0", "containerd://2.4.2", "bundle", 7, labels_hash({}), (TARGET,), (ROW,), 1, 0, (NOTICE,))
-NODE = Node("n1", "u1", {}, ready=True)
+NODE = FleetNode("n1", "u1", {}, ready=True)
 SERVED = Served("harbor", 5, TrustContent(("harbor.example",)))
 
 

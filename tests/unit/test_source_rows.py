@@ -1,4 +1,4 @@
-"""Secrets, ConfigMaps and whole trusts as input: verdict and whole message (rows 41, 104-111, 117, 119, 128)."""
+"""Secrets, ConfigMaps and whole trusts as input: verdict and whole message."""
 
 from __future__ import annotations
 
@@ -53,28 +53,28 @@ TYPES = (
             CA,
             f'SecretNotFound: {FIELD}there is no Secret "harbor-ca" in namespace registry-trust, the only one that is '
             "read; create it there, or correct the name",
-            id="row 104: a Secret that does not exist",
+            id="a Secret that does not exist",
         ),
         pytest.param(
             holding(SourceObject(CONFIG_MAP, "harbor-ca", "1", {"ca.crt": b""})),
             CA,
             f'SecretNotFound: {FIELD}there is no Secret "harbor-ca" in namespace registry-trust, the only one that is '
             "read; create it there, or correct the name",
-            id="row 104: a ConfigMap where a Secret is named",
+            id="a ConfigMap where a Secret is named",
         ),
         pytest.param(
             holding(),
             SourceRef("ConfigMap", "corp-roots", "ca.crt"),
             'ConfigMapNotFound: spec.caCertificates[0].configMapKeyRef: there is no ConfigMap "corp-roots" in '
             "namespace registry-trust, the only one that is read; create it there, or correct the name",
-            id="row 104: a ConfigMap that does not exist",
+            id="a ConfigMap that does not exist",
         ),
         pytest.param(
             holding(secret("harbor-ca", root_pem=b"", tls_key=b"")),
             CA,
             f'SecretKeyNotFound: {FIELD}Secret registry-trust/harbor-ca has no key "ca.crt"; it has "root.pem", '
             '"tls.key"; cert-manager fills ca.crt only if the issuer provides one',
-            id="row 105: a key that does not exist, and the names of those that do",
+            id="a key that does not exist, and the names of those that do",
         ),
         pytest.param(
             holding(
@@ -90,14 +90,14 @@ TYPES = (
             holding(secret("harbor-ca")),
             replace(CA, key="root.pem"),
             f'SecretKeyNotFound: {FIELD}Secret registry-trust/harbor-ca has no key "root.pem"; it has no keys at all',
-            id="row 105: a Secret without keys",
+            id="a Secret without keys",
         ),
         pytest.param(
             holding(secret("harbor-ca", "kubernetes.io/tls", tls_crt=b"", tls_key=b"")),
             CA,
             f'SecretKeyNotFound: {FIELD}Secret registry-trust/harbor-ca has no key "ca.crt"; it has "tls.crt", '
             '"tls.key"; cert-manager fills ca.crt only if the issuer provides one',
-            id="row 109: a kubernetes.io/tls Secret without ca.crt",
+            id="a kubernetes.io/tls Secret without ca.crt",
         ),
         *(
             pytest.param(
@@ -105,7 +105,7 @@ TYPES = (
                 CA,
                 f'SecretTypeForbidden: {FIELD}Secret registry-trust/harbor-ca has type "{forbidden}", which never '
                 "holds certificates for registries; use one of type Opaque or kubernetes.io/tls",
-                id=f"row 108: a Secret of type {forbidden}",
+                id=f"a Secret of type {forbidden}",
             )
             for forbidden in TYPES
         ),
@@ -125,12 +125,12 @@ def test_a_source_that_is_not_there_or_not_one_is_refused(sources, source, messa
             {"tls_crt": client().pem},
             'Secret registry-trust/harbor-client has no key "tls.key"; a certificate without a key is not a client '
             "certificate: if it is the CA of the registry, it belongs in caCertificates; otherwise add the key",
-            id="row 105: a pair without its key",
+            id="a pair without its key",
         ),
         pytest.param(
             {"tls_crt": b" ", "tls_key": KEY},
             'Secret registry-trust/harbor-client has no key "tls.crt"; add the certificate that belongs to this key',
-            id="row 105: a pair without its certificate",
+            id="a pair without its certificate",
         ),
     ],
 )
@@ -154,7 +154,7 @@ def compiled(*trusts: TrustInput, sources: Sources, last: Bundle | None = None) 
     return compile_bundle(list(trusts), sources, last or Bundle(), time.time(), checker=Checker())
 
 
-def test_row_111_a_secret_that_was_made_anew_with_the_same_bytes_changes_nothing():
+def test_a_secret_that_was_made_anew_with_the_same_bytes_changes_nothing():
     first = compiled(trust(), sources=holding(secret("harbor-ca", ca_crt=valid().pem)))
     anew = holding(secret("harbor-ca", version="77", ca_crt=valid().pem))
 
@@ -165,7 +165,7 @@ def test_row_111_a_secret_that_was_made_anew_with_the_same_bytes_changes_nothing
     assert second.outcomes["trust-000"].accepted
 
 
-def test_row_119_a_hundred_trusts_of_one_registry_are_all_accepted_and_add_up():
+def test_a_hundred_trusts_of_one_registry_are_all_accepted_and_add_up():
     sources = holding(*(secret(f"ca-{n}", ca_crt=valid(n).pem) for n in range(100)))
     trusts = [trust(n, ca_sources=(SourceRef("Secret", f"ca-{n}", "ca.crt"),)) for n in range(100)]
 
@@ -176,19 +176,19 @@ def test_row_119_a_hundred_trusts_of_one_registry_are_all_accepted_and_add_up():
     assert len(registry.material.ca_certificates) == 100
 
 
-def test_row_117_a_registry_with_port_443_and_without_are_two_registries():
+def test_a_registry_with_port_443_and_without_are_two_registries():
     content = TrustContent(("harbor.example", "harbor.example:443"), ("ca",), (), None)
     bundle = Bundle(1, (IndexedTrust("a", "u", 1, TrustState.ACTIVE, content),), {"ca": b"ca"})
 
     assert desired_state(bundle, {}).registries.keys() == {"harbor.example", "harbor.example:443"}
 
 
-def test_row_128_a_message_is_cut_and_a_list_in_it_counts_what_it_leaves_out():
+def test_a_message_is_cut_and_a_list_in_it_counts_what_it_leaves_out():
     assert text.listing([str(n) for n in range(40)]) == "0, 1, 2 and 37 more"
     assert text.clip("x" * 33_000) == "x" * (text.MESSAGE_LIMIT - 3) + "..."
 
 
-def test_row_41_a_name_in_ascii_form_that_does_not_decode_is_accepted_because_no_runtime_decodes_it():
+def test_a_name_in_ascii_form_that_does_not_decode_is_accepted_because_no_runtime_decodes_it():
     assert registry_names.check("xn--a.example") == "xn--a.example"
 
 

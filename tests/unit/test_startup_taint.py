@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from registry_trust.compiler.fleet import Fleet, Node, Served
+from registry_trust.compiler.fleet import Fleet, FleetNode, Served
 from registry_trust.compiler.objects import read_node
 from registry_trust.compiler.placement import Agents, Placement
 from registry_trust.compiler.startup_taint import find_wait, removal
@@ -26,8 +26,8 @@ FOREIGN = RegistryRow("harbor.example", RowState.FAILED, "", Problem(Reason.FORE
 HELD = RegistryRow("harbor.example", RowState.HELD, "aa", Problem(Reason.CONTENT_HELD, "its content is unknown"))
 
 
-def node(**labels: str) -> Node:
-    return Node("n1", "u1", labels, ready=True, startup_taints=(0,))
+def node(**labels: str) -> FleetNode:
+    return FleetNode("n1", "u1", labels, ready=True, startup_taints=(0,))
 
 
 def report(*rows: RegistryRow, serial: int = 6, **labels: str) -> NodeReport:
@@ -36,7 +36,7 @@ def report(*rows: RegistryRow, serial: int = 6, **labels: str) -> NodeReport:
 
 
 def waits_for(
-    joined: Node, said: NodeReport | None, *trusts: Served, live: bool = True, placement: Placement | None = None
+    joined: FleetNode, said: NodeReport | None, *trusts: Served, live: bool = True, placement: Placement | None = None
 ) -> str:
     """What the node waits for, as `trust: reason`; empty if for nothing."""
     fleet = Fleet()

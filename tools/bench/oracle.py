@@ -10,10 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from registry_trust.core.layout import ClientPair
+from registry_trust.core.layout import ClientPair, Layout
 from registry_trust.core.layout import Layout as Written
 from tools import pki
-from tools.cluster.loaders import GENERATIONS, Layout, Loaders
+from tools.cluster.loaders import GENERATIONS, Loaders
 from tools.trials.roots import REGISTRY, Root, wanted
 
 SECONDS = 2.0

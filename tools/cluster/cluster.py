@@ -9,7 +9,7 @@ from typing import Self
 
 from tools.cluster import loaders
 from tools.cluster.binaries import binary
-from tools.cluster.control_plane import SERVICE_ADDRESS, ControlPlane, Place
+from tools.cluster.control_plane import SERVICE_ADDRESS, ControlPlane, ListeningPlace
 from tools.cluster.kubectl import Kubectl
 from tools.cluster.network import Network, enter_network
 from tools.cluster.node_files import PAUSE_IMAGE, NodeOptions
@@ -40,7 +40,7 @@ class Cluster:
         self.run = Run.create(outlives_its_owner=outlives)
         self._outlives = outlives
         self.network = Network(self.run)
-        place = Place(enter_network(self.network.control_plane), SERVICE_ADDRESS, 443)
+        place = ListeningPlace(enter_network(self.network.control_plane), SERVICE_ADDRESS, 443)
         self.plane = ControlPlane(self.run, place, controller_manager=True, scheduler=True, outlives=outlives)
         self.nodes = [
             Node(self.run, self.plane, self.network, number, options, outlives=outlives)

@@ -25,7 +25,7 @@ SERVICE_ADDRESS = "10.96.0.1"
 
 
 @dataclass(frozen=True)
-class Place:
+class ListeningPlace:
     """Where a control plane listens. `enter` is the command that takes a process to its network namespace."""
 
     enter: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class ControlPlane:
     def __init__(
         self,
         run: Run | None = None,
-        place: Place | None = None,
+        place: ListeningPlace | None = None,
         *,
         controller_manager: bool = False,
         scheduler: bool = False,
@@ -59,7 +59,7 @@ class ControlPlane:
             self.binaries |= build("kube-scheduler")
         self.run = run or Run.create()
         self._owns_run = run is None
-        self.place = place or Place()
+        self.place = place or ListeningPlace()
         self._outlives = outlives
         self.folder = self.run.subfolder("control-plane")
         self.authority = Authority.create("test-cluster-ca", key_usage=ca_key_usage)

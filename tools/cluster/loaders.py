@@ -7,24 +7,15 @@ import subprocess
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
 from queue import Queue
 from types import TracebackType
 from typing import Any, Self
 
+from registry_trust.core.layout import Layout
 from tools.cluster.binaries import binary
 from tools.cluster.processes import die_with_parent, marked_environment
 from tools.cluster.runs import Run
-
-
-class Layout(StrEnum):
-    """Whose loader reads the directory."""
-
-    DOCKER = "docker"
-    CONTAINERS = "containers"
-    CONTAINERD = "containerd"
-
 
 GENERATIONS = {
     "loaders": tuple(Layout),

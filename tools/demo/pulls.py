@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.cluster.loaders import Layout, Loaders, Pull
+from registry_trust.core.layout import Layout
+from tools.cluster.loaders import Loaders, Pull
 from tools.cluster.waiting import wait_until
 
 PAUSE = 0.03

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from registry_trust.core.layout import Layout
 from tools.cluster.control_plane import ControlPlane
-from tools.cluster.loaders import Layout, Loaders
+from tools.cluster.loaders import Loaders
 from tools.cluster.registry import Registry
 from tools.cluster.runs import Run
 from tools.cluster.waiting import wait_until
@@ -28,7 +29,7 @@ REPORTS = "/apis/registrytrust.io/v1alpha1/nodetrusts"
 
 
 @dataclass(frozen=True)
-class Node:
+class DemoNode:
     """A node without a kubelet: an object of the API, and the root that its runtime would read."""
 
     name: str
@@ -52,10 +53,10 @@ class Scene:
     api: API
 
     @property
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> list[DemoNode]:
         """The nodes whose agents were started."""
         agents = self.installation.agents.values()
-        return [Node(agent.node, LAYOUTS[agent.node], agent.root()) for agent in agents]
+        return [DemoNode(agent.node, LAYOUTS[agent.node], agent.root()) for agent in agents]
 
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl as the administrator; return its output."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import yaml
 
+from registry_trust.core.layout import Layout
 from tools.authority import write_file
 from tools.cluster.binaries import SETS, build, missing
 from tools.cluster.folders import REPOSITORY
-from tools.cluster.loaders import Layout
 from tools.demo.following import Followed, follow
 from tools.demo.objects import CA_SECRET, CLIENT_SECRET, NEIGHBOUR, apply, ca_secret, client_secret, the_trust
 from tools.demo.output import Output

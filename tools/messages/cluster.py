@@ -9,7 +9,7 @@ from typing import Any
 
 from registry_trust.compiler.compile import Compiled, Outcome, TrustInput, compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.fleet import Fleet, Node, Served
+from registry_trust.compiler.fleet import Fleet, FleetNode, Served
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.compiler.status import make_status
@@ -26,7 +26,7 @@ REGISTRY = "harbor.corp.example:5000"
 BUNDLE_UID = "bundle-uid"
 CA, PAIR = SourceRef("Secret", "harbor-ca", "ca.crt"), "harbor-client"
 GOOD = Trust("harbor", "uid-harbor", "2026-01-01T00:00:00Z", 1, (REGISTRY,), (CA,))
-NODES = tuple(Node(f"worker-{number}", f"uid-{number}", {"pool": "a"}, ready=True) for number in (1, 2, 3))
+NODES = tuple(FleetNode(f"worker-{number}", f"uid-{number}", {"pool": "a"}, ready=True) for number in (1, 2, 3))
 CURRENT = NodeReport("1", "containerd://2.4.2", BUNDLE_UID, 9, labels_hash({"pool": "a"}), (), (), 0, 0)
 
 
@@ -77,7 +77,7 @@ class Situation:
     """An outcome, three nodes with what they report, and the agents that run: each a status."""
 
     outcome: Outcome
-    nodes: tuple[Node, ...] = NODES
+    nodes: tuple[FleetNode, ...] = NODES
     reports: Mapping[str, NodeReport] = field(default_factory=lambda: {node.name: CURRENT for node in NODES})
     agents: Agents = field(default_factory=lambda: Agents(frozenset(node.name for node in NODES)))
     at: datetime = NOW

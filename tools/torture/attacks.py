@@ -29,7 +29,7 @@ def spied(folder: Path, changes: int) -> Figures:
 
 def _attacked(
     figures: Figures,
-    attack: Callable[[Path, int], attackers.Figures],
+    attack: Callable[[Path, int], attackers.AttackFigures],
     folder: Path,
     changes: int,
     attempts: str,

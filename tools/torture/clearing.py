@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from registry_trust.core.layout import Layout
 from tools.cluster import loaders
 from tools.cluster.control_plane import ControlPlane
 from tools.cluster.registry import Registry
@@ -41,7 +42,7 @@ def clearing(_: Path, *, starts: int) -> Figures:
         fought = fight(
             Neighbour(root, MIRRORS),
             entry.exists,
-            lambda: program.pull(loaders.Layout.CONTAINERD, root, image, dial=registry.dial).error,
+            lambda: program.pull(Layout.CONTAINERD, root, image, dial=registry.dial).error,
             starts=starts,
             every=EVERY,
         )

@@ -38,7 +38,7 @@ CURED_WITHIN = 61.0
 
 
 @dataclass
-class Agent:
+class AgentOnRoot:
     """The agent's passes over one root, on a clock that only the test moves."""
 
     root: Root
@@ -108,14 +108,14 @@ def _refusing(code: int) -> Callable[[str], None]:
 def _calls_of(template: Template, path: Path, *, lasting: bool) -> int:
     root = template.copied_to(path)
     with interrupted(Calls(reading=not lasting)) as calls:
-        Agent(root, template.case.scenario).turn()
+        AgentOnRoot(root, template.case.scenario).turn()
     shutil.rmtree(path)
     return len(calls.names)
 
 
 def _try(root: Root, template: Template, calls: Calls, figures: Figures) -> str:
     scenario = template.case.scenario
-    agent = Agent(root, scenario)
+    agent = AgentOnRoot(root, scenario)
     assert calls.act is not None
     with interrupted(calls):
         result = agent.turn()

@@ -33,7 +33,7 @@ from registry_trust.core.report import RowState, TargetState
 from tools.torture.figures import Figures
 from tools.torture.neighbours import Attributes, attributes, chosen, follow, keys_below, looked_up, mark
 from tools.trials.interruptions import Calls, interrupted, killed_at
-from tools.trials.roots import CA_1, CA_2, PAIR_1, PAIR_2, Clock, unfinished_names
+from tools.trials.roots import CA_1, CA_2, PAIR_1, PAIR_2, MovedClock, unfinished_names
 
 GOAL = 500
 
@@ -61,7 +61,7 @@ class Neighbourhood(RuleBasedStateMachine):
         (self.outside / "ca.crt").write_bytes(b"theirs, from outside\n")
         self.ours = self.roots[1 if second else 0]
         self.chain = (self.ours,) if layout is Layout.DOCKER else self.roots
-        self.clock = Clock()
+        self.clock = MovedClock()
         self.desired: dict[str, Material] = {}
         self.replacing: set[str] = set()
         self.theirs: set[Path] = {self.outside}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from registry_trust.agent.single_pass import apply_once
 from tools.torture.figures import Figures
-from tools.torture.recording import Change, Data, Mode, Names, Node, Recording, Reported, Sync, recorded
+from tools.torture.recording import Change, Data, Inode, Mode, Names, Recording, Reported, Sync, recorded
 from tools.torture.scenarios import CASES, Case, Template, act, after_restart, at_rest, target
 from tools.trials.roots import NOTHING, Root
 
@@ -127,7 +127,7 @@ def _ordered(recording: Recording, durable: Sequence[Change], kept: Choice) -> C
     return tuple(sorted((*durable, *kept), key=position))
 
 
-def tree_of(recording: Recording, choice: Choice) -> dict[int, Node]:
+def tree_of(recording: Recording, choice: Choice) -> dict[int, Inode]:
     """Return every node as the disk has it."""
     nodes = recording.state()
     for change in choice:
@@ -146,7 +146,7 @@ def tree_of(recording: Recording, choice: Choice) -> dict[int, Node]:
     return nodes
 
 
-def _frozen(tree: Mapping[int, Node], number: int) -> tuple[object, ...]:
+def _frozen(tree: Mapping[int, Inode], number: int) -> tuple[object, ...]:
     node = tree[number]
     return (
         node.kind,
@@ -157,7 +157,7 @@ def _frozen(tree: Mapping[int, Node], number: int) -> tuple[object, ...]:
     )
 
 
-def lay_out(tree: Mapping[int, Node], number: int, path: Path) -> None:
+def lay_out(tree: Mapping[int, Inode], number: int, path: Path) -> None:
     """Make a tree on a real file system."""
     node = tree[number]
     if node.kind == "link":
@@ -173,7 +173,7 @@ def lay_out(tree: Mapping[int, Node], number: int, path: Path) -> None:
 
 
 def _judge(
-    tree: Mapping[int, Node], recording: Recording, template: Template, path: Path, *, done: bool
+    tree: Mapping[int, Inode], recording: Recording, template: Template, path: Path, *, done: bool
 ) -> tuple[str, str]:
     lay_out(tree, recording.root, path)
     lost = template.laid_out_anew(path)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tools.torture.figures import Figures
-from tools.trials.rotating import Scenario, rotate
+from tools.trials.rotating import RotationScenario, rotate
 
 
-def read_while_rotating(folder: Path, scenario: Scenario, share: float) -> Figures:
+def read_while_rotating(folder: Path, scenario: RotationScenario, share: float) -> Figures:
     """Rotate what one scenario says, or a share of it."""
     figures = Figures(f"read while it rotates: {scenario.name}", "updates", scenario.updates)
     seen = rotate(scenario, folder, share=share)

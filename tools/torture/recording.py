@@ -15,7 +15,7 @@ from registry_trust.agent.store import directories, linux_calls
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class Inode:
     """A directory (`names` to nodes), a file (`data`) or a link (`text`); what it was when a machine stopped."""
 
     kind: str
@@ -69,7 +69,7 @@ Event = Change | Sync | Reported
 class Recording:
     """The nodes that there ever were (those at the start as they were, later ones empty), and what happened."""
 
-    nodes: dict[int, Node] = field(default_factory=dict)
+    nodes: dict[int, Inode] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     root: int = 0
     _of_inode: dict[int, int] = field(default_factory=dict)
@@ -88,10 +88,10 @@ class Recording:
             text = os.fsencode(path.readlink())
         else:
             data = path.read_bytes()
-        node = Node(kind, stat.S_IMODE(status.st_mode), data, os.fsdecode(text), tuple(names.items()))
+        node = Inode(kind, stat.S_IMODE(status.st_mode), data, os.fsdecode(text), tuple(names.items()))
         return self._add(status.st_ino, node)
 
-    def _add(self, inode: int, node: Node) -> int:
+    def _add(self, inode: int, node: Inode) -> int:
         number = len(self.nodes) + 1
         self.nodes[number] = node
         self._of_inode[inode] = number  # A file system may give the number of a removed file again.
@@ -114,7 +114,7 @@ class Recording:
 
     def made(self, name: str, directory: int, kind: str, text: str = "") -> None:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        number = self._add(status.st_ino, Node(kind, stat.S_IMODE(status.st_mode), text=text))
+        number = self._add(status.st_ino, Inode(kind, stat.S_IMODE(status.st_mode), text=text))
         self._set(self._node(directory), **{name: number})
 
     def wrote(self, descriptor: int, data: bytes) -> None:
@@ -141,7 +141,7 @@ class Recording:
             self._set(to, **{new_name: moved})
             self._set(from_, **{name: other})
 
-    def state(self) -> dict[int, Node]:
+    def state(self) -> dict[int, Inode]:
         """Return every node as it is at the start, to apply changes to."""
         return {number: replace(node) for number, node in self.nodes.items()}
 

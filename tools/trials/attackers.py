@@ -22,7 +22,7 @@ from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE
 from registry_trust.core.report import RowState
 from tools.trials.interruptions import interrupted
-from tools.trials.pulse import PATIENCE, Pulse, Watched
+from tools.trials.pulse import PATIENCE, AttackPulse, Watched
 from tools.trials.roots import CA_1, CA_2, NOTHING, PAIR_1, PAIR_2, REGISTRY, Root, fingerprint, wanted
 
 NOBODY = 65534
@@ -33,7 +33,7 @@ Step = Callable[[int], int]
 
 
 @dataclass(frozen=True)
-class Figures:
+class AttackFigures:
     """What an attack came to."""
 
     changes: int
@@ -53,7 +53,7 @@ class Figures:
 # ---- swapping --------------------------------------------------------------------------------------------------------
 
 
-def swap(root: Path, pulse: Pulse, victim: Path) -> None:
+def swap(root: Path, pulse: AttackPulse, victim: Path) -> None:
     """Exchange each directory and link of the store for a link to the victim and back, until the input ends."""
     top = os.open(root, os.O_RDONLY)
     decoy = "decoy.example"
@@ -91,7 +91,7 @@ def prepare_victim(folder: Path) -> Path:
     return victim
 
 
-def attack_by_swapping(folder: Path, changes: int, step: Callable[[Path], Step] | None = None) -> Figures:
+def attack_by_swapping(folder: Path, changes: int, step: Callable[[Path], Step] | None = None) -> AttackFigures:
     """Let the store write and delete while another process swaps its directories for links to a victim.
 
     Args:
@@ -103,15 +103,15 @@ def attack_by_swapping(folder: Path, changes: int, step: Callable[[Path], Step] 
     root = Root(folder / "certs.d")
     before = fingerprint(victim)
     with _attacker("swap", folder, root.path, victim) as pulse:
-        passes = Passes(root, pulse)
+        passes = AttackedPasses(root, pulse)
         write = passes if step is None else step(root.path)
         made, turns, begun = _write(write, changes, pulse, lambda: step is not None and fingerprint(victim) != before)
     after = fingerprint(victim)
     changed = sum(after.get(name) != before.get(name) for name in {*before, *after})
-    return Figures(made, pulse.attempts, changed, time.monotonic() - begun, passes.attacked, turns, passes.met)
+    return AttackFigures(made, pulse.attempts, changed, time.monotonic() - begun, passes.attacked, turns, passes.met)
 
 
-def _write(write: Step, changes: int, pulse: Pulse, enough: Callable[[], bool]) -> tuple[int, int, float]:
+def _write(write: Step, changes: int, pulse: AttackPulse, enough: Callable[[], bool]) -> tuple[int, int, float]:
     """Write until there were so many changes, or it is enough; return changes, turns, and when it began."""
     made = turns = done = 0
     begun = time.monotonic()
@@ -129,11 +129,11 @@ ENDLESS = 10**9
 
 
 @dataclass
-class Passes:
+class AttackedPasses:
     """Passes of the store; what is in its way it says as its own kind of error, and nothing else."""
 
     root: Root
-    pulse: Pulse
+    pulse: AttackPulse
     attacked: int = 0
     met: int = 0
     idle: int = 0
@@ -187,7 +187,7 @@ def by_path(root: Path) -> Step:
 # ---- spying ----------------------------------------------------------------------------------------------------------
 
 
-def spy(root: Path, pulse: Pulse) -> None:
+def spy(root: Path, pulse: AttackPulse) -> None:
     """As an unprivileged user, open everything that may be a key, until the input ends."""
     os.setgroups([])
     os.setgid(NOBODY)
@@ -232,7 +232,7 @@ def _reads_key(path: Path | str, directory: int | None = None) -> bool:
         os.close(descriptor)
 
 
-def attack_by_spying(folder: Path, changes: int, step: Callable[[Path], Step] | None = None) -> Figures:
+def attack_by_spying(folder: Path, changes: int, step: Callable[[Path], Step] | None = None) -> AttackFigures:
     """Let the store write pairs while an unprivileged process tries to read their keys; needs root.
 
     Args:
@@ -242,12 +242,12 @@ def attack_by_spying(folder: Path, changes: int, step: Callable[[Path], Step] | 
     """
     root = Root(folder / "certs.d")
     with _attacker("spy", folder, root.path) as pulse:
-        passes = Passes(root, pulse)
+        passes = AttackedPasses(root, pulse)
         made, turns, begun = _write(
             passes if step is None else step(root.path), changes, pulse, lambda: pulse.successes > 0
         )
     seconds = time.monotonic() - begun
-    return Figures(made, pulse.attempts, pulse.successes, seconds, passes.attacked, turns, passes.met)
+    return AttackFigures(made, pulse.attempts, pulse.successes, seconds, passes.attacked, turns, passes.met)
 
 
 def readable_for_a_moment(root: Path) -> Step:
@@ -268,9 +268,9 @@ def readable_for_a_moment(root: Path) -> Step:
 
 
 @contextmanager
-def _attacker(name: str, folder: Path, *paths: Path) -> Iterator[Pulse]:
+def _attacker(name: str, folder: Path, *paths: Path) -> Iterator[AttackPulse]:
     """Run an attacker beside the body."""
-    pulse = Pulse(folder / "pulse")
+    pulse = AttackPulse(folder / "pulse")
     root, *others = map(str, paths)
     command = [sys.executable, "-m", "tools.trials.attackers", name, root, str(folder / "pulse"), *others]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
@@ -294,7 +294,7 @@ def main(arguments: list[str]) -> None:
     """Be an attacker."""
     os.set_blocking(0, False)
     name, root, pulse, *others = arguments
-    shared = Pulse(Path(pulse))
+    shared = AttackPulse(Path(pulse))
     swap(Path(root), shared, Path(*others)) if name == "swap" else spy(Path(root), shared)
 
 

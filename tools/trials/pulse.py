@@ -17,7 +17,7 @@ PATIENCE = 60
 """Seconds after which an attacker that does nothing has failed the test."""
 
 
-class Pulse:
+class AttackPulse:
     """What an attacker has done so far, in memory that it shares with the writer: rounds, attempts, successes."""
 
     def __init__(self, file: Path) -> None:
@@ -59,7 +59,7 @@ class Pulse:
 class Watched(Calls):
     """Counts the calls of the store, and before how many of them an attacker was at work."""
 
-    pulse: Pulse | None = None
+    pulse: AttackPulse | None = None
     attempts: int = 0
     attacked: int = 0
 

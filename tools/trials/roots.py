@@ -57,7 +57,7 @@ def both(first: Desired, second: Desired) -> Desired:
 
 
 @dataclass
-class Clock:
+class MovedClock:
     now: float = 1000.0
 
     def __call__(self) -> float:
@@ -71,7 +71,7 @@ class Root:
     path: Path
     layout: Layout = Layout.DOCKER
     readers: tuple[Reader, ...] = ()
-    clock: Clock = field(default_factory=Clock)
+    clock: MovedClock = field(default_factory=MovedClock)
 
     def __post_init__(self) -> None:
         self.path.mkdir(exist_ok=True)

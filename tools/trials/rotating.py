@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Protocol
 
 from registry_trust.agent.store.store import Store
-from registry_trust.core.layout import ClientPair, entry_name
+from registry_trust.core.layout import ClientPair, Layout, entry_name
 from registry_trust.core.layout import Layout as Written
 from tools import pki
-from tools.cluster.loaders import GENERATIONS, Expectation, Layout, Loaders, Spin, SpinError
+from tools.cluster.loaders import GENERATIONS, Expectation, Loaders, Spin, SpinError
 from tools.pki import issue
 from tools.trials.roots import REGISTRY, Root, wanted
 
@@ -124,7 +124,7 @@ def _files(content: Content, layout: Layout) -> list[tuple[str, bytes]]:
 
 
 @dataclass(frozen=True)
-class Scenario:
+class RotationScenario:
     """What is rotated for whom, how much of it in full, and whether a transient mismatch of a pair is the promise."""
 
     name: str
@@ -148,7 +148,7 @@ class Scenario:
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
-        Scenario(
+        RotationScenario(
             "CA only",
             authorities_alone,
             tuple(Layout),
@@ -158,7 +158,7 @@ SCENARIOS = {
             worse=in_place,
             pause=REST,
         ),
-        Scenario(
+        RotationScenario(
             "containerd pair",
             lambda: with_pairs(same_key=False),
             (Layout.CONTAINERD,),
@@ -166,7 +166,7 @@ SCENARIOS = {
             3_000,
             500_000,
         ),
-        Scenario(
+        RotationScenario(
             "pair with a new key",
             lambda: with_pairs(same_key=False),
             (Layout.DOCKER, Layout.CONTAINERS),
@@ -176,7 +176,7 @@ SCENARIOS = {
             mismatches=True,
             pause=REST,
         ),
-        Scenario(
+        RotationScenario(
             "pair with the same key",
             lambda: with_pairs(same_key=True),
             (Layout.DOCKER, Layout.CONTAINERS),
@@ -191,7 +191,7 @@ SCENARIOS = {
 
 
 @dataclass(frozen=True)
-class Figures:
+class RotationFigures:
     """What the readers saw."""
 
     updates: int
@@ -204,7 +204,7 @@ class Figures:
     """What was wrong when nobody wrote any more."""
     seconds: float
 
-    def broken(self, scenario: Scenario) -> list[str]:
+    def broken(self, scenario: RotationScenario) -> list[str]:
         """Return how the scenario's promise was broken; empty where it was kept."""
         found = [f"at rest: {text}" for text in self.at_rest]
         found += [
@@ -220,13 +220,13 @@ class Figures:
 
 
 def rotate(
-    scenario: Scenario,
+    scenario: RotationScenario,
     folder: Path,
     *,
     share: float = 1.0,
     writer: Callable[[Path, Layout], Writer] = by_store,
     until_broken: bool = False,
-) -> Figures:
+) -> RotationFigures:
     """Let the loaders read while a writer rotates, as often as the scenario says.
 
     Updates wait for readings, so that both are done at the same time, and every update is followed by some readings.
@@ -274,7 +274,7 @@ def rotate(
     faults = tuple(
         str(one) for one in at_rest if (len(one.ca_subjects), len(one.certificates)) != wanted_rest or not one.ok
     )
-    return Figures(**{**vars(figures), "at_rest": faults})
+    return RotationFigures(**{**vars(figures), "at_rest": faults})
 
 
 def _await(spins: list[Spin], rounds: float) -> None:
@@ -286,9 +286,9 @@ def _await(spins: list[Spin], rounds: float) -> None:
             time.sleep(0.001)
 
 
-def _figures(updates: int, spins: list[Spin], begun: float, *, stop: bool) -> Figures:
+def _figures(updates: int, spins: list[Spin], begun: float, *, stop: bool) -> RotationFigures:
     counts = [spin.stop() if stop else spin.count() for spin in spins]
-    return Figures(
+    return RotationFigures(
         updates=updates,
         reads=sum(count.rounds for count in counts),
         bad=sum(count.failures for count in counts),

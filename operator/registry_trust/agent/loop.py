@@ -57,7 +57,7 @@ class Wanted:
     """What a bundle means for this node: what it is to have, and rows for removals that are held."""
 
     desired: Desired
-    held: tuple[RegistryRow, ...]
+    held_removals: tuple[RegistryRow, ...]
 
 
 class Loop:
@@ -236,7 +236,9 @@ class Loop:
         self._health.entries = Counter(row.state.value for row in rows)
         self._health.repairs = self._passes.repairs.total
         notices = (heard.bundle_problem, self._acceptance.notice, *result.notices, *remarks)
-        self._report(heard, node, applied, (*rows, *wanted.held), result.targets, notices, received.bundle.fleet_size)
+        self._report(
+            heard, node, applied, (*rows, *wanted.held_removals), result.targets, notices, received.bundle.fleet_size
+        )
         return result.next_pass
 
     def _remarks(self, result: PassResult, facts: Facts) -> tuple[tuple[RegistryRow, ...], tuple[Problem, ...]]:

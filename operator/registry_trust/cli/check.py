@@ -20,7 +20,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """What the installation's objects say: the lines to print, and the problems among them."""
 
     lines: tuple[str, ...]
@@ -51,7 +51,7 @@ def check_installation(kubeconfig: str, namespace: str, wait_seconds: float) -> 
     return Exit.FAILED if found.problems else Exit.DONE
 
 
-def _look(server: ApiServer, namespace: str) -> Finding:
+def _look(server: ApiServer, namespace: str) -> CheckFinding:
     workloads = f"/apis/apps/v1/namespaces/{namespace}"
     try:
         deployment = server.get(f"{workloads}/deployments/{OPERATOR}")
@@ -59,7 +59,7 @@ def _look(server: ApiServer, namespace: str) -> Finding:
     except ApiFailure as error:
         if error.status != 404:
             raise
-        return Finding((), (f"registry-trust is not installed in the namespace {namespace}: {error}",))
+        return CheckFinding((), (f"registry-trust is not installed in the namespace {namespace}: {error}",))
     labels = daemon_set["spec"]["selector"]["matchLabels"]
     selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
     _, pods = server.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)
@@ -72,7 +72,7 @@ def judge(
     daemon_set: Mapping[str, Any],
     pods: Sequence[Mapping[str, Any]],
     reports: Sequence[Mapping[str, Any]],
-) -> Finding:
+) -> CheckFinding:
     """Return what these objects of an installation say.
 
     Args:
@@ -106,7 +106,7 @@ def judge(
         f"agents: {agents_ready} of {agents} ready, {len(on.keys() & reporting.keys())} have reported",
         *([f"failing nodes: {_listing(failing)}; see kubectl get nodetrusts"] if failing else []),
     )
-    return Finding(lines, tuple(problems))
+    return CheckFinding(lines, tuple(problems))
 
 
 def _count(workload: Mapping[str, Any], field: str) -> int:

@@ -75,7 +75,7 @@ def read(files: Sequence[str], namespace: str) -> Manifests:
 
 def gathered(documents: Sequence[Document], problems: Sequence[str], namespace: str) -> Manifests:
     """Take what matters of documents that were read, with the problems of reading them."""
-    reader = _Reader(namespace)
+    reader = _ManifestReader(namespace)
     for document in documents:
         reader.take(document)
     return Manifests(
@@ -145,7 +145,7 @@ def _tell_of(outcome: Outcome) -> None:
         click.secho(f"suspended: {name}: it changes nothing until spec.suspend is removed", err=True, fg="yellow")
 
 
-class _Reader:
+class _ManifestReader:
     """Takes objects one by one, and notes what is wrong with any of them."""
 
     def __init__(self, namespace: str) -> None:

@@ -27,7 +27,7 @@ class NodeState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class FleetNode:
     """What the operator knows of one Node object."""
 
     name: str
@@ -96,7 +96,7 @@ _BAD_TARGETS = frozenset({TargetState.NOT_READ, TargetState.UNKNOWN, TargetState
 
 
 def judge(  # noqa: PLR0911 - one return for each state
-    node: Node,
+    node: FleetNode,
     report: NodeReport | None,
     trust: Served,
     bundle_uid: str,
@@ -169,7 +169,7 @@ def is_excluded(standing: NodeStanding) -> bool:
     return standing.problem is not None and standing.problem.reason is Reason.NODE_EXCLUDED
 
 
-def count_missing(nodes: Iterable[Node], agents: Agents) -> int:
+def count_missing(nodes: Iterable[FleetNode], agents: Agents) -> int:
     """Return on how many Ready nodes the DaemonSet is to have an agent, and none is ready."""
     return sum(
         node.ready and node.name not in agents.live and node.labels.get(_OS, "linux") == "linux"
@@ -189,7 +189,7 @@ class Fleet:
     """Nodes, reports and agents against the served trusts."""
 
     def __init__(self) -> None:
-        self._nodes: dict[str, Node] = {}
+        self._nodes: dict[str, FleetNode] = {}
         self._reports: dict[str, NodeReport] = {}
         self._trusts: dict[str, Served] = {}
         self._agents = Agents()
@@ -214,7 +214,7 @@ class Fleet:
 
     def rebuild(
         self,
-        nodes: Iterable[Node],
+        nodes: Iterable[FleetNode],
         reports: Mapping[str, NodeReport],
         trusts: Iterable[Served],
         agents: Agents,
@@ -242,7 +242,7 @@ class Fleet:
                 self._recount(node, name)
         return touched
 
-    def set_node(self, name: str, node: Node | None) -> set[str]:
+    def set_node(self, name: str, node: FleetNode | None) -> set[str]:
         """Take a Node as it is now (None: it is gone); return the trusts whose standing changed."""
         if node is None:
             self._nodes.pop(name, None)
@@ -289,7 +289,7 @@ class Fleet:
         ]
         return max(0, serial - min(reported, default=serial))
 
-    def tainted(self) -> list[Node]:
+    def tainted(self) -> list[FleetNode]:
         """Return the Nodes that have the startup taint."""
         return [node for node in self._nodes.values() if node.startup_taints]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from registry_trust.compiler.compile import TrustInput
-from registry_trust.compiler.fleet import Node
+from registry_trust.compiler.fleet import FleetNode
 from registry_trust.compiler.objects import Object, OwnedReport, read_node, read_report, read_source, read_trust
 from registry_trust.compiler.sources import SourceObject
 from registry_trust.core.names import BUNDLE_TYPE, GROUP, VERSION
@@ -53,7 +53,7 @@ def _reader(kind: SourceKind) -> Callable[[Object], SourceObject]:
 
 
 TRUST: WatchedKind[TrustInput] = WatchedKind("RegistryTrust", GROUP, (VERSION,), "registrytrusts", read_trust)
-NODE: WatchedKind[Node] = WatchedKind("Node", "", ("v1",), "nodes", read_node)
+NODE: WatchedKind[FleetNode] = WatchedKind("Node", "", ("v1",), "nodes", read_node)
 REPORT: WatchedKind[OwnedReport] = WatchedKind("NodeTrust", GROUP, (VERSION,), "nodetrusts", read_report)
 SOURCES = (
     WatchedKind(

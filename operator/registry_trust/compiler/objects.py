@@ -12,7 +12,7 @@ from typing import Any
 from registry_trust.api.fields import SUBDOMAIN
 from registry_trust.api.parse import check_trust, kind_of, parse_trust, path
 from registry_trust.compiler.compile import TrustInput
-from registry_trust.compiler.fleet import Node
+from registry_trust.compiler.fleet import FleetNode
 from registry_trust.compiler.sources import SourceObject
 from registry_trust.core.errors import InvalidField
 from registry_trust.core.names import STARTUP_TAINT
@@ -122,14 +122,14 @@ def read_report(body: Object) -> OwnedReport | None:
         return None
 
 
-def read_node(body: Object) -> Node:
+def read_node(body: Object) -> FleetNode:
     """Take what matters of a Node."""
     metadata = body["metadata"]
     conditions = (body.get("status") or {}).get("conditions") or ()
     # A Node without a Ready condition was created a moment ago: its kubelet has not said yet.
     ready = next((c.get("status") for c in conditions if c.get("type") == "Ready"), "True")
     taints = (body.get("spec") or {}).get("taints") or ()
-    return Node(
+    return FleetNode(
         name=str(metadata["name"]),
         uid=str(metadata.get("uid", "")),
         labels=dict(metadata.get("labels") or {}),

@@ -15,7 +15,7 @@ from registry_trust.core.text import quote
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class _EarlierPair:
     """A pair of a trust that comes earlier in the index, and so stands before in every directory that has both."""
 
     trust: str
@@ -24,7 +24,7 @@ class _Standing:
     selector: Selector | None
 
 
-_Earlier = dict[frozenset[str], dict[str, list[_Standing]]]
+_Earlier = dict[frozenset[str], dict[str, list[_EarlierPair]]]
 """By issuers, and then by certificate: a thousand trusts that share a pair, or pairs of a hundred CAs, cost little."""
 
 
@@ -53,7 +53,7 @@ def unreachable_pairs(bundle: Bundle) -> dict[str, tuple[Problem, ...]]:
             found[trust.name] = tuple(warnings)
         for pair in content.client_certificates:
             of_issuers = earlier.setdefault(_issuers(bundle.blobs[pair.certificate]), {})
-            standing = _Standing(trust.name, pair.name, registries, content.selector)
+            standing = _EarlierPair(trust.name, pair.name, registries, content.selector)
             of_issuers.setdefault(pair.certificate, []).append(standing)
     return found
 
@@ -64,7 +64,7 @@ def _hiding(
     registries: frozenset[str],
     selector: Selector | None,
     earlier: _Earlier,
-) -> _Standing | None:
+) -> _EarlierPair | None:
     for known, by_certificate in earlier.items():
         if not issuers or not issuers <= known:
             continue
@@ -79,7 +79,7 @@ def _hiding(
     return None
 
 
-def _warning(place: int, pair: ClientPairRef, issuer: str, registry: str, hiding: _Standing) -> Problem:
+def _warning(place: int, pair: ClientPairRef, issuer: str, registry: str, hiding: _EarlierPair) -> Problem:
     return Problem(
         Reason.UNREACHABLE_CLIENT_CERTIFICATE,
         f"on nodes that both trusts select, {quote(pair.name)} is never presented to {registry}: "

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from registry_trust.compiler.fleet import Node, NodeStanding, NodeState, is_excluded
+from registry_trust.compiler.fleet import FleetNode, NodeStanding, NodeState, is_excluded
 from registry_trust.core.names import STARTUP_TAINT
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
@@ -38,7 +38,7 @@ def find_wait(standings: Iterable[tuple[str, NodeStanding]]) -> Wait | None:
     return None
 
 
-def removal(node: Node) -> list[dict[str, Any]]:
+def removal(node: FleetNode) -> list[dict[str, Any]]:
     """Return the JSON patch (RFC 6902) that removes the taint from this very Node.
 
     It fails as a whole where the Node is another one by now, or where somebody moved its taints; nothing that another
@@ -51,7 +51,7 @@ def removal(node: Node) -> list[dict[str, Any]]:
     return patch
 
 
-def kept(node: Node, wait: Wait, limit: int) -> Problem:
+def kept(node: FleetNode, wait: Wait, limit: int) -> Problem:
     """Return what is told of a Node that waits for long, in `limit` bytes, with the way out in any case."""
     registry = f" {wait.registry}:" if wait.registry else ""
     advice = f"; fix that, or remove the taint: kubectl taint node {node.name} {STARTUP_TAINT}-"

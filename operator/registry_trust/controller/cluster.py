@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from registry_trust.compiler.compile import TrustInput
-from registry_trust.compiler.fleet import Node
+from registry_trust.compiler.fleet import FleetNode
 from registry_trust.compiler.kinds import KINDS, NODE, REPORT, SOURCES, TRUST, WatchedKind
 from registry_trust.compiler.objects import Object, OwnedReport
 from registry_trust.compiler.sources import Sources
@@ -16,14 +16,14 @@ from registry_trust.controller.collection import Collection
 from registry_trust.core.names import TRUSTS
 
 
-class Cluster:
+class ClusterMap:
     """Everything that is watched. `complete` turns true with the first complete LIST of all of it."""
 
     def __init__(self, trust_namespace: str) -> None:
         self.trust_namespace = trust_namespace
         self.collections: Mapping[WatchedKind[Any], Collection[Any]] = {kind: Collection() for kind in KINDS}
         self.trusts: Collection[TrustInput] = self.collections[TRUST]
-        self.nodes: Collection[Node] = self.collections[NODE]
+        self.nodes: Collection[FleetNode] = self.collections[NODE]
         self.reports: Collection[OwnedReport] = self.collections[REPORT]
         self.served: Mapping[WatchedKind[Any], str] = {}
         """The version in which the API server has each kind, by the last complete LIST; empty before the first."""

@@ -14,7 +14,7 @@ from registry_trust.controller.agents import find_agents
 from registry_trust.controller.announcements import Announcements
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.clock import Clock
-from registry_trust.controller.cluster import Cluster
+from registry_trust.controller.cluster import ClusterMap
 from registry_trust.controller.crd_guard import CRDGuard
 from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import Events
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 class Reconciler:
     """All of the operator's decisions in one thread: `look`, `compile` and `write_statuses` come again and again."""
 
-    def __init__(self, server: ApiServer, settings: OperatorSettings, cluster: Cluster, clock: Clock) -> None:
+    def __init__(self, server: ApiServer, settings: OperatorSettings, cluster: ClusterMap, clock: Clock) -> None:
         self._server = server
         self._settings = settings
         self._cluster = cluster
@@ -223,5 +223,5 @@ def _round_up(size: int) -> int:
     return 1 << (size - 1).bit_length() if size > 1 else size
 
 
-def _reports(cluster: Cluster) -> list[NodeReport]:
+def _reports(cluster: ClusterMap) -> list[NodeReport]:
     return [owned.report for owned in cluster.reports.values().values()]

@@ -15,7 +15,7 @@ import kopf
 from registry_trust.controller import connection, metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.clock import Clock
-from registry_trust.controller.cluster import Cluster
+from registry_trust.controller.cluster import ClusterMap
 from registry_trust.controller.leadership import CALL, Leadership
 from registry_trust.controller.other_installation import OtherInstallation
 from registry_trust.controller.parts import Parts
@@ -61,7 +61,7 @@ class OperatorProcess:
             self._clock,
         )
         self._server = ApiServer(self._connector, before_write=self._leadership.check)
-        self._cluster = Cluster(settings.trust_namespace)
+        self._cluster = ClusterMap(settings.trust_namespace)
         self._reconciler = Reconciler(self._server, settings, self._cluster, self._clock)
         self._parts = Parts(self._server, settings)
         self._other = OtherInstallation(self._server, settings.namespace)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from registry_trust.compiler.fleet import Fleet, Node
+from registry_trust.compiler.fleet import Fleet, FleetNode
 from registry_trust.compiler.kinds import NODE
 from registry_trust.compiler.startup_taint import REMOVED, find_wait, kept, removal
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.clock import Clock
-from registry_trust.controller.cluster import Cluster
+from registry_trust.controller.cluster import ClusterMap
 from registry_trust.controller.events import About, Events
 from registry_trust.controller.transitions import NOTE_LIMIT, Event
 from registry_trust.core.problem import Problem
@@ -31,7 +31,7 @@ RETRY = 5.0
 class StartupTaints:
     """Never adds a taint: a node that once had all that it needs keeps its pods, whatever happens to its files."""
 
-    def __init__(self, server: ApiServer, cluster: Cluster, events: Events, clock: Clock) -> None:
+    def __init__(self, server: ApiServer, cluster: ClusterMap, events: Events, clock: Clock) -> None:
         self._server = server
         self._cluster = cluster
         self._events = events
@@ -68,7 +68,7 @@ class StartupTaints:
         metrics.STARTUP_TAINTS.set(len(waiting))
         metrics.STARTUP_TAINT_OLDEST.set(max((now - self._since.get(node.uid, now) for node in waiting), default=0))
 
-    def _remove(self, node: Node, fleet: Fleet, serial: int, now: float) -> None:
+    def _remove(self, node: FleetNode, fleet: Fleet, serial: int, now: float) -> None:
         try:
             body = self._server.patch(f"/api/v1/nodes/{node.name}", removal(node))
         except ApiFailure as error:
@@ -79,10 +79,10 @@ class StartupTaints:
         fleet.set_node(node.name, self._cluster.nodes.get(node.name))
         self._tell(node, "Normal", REMOVED, serial)
 
-    def _tell(self, node: Node, kind: str, problem: Problem, serial: int) -> None:
+    def _tell(self, node: FleetNode, kind: str, problem: Problem, serial: int) -> None:
         self._events.tell(About("Node", node.name, node.uid, "v1"), Event(kind, problem, "Start"), serial)
 
-    def _forget_all_but(self, nodes: list[Node]) -> None:
+    def _forget_all_but(self, nodes: list[FleetNode]) -> None:
         for uid in self._since.keys() - {node.uid for node in nodes}:
             del self._since[uid]
             self._told.pop(uid, None)

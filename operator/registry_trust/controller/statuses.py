@@ -16,7 +16,7 @@ from registry_trust.compiler.status import make_status, without
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.clock import Clock
-from registry_trust.controller.cluster import Cluster
+from registry_trust.controller.cluster import ClusterMap
 from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import About, Events
 from registry_trust.controller.pace import Pace
@@ -39,7 +39,7 @@ class StatusWriter:
     def __init__(
         self,
         server: ApiServer,
-        cluster: Cluster,
+        cluster: ClusterMap,
         events: Events,
         delays: Delays,
         expiry_warning: timedelta,

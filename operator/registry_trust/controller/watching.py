@@ -11,7 +11,7 @@ from typing import Any
 import kopf
 
 from registry_trust.compiler.kinds import KINDS, WatchedKind
-from registry_trust.controller.cluster import Cluster
+from registry_trust.controller.cluster import ClusterMap
 
 Wake = Callable[[str, str], None]
 """Called with the kind and the name of what changed."""
@@ -39,7 +39,9 @@ def make_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def make_registry(cluster: Cluster, wake: Wake, connection: Callable[[], kopf.AiohttpSession]) -> kopf.OperatorRegistry:
+def make_registry(
+    cluster: ClusterMap, wake: Wake, connection: Callable[[], kopf.AiohttpSession]
+) -> kopf.OperatorRegistry:
     """Return kopf's registry with one event handler for each kind that the API server has.
 
     Only `on.event` handlers: a state-changing handler would copy a Secret's data into an annotation, and any other
@@ -57,7 +59,7 @@ def make_registry(cluster: Cluster, wake: Wake, connection: Callable[[], kopf.Ai
     return registry
 
 
-async def _take(kind: WatchedKind[Any], cluster: Cluster, wake: Wake, *, event: Any, **_: Any) -> None:
+async def _take(kind: WatchedKind[Any], cluster: ClusterMap, wake: Wake, *, event: Any, **_: Any) -> None:
     """Take one watch event, and wake the loop if that changed anything.
 
     A coroutine: kopf calls plain functions in threads, and the loop's own has time for it.

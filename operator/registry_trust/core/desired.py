@@ -32,13 +32,14 @@ class DesiredRegistry:
 class Desired:
     """Everything that a node is to have.
 
-    `held` are trusts whose content nobody knows: what a node has of them stays. `conflicts` are rows for trusts whose
+    `unknown` are trusts whose content nobody knows:
+    what a node has of them stays. `conflicts` are rows for trusts whose
     client certificate lost its name to an earlier trust. With `withdrawn` nothing of ours is to stay, at once. With
     `lost_history` no trust is to lose files that the node has of it.
     """
 
     registries: Mapping[str, DesiredRegistry]
-    held: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
     conflicts: tuple[RegistryRow, ...] = ()
     withdrawn: bool = False
     lost_history: LostHistory | None = None
@@ -52,7 +53,7 @@ def desired_state(bundle: Bundle, labels: Mapping[str, str]) -> Desired:
     """
     if bundle.withdrawn:
         return Desired({}, withdrawn=True)
-    held = frozenset(trust.name for trust in bundle.trusts if trust.content is None)
+    unknown = frozenset(trust.name for trust in bundle.trusts if trust.content is None)
     by_registry: dict[str, list[IndexedTrust]] = {}
     for trust in bundle.trusts:
         if trust.content is not None and trust.content.selects(labels):
@@ -70,7 +71,7 @@ def desired_state(bundle: Bundle, labels: Mapping[str, str]) -> Desired:
             replace=ExistingFilesPolicy.REPLACE in policies,
         )
         conflicts.extend(lost)
-    return Desired(registries, held, tuple(conflicts), lost_history=bundle.lost_history)
+    return Desired(registries, unknown, tuple(conflicts), lost_history=bundle.lost_history)
 
 
 def _unite(registry: str, trusts: list[IndexedTrust], blobs: Mapping[str, bytes]) -> tuple[Material, list[RegistryRow]]:

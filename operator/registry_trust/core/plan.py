@@ -79,8 +79,8 @@ def make_plan(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot
             rows.append(_failed(registry, Reason.WRITE_FAILED, observed.unreadable[entry]))
             continue
         own = observed.own.get(entry)
-        if own is not None and desired.held.intersection(own.trusts):
-            rows.append(_held(registry, own, desired.held))
+        if own is not None and desired.unknown.intersection(own.trusts):
+            rows.append(_of_unknown(registry, own, desired.unknown))
             continue
         around = look_around(target, registry, entry, roots)
         conflict = _conflict(target, item, entry, observed, around)
@@ -110,8 +110,8 @@ def _unwanted(observed: ObservedRoot, desired: Desired, wanted: set[str]) -> tup
     for entry, own in observed.own.items():
         if entry in wanted:
             continue
-        if desired.held.intersection(own.trusts):
-            rows.append(_held(own.registry, own, desired.held))
+        if desired.unknown.intersection(own.trusts):
+            rows.append(_of_unknown(own.registry, own, desired.unknown))
         elif observed.to_remove(entry):
             steps.append(Remove(entry))
     rows.extend(
@@ -122,8 +122,8 @@ def _unwanted(observed: ObservedRoot, desired: Desired, wanted: set[str]) -> tup
     return steps, rows
 
 
-def _held(registry: str, own: OwnEntry, held: frozenset[str]) -> RegistryRow:
-    names = ", ".join(sorted(held.intersection(own.trusts)))
+def _of_unknown(registry: str, own: OwnEntry, unknown: frozenset[str]) -> RegistryRow:
+    names = ", ".join(sorted(unknown.intersection(own.trusts)))
     return RegistryRow(
         registry,
         RowState.HELD,

@@ -82,7 +82,7 @@ def answer(request: bytes, pages: Mapping[str, Callable[[], Page]]) -> bytes | N
 
 
 @dataclass(slots=True)
-class _Connection:
+class _Caller:
     """One client: what it sent so far, what is still to be sent to it, and by when it is closed."""
 
     client: socket.socket
@@ -98,7 +98,7 @@ class _Server:
         self._pages = pages
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
-        self._connections: dict[int, _Connection] = {}
+        self._connections: dict[int, _Caller] = {}
         """By file descriptor, the oldest first."""
 
     def run(self) -> None:
@@ -134,12 +134,12 @@ class _Server:
         if len(self._connections) >= MOST_CONNECTIONS:
             self._close(next(iter(self._connections.values())))
         client.setblocking(False)
-        connection = _Connection(client, time.monotonic() + LONGEST_REQUEST)
+        connection = _Caller(client, time.monotonic() + LONGEST_REQUEST)
         self._connections[client.fileno()] = connection
         self._selector.register(client, selectors.EVENT_READ)
         self._step(connection)  # A probe's request is there already: no number of others can push it out.
 
-    def _step(self, connection: _Connection) -> None:
+    def _step(self, connection: _Caller) -> None:
         try:
             if connection.unsent is None:
                 data = connection.client.recv(_LARGEST_REQUEST)
@@ -160,7 +160,7 @@ class _Server:
         except OSError:
             self._close(connection)
 
-    def _close(self, connection: _Connection) -> None:
+    def _close(self, connection: _Caller) -> None:
         del self._connections[connection.client.fileno()]
         self._selector.unregister(connection.client)
         with suppress(OSError):  # The client is gone already.

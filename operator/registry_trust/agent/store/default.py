@@ -65,7 +65,7 @@ def unreadable(code: str) -> NotCarried:
 
 
 @dataclass(slots=True)
-class _Known:
+class _Followed:
     """What is known of one root's `_default`: as it was `seen` since when, and what is relied on."""
 
     seen: ForeignEntry | None
@@ -85,7 +85,7 @@ class Defaults:
     """The `_default` of each root, as far as it may be relied on."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _Followed] = {}
 
     def due(self, now: float) -> float | None:
         """Return the seconds until one that changed not long ago is to be looked at again; None if there is none."""
@@ -104,7 +104,7 @@ class Defaults:
         if known is None:
             at_once = seen is None or seen.offer is None
             settled = seen if seen is None or at_once else replace(seen, offer=_SOON)
-            known = self._known[path] = _Known(seen, now, settled, at_once)
+            known = self._known[path] = _Followed(seen, now, settled, at_once)
         elif seen != known.seen:
             known.seen, known.since, known.is_settled = seen, now, False
         if not known.is_settled and known.due(now) <= 0:
@@ -113,7 +113,7 @@ class Defaults:
         return replace(observed, foreign=others if known.settled is None else {**others, DEFAULT: known.settled})
 
 
-def _rely(known: _Known, now: float) -> None:
+def _rely(known: _Followed, now: float) -> None:
     known.is_settled, known.settled = True, known.seen
     known.changes.append(now)
     offer = None if known.seen is None else known.seen.offer

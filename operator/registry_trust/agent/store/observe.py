@@ -125,7 +125,7 @@ def paths_to_watch(directory: str, observed: ObservedRoot, *, has_store: bool) -
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Inspected:
     """What one entry's folder in the store shows; `own` is None where the entry is not ours or was removed."""
 
     own: OwnEntry | None
@@ -133,17 +133,17 @@ class _Seen:
     fault: str = ""
 
 
-def _look_at(store: OpenStore, entry: str, *, kept: bool) -> _Seen:
+def _look_at(store: OpenStore, entry: str, *, kept: bool) -> _Inspected:
     if not store.folder.holds_directory(entry):
-        return _Seen(None, ())
+        return _Inspected(None, ())
     with store.folder.open(entry) as folder:
         ownership = read_any_ownership(folder, entry)
         if ownership is None or not store.installation or ownership.installation != store.installation:
-            return _Seen(None, (_not_ours(folder, ownership),))
+            return _Inspected(None, (_not_ours(folder, ownership),))
         linked = ownership.generation_of(store.root.link_text(entry))
         findings = tuple(_strangers(folder, ownership, linked))
         if not linked and not ownership.current and not kept:
-            return _Seen(None, findings)
+            return _Inspected(None, findings)
         fault = entry_fault(folder, ownership, linked)
         own = OwnEntry(
             registry=ownership.registry,
@@ -153,7 +153,7 @@ def _look_at(store: OpenStore, entry: str, *, kept: bool) -> _Seen:
             intact=not fault,
             carried=_carried(folder, ownership, linked) if not fault else None,
         )
-        return _Seen(own, findings, fault)
+        return _Inspected(own, findings, fault)
 
 
 def _carried(folder: Directory, ownership: Ownership, linked: str) -> Carried | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from registry_trust.cli.host import layout_of
 from registry_trust.cli.importing import hosts_toml
-from registry_trust.cli.importing.found import Found, Notice, Pair, Reading, Text, Weight, lost
+from registry_trust.cli.importing.found import Found, Gravity, Notice, Pair, Reading, Text, lost
 from registry_trust.cli.importing.node_files import NodeFiles, Unreadable
 from registry_trust.core import registry as registry_names
 from registry_trust.core.errors import InvalidField
@@ -84,12 +84,12 @@ def _about(path: str, names: Sequence[str], layout: Layout) -> Iterator[Notice]:
     for name in names:
         shown = escape(f"{path}/{name}")
         if name == STORE:
-            yield Notice(Weight.NOTE, f"{shown} is registry-trust's own, and so are the entries that lead there")
+            yield Notice(Gravity.NOTE, f"{shown} is registry-trust's own, and so are the entries that lead there")
         elif name in _OTHERS or name.startswith("."):
-            yield Notice(Weight.NOTE, f"{shown} is not a registry's directory, and no runtime reads it")
+            yield Notice(Gravity.NOTE, f"{shown} is not a registry's directory, and no runtime reads it")
         elif _passed_over(name, names, layout):
             first = lookup_names(Reader.CONTAINERD, name)[0]
-            yield Notice(Weight.NOTE, f"{shown} is not read by containerd, because {quote(first)} is there too")
+            yield Notice(Gravity.NOTE, f"{shown} is not read by containerd, because {quote(first)} is there too")
 
 
 def registry_of(name: str, layout: Layout) -> str:
@@ -133,7 +133,7 @@ def _for_every_registry(path: str, files: NodeFiles) -> Reading:
         return lost(str(error))
     if not hosts_toml.has_certificates(data, path) if data else not any(name.endswith(ENDINGS) for name in names):
         gist = "is for every registry that has no directory of its own; it stays where it is"
-        return Reading(notices=(Notice(Weight.SETTING, f"{shown} {gist}"),))
+        return Reading(notices=(Notice(Gravity.SETTING, f"{shown} {gist}"),))
     return lost(
         f"{shown} has certificates for every registry that has no directory of its own, and a RegistryTrust names its "
         "registries; import the certificates of those that need them"
@@ -148,10 +148,10 @@ def _docker_files(registry: str, path: str, names: Sequence[str], files: NodeFil
     unused = [name for name in names if _ALMOST.search(name)]
     if unused:
         gist = f"{escape(path)}: no runtime loads {listing([quote(name) for name in unused])}"
-        notices.append(Notice(Weight.NOTE, f"{gist}: only names that end in {', '.join(ENDINGS)} are read"))
+        notices.append(Notice(Gravity.NOTE, f"{gist}: only names that end in {', '.join(ENDINGS)} are read"))
     if layout is not Layout.CONTAINERD and HOSTS_FILE in names:
         gist = "is read by containerd, not in this layout; give --layout containerd if containerd reads this directory"
-        notices.append(Notice(Weight.NOTE, f"{escape(path)}/{HOSTS_FILE} {gist}"))
+        notices.append(Notice(Gravity.NOTE, f"{escape(path)}/{HOSTS_FILE} {gist}"))
     for name in names:
         stem, dot, _ = name.rpartition(".")
         partner = stem + {CERTIFICATE: KEY, KEY: CERTIFICATE}.get(name[len(stem) :], "")
@@ -163,8 +163,8 @@ def _docker_files(registry: str, path: str, names: Sequence[str], files: NodeFil
                 pairs.append(Pair(files.text(f"{path}/{name}"), files.text(f"{path}/{key}")))
             elif name.endswith((CERTIFICATE, KEY)) and dot and partner not in names:
                 gist = f"there is no {quote(partner)} next to it, and one without the other is of no use"
-                notices.append(Notice(Weight.LOST, f"{escape(path)}/{escape(name)}: {gist}"))
+                notices.append(Notice(Gravity.LOST, f"{escape(path)}/{escape(name)}: {gist}"))
         except Unreadable as error:
-            notices.append(Notice(Weight.LOST, str(error)))
+            notices.append(Notice(Gravity.LOST, str(error)))
     found = Found(registry, escape(path), tuple(authorities), tuple(pairs))
     return Reading((found,) if authorities or pairs else (), tuple(notices))

@@ -10,7 +10,7 @@ from datetime import datetime
 from registry_trust.certificates.authorities import read_ca_certificates
 from registry_trust.certificates.pairs import read_client_pair
 from registry_trust.certificates.private import PrivateKey
-from registry_trust.cli.importing.found import Found, Notice, Pair, Weight
+from registry_trust.cli.importing.found import Found, Gravity, Notice, Pair
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.text import listing
 
@@ -26,7 +26,7 @@ class CheckedClient:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class Imported:
     """What one registry is to have: canonical PEM of one CA certificate each, sorted, and pairs in their order."""
 
     registry: str
@@ -35,7 +35,7 @@ class Material:
     has_settings: bool = False
 
 
-def check(found: Iterable[Found], now: datetime) -> tuple[tuple[Material, ...], tuple[Notice, ...]]:
+def check(found: Iterable[Found], now: datetime) -> tuple[tuple[Imported, ...], tuple[Notice, ...]]:
     """Return the materials, sorted by registry, and what the operator would say of what was found.
 
     Several finds for one registry add up, as several trusts do.
@@ -50,9 +50,9 @@ def check(found: Iterable[Found], now: datetime) -> tuple[tuple[Material, ...], 
         if len({(each.authorities, each.pairs) for each in read}) > 1:
             places = listing([each.place for each in finds], 5)
             notices.append(
-                Notice(Weight.NOTE, f"{registry} has different certificates in {places}; it gets all of them")
+                Notice(Gravity.NOTE, f"{registry} has different certificates in {places}; it gets all of them")
             )
-        material = Material(
+        material = Imported(
             registry,
             tuple(sorted({pem for each in read for pem in each.authorities})),
             tuple(dict.fromkeys(pair for each in read for pair in each.pairs)),
@@ -63,17 +63,17 @@ def check(found: Iterable[Found], now: datetime) -> tuple[tuple[Material, ...], 
     return tuple(materials), tuple(dict.fromkeys(notices))
 
 
-def _material(found: Found, now: datetime, notices: list[Notice]) -> Material:
+def _material(found: Found, now: datetime, notices: list[Notice]) -> Imported:
     authorities: list[bytes] = []
     pairs: list[CheckedClient] = []
     for text in found.authorities:
         try:
             roots = read_ca_certificates(text.data, field="", place=text.place, now=now, registries=(found.registry,))
         except UnusableMaterial as error:
-            notices.append(Notice(Weight.LOST, f"{found.registry}: {error.problem}"))
+            notices.append(Notice(Gravity.LOST, f"{found.registry}: {error.problem}"))
             continue
         authorities += roots.pems
-        notices += [Notice(Weight.WARNING, f"{found.registry}: {problem}") for problem in roots.warnings]
+        notices += [Notice(Gravity.WARNING, f"{found.registry}: {problem}") for problem in roots.warnings]
     for pair in found.pairs:
         certificate, key = _parts(pair)
         try:
@@ -86,11 +86,11 @@ def _material(found: Found, now: datetime, notices: list[Notice]) -> Material:
                 now=now,
             )
         except UnusableMaterial as error:
-            notices.append(Notice(Weight.LOST, f"{found.registry}: {error.problem}"))
+            notices.append(Notice(Gravity.LOST, f"{found.registry}: {error.problem}"))
             continue
         pairs.append(CheckedClient(checked.certificate, checked.key))
-        notices += [Notice(Weight.WARNING, f"{found.registry}: {problem}") for problem in checked.warnings]
-    return Material(found.registry, tuple(authorities), tuple(pairs), found.has_settings)
+        notices += [Notice(Gravity.WARNING, f"{found.registry}: {problem}") for problem in checked.warnings]
+    return Imported(found.registry, tuple(authorities), tuple(pairs), found.has_settings)
 
 
 def _parts(pair: Pair) -> tuple[bytes, bytes]:

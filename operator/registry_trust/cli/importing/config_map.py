@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from registry_trust.cli.documents import Document
-from registry_trust.cli.importing.found import Found, Notice, Reading, Text, Weight
+from registry_trust.cli.importing.found import Found, Gravity, Notice, Reading, Text
 from registry_trust.compiler.objects import read_source
 from registry_trust.core.errors import InvalidField
 from registry_trust.core.registry import check
@@ -22,20 +22,20 @@ def read(document: Document) -> Reading:
     """Return what a ConfigMap gives the registries that its keys name; it has CA certificates alone."""
     source, problems = read_source(document.body, SourceKind.CONFIG_MAP)
     place = f"{document.place} ConfigMap {escape(source.name)}"
-    notices = [Notice(Weight.LOST, f"{place}: {problem}") for problem in problems]
+    notices = [Notice(Gravity.LOST, f"{place}: {problem}") for problem in problems]
     found: list[Found] = []
     for key, data in sorted(source.data.items()):
         at = f"{place} key {escape(key)}"
         if key == UPDATE_SERVICE:
             gist = "is for OpenShift's update service and names no registry; nodes pull without it"
-            notices.append(Notice(Weight.SETTING, f"{at} {gist}"))
+            notices.append(Notice(Gravity.SETTING, f"{at} {gist}"))
             continue
         if _FILE.search(key):
             gist = f"is a file's name, not a registry; OpenShift's keys are like {quote('registry.example.com..5000')}"
-            notices.append(Notice(Weight.LOST, f"{at} {gist}"))
+            notices.append(Notice(Gravity.LOST, f"{at} {gist}"))
             continue
         try:
             found.append(Found(check(key.replace("..", ":")), at, (Text(at, data),)))
         except InvalidField as error:
-            notices.append(Notice(Weight.LOST, f"{at}: {error.problem}"))
+            notices.append(Notice(Gravity.LOST, f"{at}: {error.problem}"))
     return Reading(tuple(found), tuple(notices))

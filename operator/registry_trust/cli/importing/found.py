@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Self
 
 
-class Weight(StrEnum):
+class Gravity(StrEnum):
     """How much a notice matters; the value is the word that it begins with."""
 
     LOST = "not imported"
@@ -25,7 +25,7 @@ class Weight(StrEnum):
 class Notice:
     """One thing to say: printable ASCII, without secret bytes."""
 
-    weight: Weight
+    weight: Gravity
     text: str
 
 
@@ -78,4 +78,4 @@ class Reading:
 
 def lost(text: str) -> Reading:
     """Return the reading of something that could not be imported."""
-    return Reading(notices=(Notice(Weight.LOST, text),))
+    return Reading(notices=(Notice(Gravity.LOST, text),))

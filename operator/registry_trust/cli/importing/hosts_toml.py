@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from registry_trust.cli.importing.found import Found, Notice, Pair, Reading, Text, Weight, lost
+from registry_trust.cli.importing.found import Found, Gravity, Notice, Pair, Reading, Text, lost
 from registry_trust.cli.importing.node_files import NodeFiles, Unreadable
 from registry_trust.core.carried import Host, NotCarried
 from registry_trust.core.hosts_toml import HOSTS_LIMIT, parse
@@ -36,12 +36,12 @@ def read(data: bytes, registry: str, directory: str, files: NodeFiles) -> Readin
     own = [host for host in said.everything() if _is_own(host, registry)]
     others = [host for host in said.everything() if host not in own]
     settings = [*_settings(own), *_others(others, registry)]
-    notices = [Notice(Weight.SETTING, f"{place}: {setting}") for setting in settings]
+    notices = [Notice(Gravity.SETTING, f"{place}: {setting}") for setting in settings]
     if any(host.skip_verify for host in own if host.verifies()):
         gist = (
             "skip_verify = true: containerd does not check this registry's certificate, and a RegistryTrust always does"
         )
-        notices.append(Notice(Weight.LOST, f"{place}: {gist}; import its CA, e.g. with --from-registry {registry}"))
+        notices.append(Notice(Gravity.LOST, f"{place}: {gist}; import its CA, e.g. with --from-registry {registry}"))
     found = Found(
         registry,
         place,
@@ -92,7 +92,7 @@ def _texts(paths: Iterator[str], files: NodeFiles, notices: list[Notice]) -> Ite
         try:
             yield files.text(path)
         except Unreadable as error:
-            notices.append(Notice(Weight.LOST, str(error)))
+            notices.append(Notice(Gravity.LOST, str(error)))
 
 
 def _pairs(paths: Iterator[tuple[str, str]], files: NodeFiles, notices: list[Notice]) -> Iterator[Pair]:
@@ -100,4 +100,4 @@ def _pairs(paths: Iterator[tuple[str, str]], files: NodeFiles, notices: list[Not
         try:
             yield Pair(files.text(certificate), files.text(key))
         except Unreadable as error:
-            notices.append(Notice(Weight.LOST, str(error)))
+            notices.append(Notice(Gravity.LOST, str(error)))

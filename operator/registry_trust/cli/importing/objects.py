@@ -12,7 +12,7 @@ from typing import Any
 from registry_trust.api.certificate_sources import DEFAULT_CERTIFICATE_KEY, DEFAULT_PRIVATE_KEY_KEY
 from registry_trust.api.fields import SUBDOMAIN
 from registry_trust.api.registry_trust import KIND, MAXIMUM_REGISTRIES
-from registry_trust.cli.importing.checked import CheckedClient, Material
+from registry_trust.cli.importing.checked import CheckedClient, Imported
 from registry_trust.core.layout import CA_FILE
 from registry_trust.core.names import API_VERSION
 from registry_trust.core.registry import split
@@ -40,13 +40,13 @@ class Objects:
         )
 
 
-def objects_of(materials: Sequence[Material], namespace: str, policy: ExistingFilesPolicy | None) -> Objects:
+def objects_of(materials: Sequence[Imported], namespace: str, policy: ExistingFilesPolicy | None) -> Objects:
     """Return the objects for materials that are sorted by registry.
 
     Registries with the same certificates share a trust, trusts with the same CA certificates a ConfigMap, and trusts
     with the same pair a Secret. `policy` is left out where a runtime would lose other settings by it.
     """
-    groups: dict[object, list[Material]] = {}
+    groups: dict[object, list[Imported]] = {}
     for material in materials:
         policy_here = None if material.has_settings else policy
         groups.setdefault((material.authorities, material.pairs, policy_here), []).append(material)
@@ -82,7 +82,7 @@ def name_of(registry: str) -> str:
     return f"{safe}-{hashlib.sha256(registry.encode()).hexdigest()[:8]}"
 
 
-def _chunks(groups: Iterable[list[Material]]) -> Iterator[list[Material]]:
+def _chunks(groups: Iterable[list[Imported]]) -> Iterator[list[Imported]]:
     for group in groups:
         yield from (group[i : i + MAXIMUM_REGISTRIES] for i in range(0, len(group), MAXIMUM_REGISTRIES))
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from registry_trust.api.fields import show
 from registry_trust.api.parse import kind_of
-from registry_trust.cli.importing.found import Found, Notice, Pair, Reading, Weight
+from registry_trust.cli.importing.found import Found, Gravity, Notice, Pair, Reading
 from registry_trust.cli.importing.node_files import NodeFiles, Unreadable
 from registry_trust.core.errors import InvalidField
 from registry_trust.core.registry import check
@@ -31,7 +31,7 @@ def read(value: Mapping[str, Any], place: str, files: NodeFiles) -> Reading:
     readings = [_config(name, config, place, files, value) for name, config in _entries(value, "configs")]
     notices = [*_wrong(value, place), *_about_mirrors(value, place)]
     notices += [
-        Notice(Weight.SETTING, f"{place}: auths[{show(name)}] has credentials; they stay in that file")
+        Notice(Gravity.SETTING, f"{place}: auths[{show(name)}] has credentials; they stay in that file")
         for name, _ in _entries(value, "auths")
     ]
     return Reading.joined([*readings, Reading(notices=tuple(notices))])
@@ -40,9 +40,9 @@ def read(value: Mapping[str, Any], place: str, files: NodeFiles) -> Reading:
 def _wrong(value: Mapping[str, Any], place: str) -> Iterator[Notice]:
     for key, child in value.items():
         if key not in KEYS:
-            yield Notice(Weight.NOTE, clip(f"{place}: {show(key)} is not a key that k3s reads"))
+            yield Notice(Gravity.NOTE, clip(f"{place}: {show(key)} is not a key that k3s reads"))
         elif child is not None and not isinstance(child, Mapping):
-            yield Notice(Weight.LOST, f"{place}: {key} is {kind_of(child)}, where registries are expected")
+            yield Notice(Gravity.LOST, f"{place}: {key} is {kind_of(child)}, where registries are expected")
 
 
 def _entries(value: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
@@ -55,15 +55,15 @@ def _config(name: str, config: Any, place: str, files: NodeFiles, whole: Mapping
     if config is None:
         return Reading()
     if not isinstance(config, Mapping):
-        return Reading(notices=(Notice(Weight.LOST, f"{at} is {kind_of(config)}, where auth and tls are expected"),))
+        return Reading(notices=(Notice(Gravity.LOST, f"{at} is {kind_of(config)}, where auth and tls are expected"),))
     notices: list[Notice] = []
     if config.get("auth") is not None:
-        notices.append(Notice(Weight.SETTING, f"{at}.auth has credentials; they stay in that file"))
+        notices.append(Notice(Gravity.SETTING, f"{at}.auth has credentials; they stay in that file"))
     tls = config.get("tls")
     if tls is None or tls == {}:
         return Reading(notices=tuple(notices))
     if not isinstance(tls, Mapping):
-        notices.append(Notice(Weight.LOST, f"{at}.tls is {kind_of(tls)}, where paths of files are expected"))
+        notices.append(Notice(Gravity.LOST, f"{at}.tls is {kind_of(tls)}, where paths of files are expected"))
         return Reading(notices=tuple(notices))
     found = _trusted(name, tls, at, files, notices, has_settings=_has_settings(name, config, whole))
     return Reading((found,) if found else (), tuple(notices))
@@ -74,15 +74,15 @@ def _trusted(
 ) -> Found | None:
     if name == _EVERY_REGISTRY:
         gist = "is for every registry, and a RegistryTrust names its registries; import the certificates of each"
-        notices.append(Notice(Weight.LOST, f"{at} {gist}"))
+        notices.append(Notice(Gravity.LOST, f"{at} {gist}"))
         return None
     if tls.get("insecure_skip_verify"):
         gist = "k3s does not check this registry's certificate, and a RegistryTrust always does; import its CA"
-        notices.append(Notice(Weight.LOST, f"{at}.tls.insecure_skip_verify: {gist}"))
+        notices.append(Notice(Gravity.LOST, f"{at}.tls.insecure_skip_verify: {gist}"))
     try:
         registry = check(name)
     except InvalidField as error:
-        notices.append(Notice(Weight.LOST, f"{at}: {error.problem}"))
+        notices.append(Notice(Gravity.LOST, f"{at}: {error.problem}"))
         return None
     paths = {key: _path(tls, key, at, notices) for key in ("ca_file", "cert_file", "key_file")}
     authorities, pairs = [], []
@@ -93,9 +93,9 @@ def _trusted(
             pairs.append(Pair(files.text(paths["cert_file"]), files.text(paths["key_file"])))
         elif paths["cert_file"] or paths["key_file"]:
             missing = "key_file" if paths["cert_file"] else "cert_file"
-            notices.append(Notice(Weight.LOST, f"{at}.tls has no {missing}, and one without the other is of no use"))
+            notices.append(Notice(Gravity.LOST, f"{at}.tls has no {missing}, and one without the other is of no use"))
     except Unreadable as error:
-        notices.append(Notice(Weight.LOST, f"{at}.tls: {error}"))
+        notices.append(Notice(Gravity.LOST, f"{at}.tls: {error}"))
     found = Found(registry, at, tuple(authorities), tuple(pairs), has_settings)
     return found if authorities or pairs else None
 
@@ -106,7 +106,7 @@ def _path(tls: Mapping[str, Any], key: str, at: str, notices: list[Notice]) -> s
         return ""
     if isinstance(path, str) and path.startswith("/"):
         return path
-    notices.append(Notice(Weight.LOST, f"{at}.tls.{key} is not the absolute path of a file on the node"))
+    notices.append(Notice(Gravity.LOST, f"{at}.tls.{key} is not the absolute path of a file on the node"))
     return ""
 
 
@@ -120,7 +120,7 @@ def _about_mirrors(value: Mapping[str, Any], place: str) -> Iterator[Notice]:
     for name, mirror in _entries(value, "mirrors"):
         said = _mirrored(name, mirror)
         if said:
-            yield Notice(Weight.SETTING, clip(f"{place}: mirrors[{show(name)}]: {said}; it stays in that file"))
+            yield Notice(Gravity.SETTING, clip(f"{place}: mirrors[{show(name)}]: {said}; it stays in that file"))
 
 
 def _mirrored(name: str, mirror: Any) -> str:

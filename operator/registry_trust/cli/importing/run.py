@@ -16,8 +16,8 @@ from registry_trust.api.fields import show
 from registry_trust.cli.documents import Document, UnusableDocument, objects_in, parse, values_in
 from registry_trust.cli.ending import Exit
 from registry_trust.cli.importing import certs_d, config_map, hosts_toml, registries_yaml, running_registry, written
-from registry_trust.cli.importing.checked import Material, check
-from registry_trust.cli.importing.found import Notice, Reading, Weight, lost
+from registry_trust.cli.importing.checked import Imported, check
+from registry_trust.cli.importing.found import Gravity, Notice, Reading, lost
 from registry_trust.cli.importing.node_files import NodeFiles, Unreadable
 from registry_trust.cli.importing.objects import Objects, objects_of
 from registry_trust.cli.manifests import STANDARD_INPUT, decoded, gathered, text_of
@@ -30,7 +30,7 @@ from registry_trust.core.reasons import Reason
 from registry_trust.core.text import escape
 from registry_trust.core.trust import ExistingFilesPolicy, SourceKind
 
-_COLOURS = {Weight.LOST: "red", Weight.SETTING: "yellow", Weight.WARNING: "yellow", Weight.NOTE: None}
+_COLOURS = {Gravity.LOST: "red", Gravity.SETTING: "yellow", Gravity.WARNING: "yellow", Gravity.NOTE: None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def run_import(asked: Asked, directory: Path | None, *, with_private_keys: bool)
     counts = ((len(objects.trusts), "RegistryTrust"), (len(objects.config_maps), "ConfigMap"))
     made = [_count(*each) for each in (*counts, (len(objects.secrets), "Secret"))]
     click.echo(f"{_count(names, 'registry', 'registries')}: {', '.join(made)}", err=True)
-    return Exit.FAILED if any(notice.weight is Weight.LOST for notice in everything) else Exit.DONE
+    return Exit.FAILED if any(notice.weight is Gravity.LOST for notice in everything) else Exit.DONE
 
 
 def read(asked: Asked) -> Reading:
@@ -95,11 +95,11 @@ def judged(objects: Objects, namespace: str) -> tuple[Objects, tuple[Notice, ...
 
 
 def _said_of(outcome: Outcome) -> Iterator[Notice]:
-    yield from (Notice(Weight.LOST, f"RegistryTrust {outcome.name}: {problem}") for problem in outcome.errors)
+    yield from (Notice(Gravity.LOST, f"RegistryTrust {outcome.name}: {problem}") for problem in outcome.errors)
     for problem in outcome.warnings:
         # The rest was said of each file that was read.
         if problem.field.startswith("spec.registries") or problem.reason is Reason.UNREACHABLE_CLIENT_CERTIFICATE:
-            yield Notice(Weight.WARNING, f"RegistryTrust {outcome.name}: {problem}")
+            yield Notice(Gravity.WARNING, f"RegistryTrust {outcome.name}: {problem}")
 
 
 def _path(path: str, files: NodeFiles, layout: Layout | None) -> Reading:
@@ -151,11 +151,11 @@ def _object(document: Document) -> Reading:
     )
 
 
-def _kept_as_they_are(materials: Sequence[Material], policy: ExistingFilesPolicy | None) -> Iterator[Notice]:
+def _kept_as_they_are(materials: Sequence[Imported], policy: ExistingFilesPolicy | None) -> Iterator[Notice]:
     kept = [each.registry for each in materials if each.has_settings]
     if kept and policy is not None:
         gist = "its trust has no existingFilesPolicy, because the settings that are not carried would go with the files"
-        yield from (Notice(Weight.WARNING, f"{registry}: {gist}") for registry in kept)
+        yield from (Notice(Gravity.WARNING, f"{registry}: {gist}") for registry in kept)
 
 
 def _tell(notices: Sequence[Notice]) -> None:

@@ -9,7 +9,7 @@ import click
 
 from registry_trust.certificates.hosts import is_named
 from registry_trust.certificates.shown_chain import Role, Shown, best, read_chain
-from registry_trust.cli.importing.found import Found, Notice, Reading, Text, Weight, lost
+from registry_trust.cli.importing.found import Found, Gravity, Notice, Reading, Text, lost
 from registry_trust.cli.importing.handshake import NoHandshake, shown_by
 from registry_trust.core.errors import RegistryTrustError
 from registry_trust.core.layout import DOCKER_HUB
@@ -99,6 +99,6 @@ def _taken(registry: str, chain: Sequence[Shown], chosen: Shown) -> Reading:
     notices: list[Notice] = []
     if not is_named(registry, chain[0].certificate.structure.extensions):
         gist = f"its own certificate does not name {quote(split(registry)[0])}, so pulls will still fail"
-        notices.append(Notice(Weight.WARNING, f"{registry}: {gist}; have it reissued with that subjectAltName"))
+        notices.append(Notice(Gravity.WARNING, f"{registry}: {gist}; have it reissued with that subjectAltName"))
     place = f"{registry} (sha256:{chosen.certificate.sha256[:16]}...)"
     return Reading((Found(registry, place, (Text(place, chosen.certificate.pem),)),), tuple(notices))

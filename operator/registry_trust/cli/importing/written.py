@@ -20,7 +20,9 @@ HEADER = "# Written by `registry-trust import`; the next import replaces this fi
 
 def text_of(bodies: Iterable[Body]) -> str:
     """Return objects as YAML, with PEM as text."""
-    documents = (yaml.dump(body, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=False) for body in bodies)
+    documents = (
+        yaml.dump(body, Dumper=_ManifestDumper, sort_keys=False, width=1000, allow_unicode=False) for body in bodies
+    )
     return "---\n".join(documents)
 
 
@@ -80,7 +82,7 @@ def _write(path: Path, text: str, mode: int) -> None:
         raise
 
 
-class _Dumper(yaml.SafeDumper):
+class _ManifestDumper(yaml.SafeDumper):
     """PyYAML's safe dumper, with text of several lines as it is."""
 
 
@@ -88,4 +90,4 @@ def _text(dumper: yaml.SafeDumper, value: str) -> Any:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
 
-_Dumper.add_representer(str, _text)
+_ManifestDumper.add_representer(str, _text)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from registry_trust.certificates.facts import CertificateKind
 from registry_trust.cli.documents import Document
 from registry_trust.cli.linting.images import ImageReference, spelled_otherwise, spelling
-from registry_trust.cli.linting.places import Place, place_in, place_of
+from registry_trust.cli.linting.places import ManifestPlace, place_in, place_of
 from registry_trust.cli.manifests import Manifests
 from registry_trust.compiler.compile import Compiled, Outcome, compile_bundle
 from registry_trust.compiler.content import Checker
@@ -48,7 +48,7 @@ class Finding:
     """One thing about one object, or about a file that can't be read (then without an object and a reason)."""
 
     severity: Severity
-    place: Place
+    place: ManifestPlace
     message: str
     kind: str = ""
     name: str = ""
@@ -176,7 +176,7 @@ def _of_change(
         lost = sorted(set(earlier.registries) - set(outcome.registries if outcome is not None else ()))
         if outcome is None:
             message = f"is gone: nodes lose its certificates for {listing(lost, 5)}"
-            yield Finding(Severity.WARNING, Place(place_of(places[name]).file), message, TRUST.name, name)
+            yield Finding(Severity.WARNING, ManifestPlace(place_of(places[name]).file), message, TRUST.name, name)
             continue
         if lost and outcome.accepted:
             message = f"no longer names {listing(lost, 5)}: nodes lose its certificates for that"

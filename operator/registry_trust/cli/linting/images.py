@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import yaml
 
 from registry_trust.cli.documents import Document, children
-from registry_trust.cli.linting.places import Place, place_of
+from registry_trust.cli.linting.places import ManifestPlace, place_of
 from registry_trust.core.layout import DOCKER_HUB
 
 CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
@@ -20,7 +20,7 @@ class ImageReference:
 
     text: str
     registry: str
-    place: Place
+    place: ManifestPlace
 
 
 def registry_of(reference: str) -> str:
@@ -41,7 +41,9 @@ def images_in(documents: Sequence[Document]) -> Iterator[ImageReference]:
         base = place_of(document)
         for node in _images(document.node):
             mark = node.start_mark
-            yield ImageReference(node.value, registry_of(node.value), Place(base.file, mark.line + 1, mark.column + 1))
+            yield ImageReference(
+                node.value, registry_of(node.value), ManifestPlace(base.file, mark.line + 1, mark.column + 1)
+            )
 
 
 def _images(top: yaml.Node) -> Iterator[yaml.ScalarNode]:

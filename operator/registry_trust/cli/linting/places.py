@@ -16,7 +16,7 @@ _AT = re.compile(r"(.*?)(?::(\d+))?(?::(\d+))?(?: items\[\d+\])*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class ManifestPlace:
     """A place in a file, as editors count: from line 1 and column 1; 0 where only the file is known."""
 
     file: str
@@ -27,7 +27,7 @@ class Place:
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part)
 
 
-def place_of(document: Document, field: str = "") -> Place:
+def place_of(document: Document, field: str = "") -> ManifestPlace:
     """Return where a field is, or the deepest part of its path that is there; without a field, where the object is.
 
     Args:
@@ -43,13 +43,13 @@ def place_of(document: Document, field: str = "") -> Place:
         found = max(on_the_way, key=lambda location: len(path(location)))
         node = inside[found]
     match = _AT.fullmatch(document.place)
-    return Place(match[1] if match else document.place, *_mark(node))
+    return ManifestPlace(match[1] if match else document.place, *_mark(node))
 
 
-def place_in(text: str) -> Place:
+def place_in(text: str) -> ManifestPlace:
     """Return the place that `FILE[:LINE[:COLUMN]]` spells."""
     match = _AT.fullmatch(text)
-    return Place(match[1], int(match[2] or 0), int(match[3] or 0)) if match else Place(text)
+    return ManifestPlace(match[1], int(match[2] or 0), int(match[3] or 0)) if match else ManifestPlace(text)
 
 
 def _leads_to(at: str, field: str) -> bool:
