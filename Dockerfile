@@ -27,8 +27,9 @@ RUN /build/bin/pip wheel --quiet --no-deps --no-index --no-build-isolation --whe
  && /build/bin/pip --python /opt/registry-trust install --quiet --no-deps --no-index --no-compile /wheels/*.whl
 
 # Drop what nothing here imports: the Kubernetes client's asynchronous twin and its generated calls (ours are plain JSON),
-# tests, other packages' commands, and the parts of the standard library that need a terminal, a display or a database. Then compile once, by hash and unchecked: the root is read-only at run
-# time, and no file's time has to match.
+# tests, other packages' commands, and the parts of the standard library that need a terminal, a display or a database.
+# Then compile once, by hash and unchecked: the root is read-only at run time, and no file's time has to match. One process
+# and one seed: what is compiled is then the same, byte for byte, in each build.
 RUN set -eu; \
     python=$(readlink -f /usr/bin/python3); library=/usr/lib/${python##*/}; cd /opt/registry-trust/lib/*/site-packages; \
     rm -rf kubernetes/aio kubernetes/client/api/*_api.py; \
@@ -38,9 +39,10 @@ RUN set -eu; \
     rm -rf ensurepip idlelib pydoc_data test tkinter turtle* venv lib-dynload/_curses* lib-dynload/readline* \
       lib-dynload/_sqlite3* lib-dynload/_dbm* lib-dynload/_gdbm* lib-dynload/_tkinter* lib-dynload/_test*; \
     find . /opt/registry-trust -name __pycache__ -prune -exec rm -rf {} +; \
-    "$python" -m compileall -q -j 0 --invalidation-mode unchecked-hash . /opt/registry-trust/lib
+    PYTHONHASHSEED=0 "$python" -m compileall -q --invalidation-mode unchecked-hash . /opt/registry-trust/lib
 
-# Collect it under /image, with every shared library that is linked, under the names by which they are looked up.
+# Collect it under /image, with every shared library that is linked, under the names by which they are looked up. Scanners
+# find the Debian packages that the files come from in var/lib/dpkg/status.d.
 RUN set -eu; \
     python=$(readlink -f /usr/bin/python3); library=/usr/lib/${python##*/}; \
     mkdir -p /image/etc /image/usr/lib /image/usr/lib64 /image/tmp; chmod 1777 /image/tmp; \
@@ -50,6 +52,10 @@ RUN set -eu; \
       | grep -oE '/[^ ]+ \(0x' | cut -d' ' -f1 | sort -u | while read -r file; do \
         mkdir -p "/image${file%/*}"; cp -aL "$file" "/image$file"; \
       done; \
+    mkdir -p /image/var/lib/dpkg/status.d; cd /image; \
+    find etc usr ! -type d | sed 's,^,/,' | xargs dpkg-query --search 2>/dev/null | cut -d: -f1 | sort -u \
+      | while read -r package; do dpkg-query --status "$package" > "var/lib/dpkg/status.d/$package"; done; \
+    test -s var/lib/dpkg/status.d/libc6; \
     echo 'root:x:0:0::/:/nonexistent' > /image/etc/passwd; \
     echo 'registry-trust:x:65532:65532::/:/nonexistent' >> /image/etc/passwd; \
     echo 'root:x:0:' > /image/etc/group; \

@@ -13,7 +13,7 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
   --no-annotate --no-emit-index-url --no-emit-find-links --unsafe-package none
 
-.PHONY: help venv demo hooks test tools lint types format generate verify image cluster cluster-down bench torture requirements clean
+.PHONY: help venv demo hooks test tools lint types format generate verify image release cluster cluster-down bench torture requirements clean
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
@@ -56,6 +56,10 @@ verify: .venv/.ready .venv/.go ## fail if a generated file is not up to date
 image: ## build the image IMAGE with buildah, podman or docker
 	@engine=$$(for name in buildah podman docker; do command -v $$name && break; done) || { echo 'error: buildah, podman or docker is needed' >&2; exit 1; }; \
 	  "$$engine" build --tag $(IMAGE) .
+release: .venv/.ready .venv/.go ## make all that is installed into dist/ (root on Linux); REGISTRY=host/path pushes it, SIGNING_KEY=file signs it
+	@$(BIN)/python -m tools.release build --to dist
+	@$(if $(REGISTRY),$(BIN)/python -m tools.release publish --to dist --registry '$(REGISTRY)' \
+	  $(if $(SIGNING_KEY),--signing-key '$(SIGNING_KEY)') $(if $(KEYLESS),--keyless))
 cluster: .venv/.ready .venv/.go ## start three real nodes and leave them up (root on Linux); prints the kubeconfig
 	@$(BIN)/python -m tools.cluster up
 cluster-down: .venv/.ready ## remove every trace of `make cluster`, also after a crash

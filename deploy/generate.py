@@ -1,4 +1,4 @@
-"""Writes what follows from the models and the chart: the chart's CRD templates and deploy/registry-trust.yaml.
+"""Writes what follows from the models and the chart: its CRD templates, Chart.yaml and deploy/registry-trust.yaml.
 
 Command line: `python -m deploy.generate [--check]`; with --check nothing is written, and a difference is exit code 1.
 """
@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from deploy.chart_metadata import with_metadata
 from registry_trust.api.crd import render_chart_templates
 from tools.cluster.binaries import binary
 
@@ -27,6 +28,8 @@ HEADER = """\
 # registry-certificates. Generated from charts/registry-trust by `make generate`; edit the chart instead.
 #
 #   kubectl apply --server-side -f deploy/registry-trust.yaml
+"""
+NOT_PUBLISHED = """\
 #
 # The image named here is not published anywhere: build it and load it into the nodes, as docs/install.md shows.
 """
@@ -42,17 +45,27 @@ def expected_files() -> dict[Path, str]:
     Raises:
         subprocess.CalledProcessError: helm refuses the chart; its words are on standard error.
     """
+    return {**_chart_files(), MANIFEST: render_manifest(CHART)}
+
+
+def _chart_files() -> dict[Path, str]:
+    described = CHART / "Chart.yaml"
     crds = {TEMPLATES / name: text for name, text in render_chart_templates().items()}
-    return {**crds, MANIFEST: _manifest()}
+    return {**crds, described: with_metadata(described.read_text())}
 
 
-def _manifest() -> str:
+def render_manifest(chart: Path, *, published: bool = False) -> str:
+    """Return all objects of a chart as kubectl applies them; a published image needs no word on how to build it.
+
+    Raises:
+        subprocess.CalledProcessError: helm refuses the chart; its words are on standard error.
+    """
     rendered = subprocess.run(
         [
             binary("helm"),
             "template",
             "registry-trust",
-            CHART,
+            chart,
             f"--namespace={NAMESPACE}",
             "--set=namespace.create=true",
             "--skip-tests",
@@ -64,7 +77,7 @@ def _manifest() -> str:
     ).stdout
     documents = [part.strip("\n") for part in re.split(r"^---\n", rendered, flags=re.MULTILINE)]
     bodies = [_OF_HELM.sub("", _SOURCE.sub("", f"{part}\n")) for part in documents if part]
-    return HEADER + "".join(f"---\n{body}" for body in bodies)
+    return HEADER + NOT_PUBLISHED * (not published) + "".join(f"---\n{body}" for body in bodies)
 
 
 def _write(path: Path, text: str) -> None:
@@ -82,9 +95,9 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(str(__doc__))
         return 2
     if not check:
-        # The templates come first: the manifest is rendered with them.
-        for name, text in render_chart_templates().items():
-            _write(TEMPLATES / name, text)
+        # The chart comes first: the manifest is rendered from it.
+        for path, text in _chart_files().items():
+            _write(path, text)
     expected = expected_files()
     stale = [path for path, text in expected.items() if not path.is_file() or path.read_text() != text]
     for path in stale if not check else ():

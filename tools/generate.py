@@ -25,12 +25,13 @@ BEGIN = (
 END = "<!-- End of the generated part. -->\n"
 
 _IMAGE = r"localhost/registry-trust:(\d[\w.-]*)"
+_ARTEFACT = r"registry[-_]trust-(\d[\w.-]*?)(?:-linux|-py3-none-any|\.tgz|\.yaml)"
 VERSIONED = {
     "operator/registry_trust/__init__.py": r'^__version__ = "(.+)"$',
     "charts/registry-trust/Chart.yaml": r"^(?:version|appVersion): (.+)$",
     "Dockerfile": _IMAGE,
-    "README.md": rf"{_IMAGE}|^Version ([^,\s]+), API",
-    "docs/install.md": _IMAGE,
+    "README.md": rf"{_IMAGE}|{_ARTEFACT}|^Version ([^,\s]+), API",
+    "docs/install.md": rf"{_IMAGE}|{_ARTEFACT}",
 }
 """The files that name the version of pyproject.toml, and where: a group of the pattern is the version."""
 

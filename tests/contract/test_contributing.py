@@ -19,7 +19,8 @@ pytestmark = pytest.mark.tools("actionlint")
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / ".github"
-WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+WORKFLOWS = sorted((GITHUB / "workflows").iterdir())
+RIGHTS_OF_A_RELEASE = {"contents": "write", "packages": "write", "id-token": "write"}
 FORMS = [path for path in sorted((GITHUB / "ISSUE_TEMPLATE").glob("*.yml")) if path.name != "config.yml"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EACH_WORKFLOW = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
@@ -66,7 +67,7 @@ def test_hooks_use_the_locked_tools_of_the_environment():
 
 
 def test_actionlint_finds_nothing_in_the_workflows():
-    assert len(WORKFLOWS) == 2
+    assert len(WORKFLOWS) == 3
     command = [str(binary("actionlint")), "-shellcheck=", "-pyflakes=", *map(str, WORKFLOWS)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
@@ -82,11 +83,20 @@ def test_every_action_is_pinned_by_its_commit(workflow):
 
 
 @EACH_WORKFLOW
-def test_a_workflow_may_read_the_repository_and_nothing_else(workflow):
+def test_a_workflow_may_read_the_repository_and_only_the_one_of_a_tag_may_more(workflow):
     read = load(workflow)
+    more = {name: job["permissions"] for name, job in read["jobs"].items() if "permissions" in job}
 
     assert read["permissions"] == {"contents": "read"}
-    assert not [name for name, job in read["jobs"].items() if "permissions" in job]
+    assert more == ({"release": RIGHTS_OF_A_RELEASE} if workflow.stem == "release" else {})
+
+
+def test_the_workflow_of_a_release_runs_on_tags_alone_and_what_make_release_runs():
+    read = load(GITHUB / "workflows" / "release.yaml")
+    commands = [step.get("run", "") for step in read["jobs"]["release"]["steps"]]
+
+    assert read[True] == {"push": {"tags": ["v*"]}}, "YAML 1.1 reads `on` as true"
+    assert 'make release REGISTRY="$PLACE" KEYLESS=1' in commands
 
 
 def test_the_fast_workflow_runs_on_the_oldest_python_and_on_the_image_s():

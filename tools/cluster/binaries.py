@@ -118,6 +118,7 @@ ALL_TOOLS = {
         Tool("argohealth", "argohealth", ".", 5),
         Tool("metrics-lint", "metrics-lint", ".", 10),
         Tool("alerts", "alerts", ".", 25, fast_build=True),
+        Tool("cosign", "cosign", "github.com/sigstore/cosign/v3/cmd/cosign", 130, fast_build=True),
         Tool("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint", 15),
     )
 }

@@ -36,7 +36,31 @@ def build_product_image(archive: Path, name: str, *, folder: Path = REPOSITORY) 
 
     Raises ImageBuildError.
     """
-    base = base_image()
+    _build(folder, name, "--layers")  # a step that has not changed is not run again
+    archive.unlink(missing_ok=True)
+    _buildah("push", "--quiet", name, f"oci-archive:{archive}:{name}")
+    return archive
+
+
+def build_for_release(layout: Path, name: str, *, moment: int, architecture: str, folder: Path = REPOSITORY) -> None:
+    """Builds folder's Dockerfile from the start and writes an OCI layout, a directory, that is the same each time.
+
+    `moment`, in seconds since 1970, is the time of every file in it and of the image. Nothing comes from the cache: it
+    would bring along the time of the build that filled it.
+
+    Raises ImageBuildError.
+    """
+    _build(folder, name, "--no-cache", f"--timestamp={moment}", f"--arch={architecture}", architecture=architecture)
+    _buildah("push", "--quiet", name, f"oci:{layout}:{name}")
+
+
+def own_architecture() -> str:
+    """This machine's, as OCI and Debian call it."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+
+
+def _build(folder: Path, name: str, *options: str, architecture: str = "") -> None:
+    base = base_image(architecture or own_architecture())
     with tempfile.TemporaryDirectory(prefix="registry-trust-pip-") as private:
         volumes = [*_ca_volume(), *_pip_volumes(Path(private))]
         _buildah(
@@ -44,14 +68,11 @@ def build_product_image(archive: Path, name: str, *, folder: Path = REPOSITORY) 
             f"--build-arg=BASE_IMAGE={base}",
             *(f"--volume={volume}" for volume in volumes),
             "--pull=never",
-            "--layers",  # a step that has not changed is not run again
+            *options,
             f"--tag={name}",
             f"--file={folder / 'Dockerfile'}",
             str(folder),
         )
-    archive.unlink(missing_ok=True)
-    _buildah("push", "--quiet", name, f"oci-archive:{archive}:{name}")
-    return archive
 
 
 def run_in_base(folder: Path, script: str, tools: Path) -> str:
@@ -61,7 +82,10 @@ def run_in_base(folder: Path, script: str, tools: Path) -> str:
 
     Raises ImageBuildError with the end of it where the script fails.
     """
-    with tempfile.TemporaryDirectory(prefix="registry-trust-pip-") as private, _container(base_image()) as container:
+    with (
+        tempfile.TemporaryDirectory(prefix="registry-trust-pip-") as private,
+        _container(base_image(own_architecture())) as container,
+    ):
         volumes = [*_ca_volume(), *_pip_volumes(Path(private)), f"{folder}:/source", f"{tools}:/tools:ro"]
         return _buildah(
             "run",
@@ -72,9 +96,10 @@ def run_in_base(folder: Path, script: str, tools: Path) -> str:
         )
 
 
-def base_image() -> str:
+def base_image(architecture: str) -> str:
     """The name of the base image in the cache, made now if it is not there: near enough to debian:trixie-slim."""
-    key = hashlib.sha256(f"{SUITE} {BASE_PACKAGES}".encode()).hexdigest()[:12]
+    foreign = architecture != own_architecture()
+    key = hashlib.sha256(f"{SUITE} {BASE_PACKAGES}{architecture * foreign}".encode()).hexdigest()[:12]
     name = f"localhost/registry-trust-base:{SUITE}-{key}"
     if _buildah_says("inspect", "--type=image", name):
         return name
@@ -84,6 +109,7 @@ def base_image() -> str:
         _run(
             "debootstrap",
             "--variant=minbase",
+            f"--arch={architecture}",
             f"--include={','.join(BASE_PACKAGES)}",
             SUITE,
             str(root),
@@ -102,6 +128,7 @@ def base_image() -> str:
         (root / "var/cache/apt/archives/partial").mkdir()
         with _container() as container:
             _buildah("add", "--quiet", container, str(root), "/")
+            _buildah("config", f"--arch={architecture}", container)
             _buildah("commit", "--quiet", container, name)
     return name
 
