@@ -1,5 +1,6 @@
 """Pushes a release's image and chart to a registry, names the image there by its digest, and signs both."""
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -58,6 +59,8 @@ def publish(release: Release, registry: str, signer: Signer | None, say: Callabl
     """
     if not release.architectures:
         raise PublishError(f"there is no image of version {release.version} in {release.folder}: build it first")
+    if shutil.which("skopeo") is None:
+        raise PublishError("pushing needs skopeo: apt-get install skopeo")
     certificates = Certificates.of(registry)
     image = Image(f"{registry}/{PRODUCT}", _push_image(release, f"{registry}/{PRODUCT}", certificates))
     say(f"pushed {image.repository}@{image.digest}")
