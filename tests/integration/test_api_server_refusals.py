@@ -321,7 +321,7 @@ def test_a_node_report_is_written_with_its_status_in_one_apply(kubectl: Kubectl)
 
     assert kubectl.get("nt", "n1")["status"] == report
     assert kubectl("get", "nt").splitlines()[0].split() == [
-        "NAME", "RUNTIME", "TARGETS", "REGISTRIES", "STATE", "SERIAL", "AGE"
+        "NAME", "RUNTIME", "TARGETS", "REGISTRIES", "READY", "STATE", "SERIAL", "AGE"
     ]  # fmt: skip
 
 

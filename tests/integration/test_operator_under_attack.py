@@ -169,11 +169,16 @@ def following(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> st.Searc
         needed = {name: each for name, each in fields.items() if name in required}
         return st.fixed_dictionaries(needed, optional={n: each for n, each in fields.items() if n not in required})
     if kind == "array":
+        if keys := schema.get("x-kubernetes-list-map-keys"):
+            rows = following(schema["items"], path)
+            return st.lists(rows, max_size=3, unique_by=lambda row: tuple(row[key] for key in keys))
         few = st.lists(following(schema["items"], path), max_size=3)
         return few | few.filter(bool).map(lambda rows: (rows * schema["maxItems"])[: schema["maxItems"]])
     if kind == "integer":
         highest = schema.get("maximum", 2**63 - 1 if schema.get("format") == "int64" else 2**31 - 1)
         numbers: st.SearchStrategy[Any] = st.sampled_from([schema.get("minimum", -1), highest]) | st.integers(0, 70)
+    elif schema.get("format") == "date-time":
+        numbers = st.sampled_from(["2026-11-26T10:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999+14:00"])
     elif "pattern" in schema:
         numbers = st.from_regex(schema["pattern"], fullmatch=True)
     else:

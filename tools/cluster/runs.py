@@ -92,7 +92,7 @@ class Run:
             message = f"{self.folder} is kept: something is mounted there: {', '.join(below)}"
             raise RuntimeError(message)
         logs = canaries.logs_in(self.folder / LOGS)
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, onerror=_unless_gone)  # Another session may be removing the same left-overs.
         canaries.require_none(logs)
 
     @property
@@ -119,6 +119,11 @@ class Run:
         except (OSError, ValueError):
             return None
         return owner
+
+
+def _unless_gone(_function: object, _path: str, error: tuple[Any, Any, Any]) -> None:
+    if not issubclass(error[0], FileNotFoundError):
+        raise error[1]
 
 
 def all_runs() -> list[Run]:
