@@ -143,7 +143,7 @@ class Roots:
         return tuple(states.values())
 
     def claim(self, path: str, store: LockedStore, now: float) -> None:
-        """Make sure that a root's store serves our bundle; taken over if nobody is at work there any more.
+        """Make sure that a root's store serves our bundle; taken over if nobody is at work there any longer.
 
         Raises:
             StoreFailure: OtherInstallation, or the store can't be written.

@@ -1,1 +1,1 @@
-"""Certificates, private keys and pairs: parsed, checked for what runtimes load, written anew; no I/O, no clock."""
+"""Certificates, private keys and pairs: parsed, checked for what runtimes load, re-encoded; no I/O, no clock."""

@@ -107,7 +107,7 @@ def _load(der: bytes) -> Key:
     """Load PKCS#8 (RFC 5208 and 5958), PKCS#1 (RFC 8017) or SEC1 (RFC 5915), told apart by the first fields.
 
     As in Go, fields after those that it needs (attributes, a public key) are not looked at: what is written has them
-    made anew from the private key.
+    made again from the private key.
     """
     outer = DERReader(der)
     key = outer.inside("the key")

@@ -24,6 +24,7 @@ from registry_trust.cli.options import (
     labels_of,
     takes_kubeconfig,
     takes_manifests,
+    takes_wait,
 )
 
 
@@ -259,15 +260,7 @@ def crds(output_directory: Path | None) -> None:
 @main.command(short_help="Say whether the installation works.", epilog=EXIT_CODES)
 @click.option("-n", "--namespace", required=True, help="The operator's namespace.")
 @takes_kubeconfig
-@click.option(
-    "--wait",
-    "wait_seconds",
-    type=click.IntRange(min=0),
-    default=60,
-    show_default=True,
-    metavar="SECONDS",
-    help="Seconds to wait until it does.",
-)
+@takes_wait(60, "Seconds to wait until it does.")
 def check(namespace: str, kubeconfig: str, wait_seconds: int) -> None:
     """Say whether an operator is ready, and on every node that gets one an agent that has reported.
 
@@ -282,15 +275,7 @@ def check(namespace: str, kubeconfig: str, wait_seconds: int) -> None:
 @main.command(short_help="Have every agent remove its files, to uninstall.", epilog=EXIT_CODES)
 @click.option("-n", "--namespace", required=True, help="The operator's namespace.")
 @takes_kubeconfig
-@click.option(
-    "--wait",
-    "wait_seconds",
-    type=click.IntRange(min=0),
-    default=300,
-    show_default=True,
-    metavar="SECONDS",
-    help="Seconds to wait for the agents.",
-)
+@takes_wait(300, "Seconds to wait for the agents.")
 def withdraw(namespace: str, kubeconfig: str, wait_seconds: int) -> None:
     """Ask every agent to remove the files that it wrote, and wait until all have reported that they did.
 

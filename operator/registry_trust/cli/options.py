@@ -59,6 +59,19 @@ def takes_manifests(command: Command) -> Command:
     )
 
 
+def takes_wait(default: int, help_text: str) -> Callable[[Command], Command]:
+    """Give a command the option of how many seconds it waits at most."""
+    return click.option(
+        "--wait",
+        "wait_seconds",
+        type=click.IntRange(min=0),
+        default=default,
+        show_default=True,
+        metavar="SECONDS",
+        help=help_text,
+    )
+
+
 takes_kubeconfig = click.option(
     "--kubeconfig",
     default="",

@@ -21,7 +21,7 @@ INTERVAL = 1.0
 
 
 def withdraw_everything(kubeconfig: str, namespace: str, wait_seconds: float) -> int:
-    """Mark the bundle as withdrawn and wait; return the exit code: 0 when no report names a registry any more.
+    """Mark the bundle as withdrawn and wait; return the exit code: 0 when no report names a registry any longer.
 
     Raises:
         click.ClickException: the API server refused, or what answers is not one.

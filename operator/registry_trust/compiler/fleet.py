@@ -220,7 +220,7 @@ class Fleet:
         agents: Agents,
         bundle_uid: str,
     ) -> None:
-        """Take everything anew, as after a complete LIST."""
+        """Take everything again, as after a complete LIST."""
         self._nodes = {node.name: node for node in nodes}
         self._reports = dict(reports)
         self._agents = agents
@@ -229,7 +229,7 @@ class Fleet:
         self.set_trusts(trusts)
 
     def set_trusts(self, trusts: Iterable[Served]) -> set[str]:
-        """Take the trusts as they are served now; return the names of those whose standing was counted anew."""
+        """Take the trusts as they are served now; return the names of those whose standing was counted again."""
         fresh = {trust.name: trust for trust in trusts}
         for name in self._trusts.keys() - fresh.keys():
             del self._trusts[name], self._standings[name], self._counts[name]

@@ -12,8 +12,8 @@ def take_over(bundle: Bundle, now: float) -> Bundle:
     """Return a bundle whose times this process may count on from.
 
     The clock of whoever wrote it may have been wrong. So the short waits that keep a mistake from the nodes (a removed
-    trust's grace, the mass-removal guard, the hold after a lost history) begin anew and pass while this process looks
-    on. What lasts a day would not end if restarts began it anew: it goes on, and a time that lies in the future is now.
+    trust's grace, the mass-removal guard, the hold after a lost history) begin again and pass while this process looks
+    on. What lasts a day would never end if restarts began it again: it goes on; a time that is in the future is now.
 
     Args:
         bundle: as it was read.

@@ -153,7 +153,7 @@ def replacement_warnings(
 
 
 def retained_until(serving: Serving, trust: Trust | None) -> dict[str, float]:
-    """Return the Unix time of the end of each CA certificate that no source has any more, by its reference."""
+    """Return the Unix time of the end of each CA certificate that no source has any longer, by its reference."""
     if trust is None:
         return {}
     present = {origin.reference for origin in serving.origins if origin.replaced_at is None}

@@ -107,7 +107,7 @@ class ApiServer:
         """Server-side apply one object or its status; return it as it is then.
 
         Raises:
-            ApiFailure: 409 where `body` carries a resourceVersion that is not the object's any more.
+            ApiFailure: 409 where `body` carries a resourceVersion that is not the object's any longer.
         """
         return self._request("PATCH", path, {"fieldManager": manager, "force": "true"}, body, content_type=APPLY)
 

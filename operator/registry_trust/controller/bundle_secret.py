@@ -89,7 +89,7 @@ class BundleSecret:
         """Write a bundle, which is given encoded as well, over the one that was read.
 
         Raises:
-            ApiFailure: 409 where the Secret is not the one that was read any more (another leader, an edit).
+            ApiFailure: 409 where the Secret is not the one that was read any longer (another leader, an edit).
         """
         body = {
             "apiVersion": "v1",

@@ -172,7 +172,7 @@ class Leadership:
             self._stop.wait(max(0.01, (self._renewed or 0.0) + DEADLINE - self._clock.steady()))
 
     def _end(self, why: str) -> NoReturn:
-        """Log, and end at once: nothing may be written any more, whatever other threads are doing."""
+        """Log, and end at once: nothing may be written any longer, whatever other threads are doing."""
         extra = {"identity": self._identity, "reason": why}
         log = threading.Thread(target=lambda: _log.error("lost the lease; exiting", extra=extra), daemon=True)
         log.start()
@@ -190,5 +190,5 @@ def patience(stated: object) -> float:
 
 
 def _count(stated: object) -> int:
-    """Return a count that fits the API's 32 bits when one is added; anew from 0 if it is not one."""
+    """Return a count that fits the API's 32 bits when one is added; again from 0 if it is not one."""
     return stated if isinstance(stated, int) and 0 <= stated < 2**31 - 1 else 0

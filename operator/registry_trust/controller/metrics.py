@@ -58,7 +58,7 @@ DRIFT_REPORTS = Counter(
     "registry_trust_drift_reports_total", "Reports in which a node said that it had repaired more than before."
 )
 WATCH_RESTARTS = Counter(
-    "registry_trust_watch_restarts_total", "Times that kopf's watches ended and were started anew."
+    "registry_trust_watch_restarts_total", "Times that kopf's watches ended and were started again."
 )
 LOOP_FAILURES = Counter("registry_trust_loop_failures_total", "Passes of the loop that the API server did not let end.")
 LOOP_SECONDS = Gauge("registry_trust_loop_last_pass_timestamp_seconds", "When the loop ended its last pass.")

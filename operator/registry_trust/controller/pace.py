@@ -12,11 +12,11 @@ class Pace:
         self.asked: set[str] = set()
 
     def ask(self, names: set[str]) -> None:
-        """Remember trusts whose status may not be right any more, only because of what nodes say."""
+        """Remember trusts whose status may not be right any longer, only because of what nodes say."""
         self.asked |= names
 
     def due(self, now: float) -> set[str]:
-        """Return what was asked for and need not wait any more."""
+        """Return what was asked for and need not wait any longer."""
         return {name for name in self.asked if now >= self._next.get(name, now)}
 
     def taken(self, names: set[str]) -> None:

@@ -65,7 +65,7 @@ class Reconciler:
         return self._compiled is not None and (taints or self._statuses.pending())
 
     def relist(self) -> bool:
-        """LIST everything completely, and count the fleet anew.
+        """LIST everything completely, and count the fleet again.
 
         Raises:
             ApiFailure: a LIST failed; nothing was taken.
@@ -148,7 +148,7 @@ class Reconciler:
         metrics.COMPILATIONS.inc()
         if compiled.changed or stored.problem is not None:
             if pause := self._history.pause():
-                # Statuses do not wait for the write: what a source said before is not true any more.
+                # Statuses do not wait for the write: what a source said before is not true any longer.
                 self._show(compiled, now)
                 return pause
             self._history.write(compiled, self._fleet.size)

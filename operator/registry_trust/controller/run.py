@@ -37,7 +37,7 @@ KOPF_ENDS = 5.0
 """Seconds for kopf to end when it is told to, and again when it is cancelled."""
 
 STALLED = 120.0
-"""Seconds without a finished pass after which the process is not healthy any more."""
+"""Seconds without a finished pass after which the process is not healthy any longer."""
 
 
 AFTER_WATCHES = 15.0

@@ -57,11 +57,11 @@ class StatusWriter:
         """By trust: writes that failed in a row, and the steady time before which none is tried."""
 
     def touch(self, names: set[str]) -> None:
-        """Remember trusts whose status may not be right any more."""
+        """Remember trusts whose status may not be right any longer."""
         self._touched |= names
 
     def touch_for_nodes(self, names: set[str]) -> None:
-        """Remember trusts whose status may not be right any more, only because of what nodes say."""
+        """Remember trusts whose status may not be right any longer, only because of what nodes say."""
         self._pace.ask(names)
 
     def pending(self) -> bool:

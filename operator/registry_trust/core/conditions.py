@@ -36,7 +36,7 @@ def merge(
     """Return the conditions for an object's status, sorted as given.
 
     `lastTransitionTime` stays what it was unless the condition's status flips (Kubernetes API conventions). A
-    condition that is not given any more is dropped: `Reconciling` and `Stalled` exist only while they are true.
+    condition that is not given any longer is dropped: `Reconciling` and `Stalled` exist only while they are true.
     """
     known = {condition.get("type"): condition for condition in previous}
     merged: list[dict[str, Any]] = []

@@ -66,7 +66,7 @@ def make_plan(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot
             chain that is not mounted is simply not known.
 
     Nothing that this installation did not write is ever changed or removed, and only what a trust says `Replace` for
-    is put aside or hidden: elsewhere the plan has a failing row in place of a step.
+    is put aside or hidden: elsewhere the plan has a failing row instead of a step.
     """
     observed = roots[target.path]
     steps: list[Step] = []

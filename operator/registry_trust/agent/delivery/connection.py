@@ -43,7 +43,7 @@ class Deadline:
 
 
 class _DeadlineSocket(ssl.SSLSocket):
-    """A socket whose reads and writes all end by one deadline; a timeout of the socket alone begins anew with each."""
+    """A socket whose reads and writes all end by one deadline; a timeout of the socket alone begins again with each."""
 
     deadline: Deadline
 
@@ -142,7 +142,7 @@ class Kept:
         return None
 
     def keep(self, connection: Connection, authorities: str) -> None:
-        """Keep a connection whose last answer was read to its end, in place of the one that was kept so far."""
+        """Keep a connection whose last answer was read to its end, instead of the one that was kept so far."""
         with self._lock:
             idle, self._idle = self._idle, (connection, authorities)
         if idle is not None:

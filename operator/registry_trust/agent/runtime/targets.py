@@ -33,7 +33,7 @@ def choose(facts: Facts) -> tuple[Candidate, ...]:
     """Choose what is written on a node, and say what is missing.
 
     Explicit targets first; then what the runtime reads; then, as standby, mounted roots that hold our files although
-    nothing reads them now (any more): they stay up to date instead of going stale or vanishing.
+    nothing reads them now (any longer): they stay up to date instead of going stale or vanishing.
     """
     found = [*_explicit(facts), *(_discovered(facts) if facts.node.discover else ())]
     found = [*found, *_left_behind(facts.node, found)]

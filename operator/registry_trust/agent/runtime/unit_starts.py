@@ -14,7 +14,7 @@ _CLOCK_ERROR = 60.0
 def started(units: Mount | None, unit: str) -> float | None:
     """Return the time of a unit's last start; None where it is not up, or nothing tells.
 
-    systemd makes `/run/systemd/units/invocation:UNIT` anew at each start, leaves it alone when it reloads or executes
+    systemd recreates `/run/systemd/units/invocation:UNIT` at each start, leaves it alone when it reloads or executes
     itself again, and removes it with the stop (seen with systemd 252). The unit's cgroup is no witness: with
     KillMode=process the shims of running pods keep it, and its times, over a restart.
     """

@@ -27,7 +27,7 @@ class Exchange(Enum):
 
     DONE = "done"
     MISSING = "missing"
-    """One of the two was not there any more."""
+    """One of the two was not there any longer."""
     UNSUPPORTED = "unsupported"
 
 

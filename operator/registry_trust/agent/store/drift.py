@@ -49,7 +49,7 @@ class Drift:
     def watch(self, paths: Iterable[str]) -> None:
         """Watch exactly these directories from now on; those that are not there are left out.
 
-        Asked anew for every path each time: a directory that was replaced by another one of its name gets its watch.
+        Asked again for every path each time: a directory that was replaced by another one of its name gets its watch.
         """
         if self._descriptor is None:
             return

@@ -1,4 +1,4 @@
-"""Garbage: removes generations that nothing points to any more, a while after this process saw them superseded."""
+"""Garbage: removes generations that nothing points to any longer, a while after this process saw them superseded."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Round:
 
 
 class Garbage:
-    """When this process saw each generation superseded; a restart begins anew, which only keeps files longer."""
+    """When this process saw each generation superseded; a restart begins again, which only keeps files longer."""
 
     def __init__(self, grace: float, monotonic: Callable[[], float]) -> None:
         self._grace = grace
@@ -105,7 +105,7 @@ class Garbage:
 def _remove_generations(directory: Directory, ownership: Ownership, ripe: set[str], *, last: bool) -> bool:
     """Remove generations, and the manifest with the last of them; say whether the entry's folder is empty then.
 
-    The manifest stays where something of others is beside it, and then it lists no generation any more.
+    The manifest stays where something of others is beside it, and then it lists no generation any longer.
     """
     gone = {name for name in sorted(ripe) if remove(directory, name, ownership.generations[name])}
     kept = {name: files for name, files in ownership.generations.items() if name not in gone}

@@ -51,7 +51,7 @@ class Past:
 
 
 class LockedStore:
-    """A root that this process alone may change; when the lock that yielded it ends, nothing is open any more.
+    """A root that this process alone may change; when the lock that yielded it ends, nothing is open any longer.
 
     What the store remembers and whose it is are read once, when the lock is taken. All methods raise `StoreFailure`
     where the system or somebody else's file is in the way.
@@ -152,7 +152,7 @@ class LockedStore:
             self._lock.leave_sign()
 
     def collect_garbage(self, *, immediately: bool = False, enough: Callable[[], bool] = lambda: False) -> Collected:
-        """Remove superseded generations whose grace is over, and entries' folders that hold nothing any more.
+        """Remove superseded generations whose grace is over, and entries' folders that hold nothing any longer.
 
         Args:
             immediately: without any grace.

@@ -22,7 +22,7 @@ LOCK_WAIT = 10.0
 
 
 class Store:
-    """One root, by its path; each pass opens it anew and locks it."""
+    """One root, by its path; each pass opens it again and locks it."""
 
     def __init__(
         self,

@@ -86,11 +86,11 @@ def refuse_other_letters(path: str, table: Mapping[str, Any], names: tuple[str, 
     """Refuse a known name in other letters: containerd's versions differ in which of those they take for it.
 
     Raises:
-        UnreadableConfiguration: `Version` in place of `version`, and the like.
+        UnreadableConfiguration: `Version` instead of `version`, and the like.
     """
     for key in table:
         if key not in names and key.lower() in names:
-            raise UnreadableConfiguration(f"{path} says {key}; write {key.lower()}, so that every containerd reads it")
+            raise UnreadableConfiguration(f"{path} says {key}; write {key.lower()}, so every containerd reads it")
 
 
 def _texts(path: str, name: str, value: object) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ def _without_what_refuses(file: ConfigurationFile) -> ConfigurationFile:
 
 
 def _set_in_table(text: str, plugin: str, line: str) -> str:
-    """Return the text with the line in that table, in place of the `config_path` that is there."""
+    """Return the text with the line in that table, instead of the `config_path` that is there."""
     header = re.compile(rf"""^\s*\[\s*plugins\s*\.\s*["']?{re.escape(plugin)}["']?\s*\.\s*registry\s*\]\s*(#.*)?$""")
     result, inside = [], False
     for each in text.splitlines():
