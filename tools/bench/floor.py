@@ -34,6 +34,10 @@ class Client:
             raise RuntimeError(f"{method} {path}: {answer.status} {result.get('message')}")
         return result
 
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
     def stream(self, path: str) -> http.client.HTTPResponse:
         """Start a watch."""
         self._connection.request("GET", path)

@@ -1,0 +1,48 @@
+"""A crowd: the real agent many times in one process, each with a token, a root and threads of its own.
+
+Command line: `python -m tools.bench.crowd URL CA_FILE NAMESPACE FOLDER NODE…`; FOLDER holds `NODE.token` and `NODE/`,
+which is the node's root. It runs until it is ended.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+
+from registry_trust.agent.__main__ import main as agent
+
+_STACK = 512 << 10
+"""Bytes of each thread's stack; there are hundreds."""
+
+
+def main(url: str, ca_file: str, namespace: str, folder: str, *nodes: str) -> None:
+    """Run an agent for each node."""
+    threading.stack_size(_STACK)
+    # An agent is a process and takes its signals; in here none has a signal of its own.
+    signal.signal = lambda *_: None
+    threads = [
+        threading.Thread(
+            target=agent,
+            daemon=True,
+            args=[
+                [
+                    f"--node-name={node}",
+                    f"--namespace={namespace}",
+                    f"--api-server={url}",
+                    f"--ca-file={ca_file}",
+                    f"--token-file={folder}/{node}.token",
+                    f"--target=docker={folder}/{node}",
+                    "--log-level=error",
+                ]
+            ],
+        )
+        for node in nodes
+    ]
+    for each in threads:
+        each.start()
+    signal.pause()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
