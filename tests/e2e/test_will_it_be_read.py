@@ -180,9 +180,7 @@ def test_what_dockerd_with_the_containerd_store_reads_for_every_registry_is_not_
 
         clean.sources()
         clean.trust()
-        message = wait_for_row(clean, "Failed", "WouldShadow")["message"]
-        assert f"{DOCKERS}/_default" in message
-        assert "which store it uses is not known here" in message
+        wait_for_row(clean, "Current", "MirrorsCarried")
         assert UNKNOWN_CA not in node.docker_pull(clean.image())
     finally:
         default.rename(moved)

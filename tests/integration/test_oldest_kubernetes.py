@@ -110,7 +110,9 @@ def test_a_trust_that_names_cluster_trust_bundles_says_that_they_are_not_served_
     assert "this API server does not serve ClusterTrustBundles" in refused["message"]
     oldest.wait_for("other", "Accepted")
     said = oldest.operator.log.read_text()
-    assert not [words for words in ("Unresolved", "watches ended", "pass not finished") if words in said], said
+    assert not [words for words in ("Unresolved", "pass not finished") if words in said], said
+    # The API server ends the watches of a kind once when its CRD changes, as other tests have it do.
+    assert said.count("watches ended") <= 1, said
     oldest.plane.kubectl("delete", "registrytrusts", "bundled", "other")
 
 

@@ -128,7 +128,7 @@ CHANGES = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def account(installation: Installation) -> str:
     """Return a kubeconfig of the operator's account, once the API server enforces the policy."""
     token = installation.plane.service_account_token(NAMESPACE, OPERATOR)
