@@ -73,7 +73,7 @@ def _image(release: Release, architecture: str) -> None:
 
 
 def _cannot_run(architecture: str) -> str:
-    """Why programs of an architecture can't run here, so that no image of it is built; empty if they can."""
+    """Why programs of an architecture can't run here, so no image of it is built; empty if they can."""
     if architecture == images.own_architecture():
         return ""
     emulator = _BINFMT / _EMULATORS[architecture]

@@ -165,7 +165,7 @@ def _failure(report: NodeReport, trust: Served) -> NodeStanding | None:
 
 
 def is_excluded(standing: NodeStanding) -> bool:
-    """Say whether the DaemonSet leaves the node out, so that no agent will ever be there."""
+    """Say whether the DaemonSet leaves the node out, so no agent will ever be there."""
     return standing.problem is not None and standing.problem.reason is Reason.NODE_EXCLUDED
 
 

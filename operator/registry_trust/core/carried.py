@@ -117,7 +117,7 @@ def toml_lines(root: Host, hosts: Sequence[Host], *, bare: bool = False) -> list
     """Return the lines of a `hosts.toml` that every containerd reads alike.
 
     `[host]` stands before its tables: containerd 1.6, and 1.7 before 1.7.32, refuse a file without it. `bare` leaves it
-    out, so that they refuse this one as well as the one that is carried.
+    out, so they refuse this one as well as the one that is carried.
     """
     lines = [f"server = {_quoted(root.url)}"] if root.url else []
     lines += [*_keys(root), "", *([] if bare else ["[host]", ""])]

@@ -178,7 +178,7 @@ def render(
     """Return the files of one generation, sorted by name.
 
     With a key or a carried secret in it every file is 0600 (the directory is 0700 then, see `directory_mode`).
-    `hosts.toml` names the files of its own generation by a path that does not pass the entry's link, so that a reader
+    `hosts.toml` names the files of its own generation by a path that does not pass the entry's link, so a reader
     that has read it never mixes two generations. A root for dockerd has it only where something is carried: dockerd's
     containerd store reads it, and the classic one reads what ends in `.crt`, `.cert` or `.key`.
     """

@@ -184,7 +184,7 @@ class APIServer:
         return self._answer(connection, request, _ask(connection, request))
 
     def stay_connected(self) -> None:
-        """Use the kept connection, or open one, so that the next call finds one: servers close those that are idle.
+        """Use the kept connection, or open one, so the next call finds one: servers close those that are idle.
 
         Any answer will do, and without one the next call opens its connection itself.
         """

@@ -39,7 +39,7 @@ class ReportRate:
         self.rate = max(self.FEWEST, self.rate * 0.7)
 
     def spread(self, fleet_size: int, rand: Random) -> float:
-        """Return the seconds to delay a report, so that the fleet writes about `rate` reports a second.
+        """Return the seconds to delay a report, so the fleet writes about `rate` reports a second.
 
         Up to a second's worth of reports is not delayed at all.
         """

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 def node_trust(
     node: str, node_uid: str, report: NodeReport, previous: Iterable[Mapping[str, Any]] = (), now: str = rfc3339(0)
 ) -> dict[str, Any]:
-    """Return the whole object for server-side apply; the Node owns it, so that it goes with the Node.
+    """Return the whole object for server-side apply; the Node owns it, so it goes with the Node.
 
     Args:
         node: the Node's name.

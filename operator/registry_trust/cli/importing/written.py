@@ -27,7 +27,7 @@ def text_of(bodies: Iterable[Body]) -> str:
 
 
 def to_output(objects: Objects) -> None:
-    """Print every object: sources first, so that no trust is ever without its source."""
+    """Print every object: sources first, so no trust is ever without its source."""
     text = text_of([*objects.config_maps, *objects.secrets, *objects.trusts])
     click.echo(f"{HEADER.split(';', maxsplit=1)[0]}.\n{text}", nl=False)
 
