@@ -172,7 +172,7 @@ def test_the_same_object_in_two_files_is_refused_with_both_places(tmp_path):
 
     assert done.exit_code == 1
     assert f'2.yaml:2: RegistryTrust "one" is already defined at {tmp_path}/1.yaml:1; remove one of them' in done.stderr
-    assert 'Secret "x" is there already' in done.stderr
+    assert f'Secret "x" is already defined at {tmp_path}/2.yaml:' in done.stderr
 
 
 def test_a_source_of_another_namespace_is_named_and_the_option_reads_it(tmp_path):
