@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import random
 import shutil
@@ -20,7 +21,7 @@ from tools.cluster import binaries, canaries
 from tools.cluster.go_toolchain import NoGoToolchainError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 HERE = Path(__file__).resolve().parent
 
@@ -62,6 +63,9 @@ TOOLS_OF_FIXTURES = {
     "bare": ("cluster",),
 }
 """Tools that a test needs because of a fixture; what it uses beside them it declares by the marker `tools`."""
+
+LOGGERS = (logging.getLogger(), logging.getLogger("registry_trust"))
+"""Those whose level a test could leave changed."""
 
 OUTCOMES = pytest.StashKey["Outcomes"]()
 DECLARED = pytest.StashKey["dict[Path, frozenset[str]]"]()
@@ -167,6 +171,24 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         binaries.declared = None
+
+
+@pytest.fixture(autouse=True)
+def _log_is_left_as_found() -> Iterator[None]:
+    """Fail a test that silences the log for the tests after it."""
+    before = state_of_log()
+    yield
+    after = state_of_log()
+    if after != before:
+        for logger, level in zip(LOGGERS, before, strict=False):
+            logger.setLevel(level)
+        logging.disable(before[-1])
+        pytest.fail(f"the levels of the log were {before} before this test and are {after} now")
+
+
+def state_of_log() -> tuple[int, ...]:
+    """Return the levels of the loggers that tests look at, and the level up to which everything is silent."""
+    return (*(logger.level for logger in LOGGERS), logging.root.manager.disable)
 
 
 def declared_tools(item: pytest.Item) -> list[str]:

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -75,12 +76,24 @@ def problems() -> Iterator[Problem]:
 @cache
 def messages() -> Mapping[Reason, tuple[str, ...]]:
     """Return the messages of each reason, in the order of the reasons' table, each once."""
-    logging.getLogger("registry_trust").setLevel(logging.CRITICAL)
     found: dict[Reason, dict[str, None]] = {reason: {} for reason in Reason}
-    for problem in problems():
-        text = f"{problem.field}: {problem.message}" if problem.field else problem.message
-        found[problem.reason][_normalized(text)] = None
+    with _without_log():
+        for problem in problems():
+            text = f"{problem.field}: {problem.message}" if problem.field else problem.message
+            found[problem.reason][_normalized(text)] = None
     return {reason: tuple(texts) for reason, texts in found.items()}
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep the log quiet about failures that are meant to be."""
+    log = logging.getLogger("registry_trust")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _normalized(text: str) -> str:
