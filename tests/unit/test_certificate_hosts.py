@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from registry_trust.certificates.extensions import Extensions
-from registry_trust.certificates.hosts import forbidden_by, is_named
+from registry_trust.core.x509.extensions import Extensions
+from registry_trust.core.x509.hosts import forbidden_by, is_named
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,20 @@ from registry_trust.certificates.certificate import (
     common_warnings,
     read_certificate,
 )
-from registry_trust.certificates.extensions import serves
 from registry_trust.certificates.facts import CertificateFacts, CertificateKind, facts_of
-from registry_trust.certificates.hosts import alternative_name, forbidden_by, is_common_name, is_named
 from registry_trust.certificates.labels import read_blocks, unexpected_label
 from registry_trust.certificates.limits import SOURCE_BYTES, check_count, check_size, is_empty
-from registry_trust.certificates.names import common_name
 from registry_trust.certificates.origin import Origin, UnusableCertificate
 from registry_trust.certificates.outside import KEY_AMONG_CAS
 from registry_trust.certificates.pem import CERTIFICATE, Block
-from registry_trust.certificates.structure import Structure
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
 from registry_trust.core.times import rfc3339
+from registry_trust.core.x509.extensions import serves
+from registry_trust.core.x509.hosts import alternative_name, forbidden_by, is_common_name, is_named
+from registry_trust.core.x509.names import common_name
+from registry_trust.core.x509.structure import Structure
 
 LEGACY_COMMON_NAME = "x509: certificate relies on legacy Common Name field, use SANs instead"
 """What Go says (1.22 to 1.26) of a server certificate that names its host in its Common Name alone."""

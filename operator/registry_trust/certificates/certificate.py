@@ -9,15 +9,15 @@ from datetime import datetime
 
 from cryptography import x509
 
-from registry_trust.certificates.der import DERError
 from registry_trust.certificates.limits import CERTIFICATE_BYTES
 from registry_trust.certificates.origin import Origin, UnusableCertificate
 from registry_trust.certificates.pem import CERTIFICATE, Block, encode
-from registry_trust.certificates.structure import Structure, read_structure, subject_of
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
 from registry_trust.core.times import rfc3339
+from registry_trust.core.x509.der import DERError
+from registry_trust.core.x509.structure import Structure, read_structure, subject_of
 
 RSA_MINIMUM_BITS, RSA_STRONG_BITS, RSA_MAXIMUM_BITS, RSA_LARGEST_BITS = 1024, 2048, 8192, 16384
 """Go refuses RSA below 1,024 bits (`rsa1024min`, 1.24) and above 8,192 in a handshake (`tlsmaxrsasize`, 1.20.7).

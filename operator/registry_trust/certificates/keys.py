@@ -12,13 +12,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from registry_trust.certificates.der import INTEGER, OCTET_STRING, OID, SEQUENCE, DERError, DERReader
 from registry_trust.certificates.origin import Origin
 from registry_trust.certificates.pem import Block, encode
 from registry_trust.certificates.private import PrivateKey
-from registry_trust.certificates.structure import CURVES, ECDSA, ED25519, OTHER_KEYS, RSA
 from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.reasons import Reason
+from registry_trust.core.x509.der import INTEGER, OCTET_STRING, OID, SEQUENCE, DERError, DERReader
+from registry_trust.core.x509.structure import CURVES, ECDSA, ED25519, OTHER_KEYS, RSA
 
 _UsableCurve = ec.SECP256R1 | ec.SECP384R1 | ec.SECP521R1
 _USABLE_CURVES: dict[str, type[_UsableCurve]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from registry_trust.certificates.der import (
+from registry_trust.core.x509.der import (
     BIT_STRING,
     GENERALIZED_TIME,
     INTEGER,

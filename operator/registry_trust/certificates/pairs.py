@@ -12,7 +12,6 @@ from registry_trust.certificates.certificate import (
     common_warnings,
     read_certificate,
 )
-from registry_trust.certificates.extensions import ANY_USAGE, CLIENT_AUTH, SERVER_AUTH
 from registry_trust.certificates.facts import CertificateFacts, CertificateKind, facts_of
 from registry_trust.certificates.keys import ReadKey, read_private_key
 from registry_trust.certificates.labels import ALL_CERTIFICATES, read_blocks, unexpected_label
@@ -24,6 +23,7 @@ from registry_trust.core.errors import UnusableMaterial
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
+from registry_trust.core.x509.extensions import ANY_USAGE, CLIENT_AUTH, SERVER_AUTH
 
 
 @dataclass(frozen=True, slots=True)

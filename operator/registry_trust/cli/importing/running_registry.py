@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import click
 
-from registry_trust.certificates.hosts import is_named
 from registry_trust.certificates.shown_chain import Role, Shown, best, read_chain
 from registry_trust.cli.importing.found import Found, Gravity, Notice, Reading, Text, lost
 from registry_trust.cli.importing.handshake import NoHandshake, shown_by
@@ -16,6 +15,7 @@ from registry_trust.core.layout import DOCKER_HUB
 from registry_trust.core.registry import check, split
 from registry_trust.core.text import quote
 from registry_trust.core.times import rfc3339
+from registry_trust.core.x509.hosts import is_named
 
 _MISSES = {
     Role.SELF_SIGNED: "It vouches for exactly this certificate: when the registry gets a new one, pulls fail until "

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from registry_trust.certificates.der import OID, SEQUENCE, DERError, DERReader
-from registry_trust.certificates.extensions import Extensions, read_extensions
-from registry_trust.certificates.names import read_name
+from registry_trust.core.x509.der import OID, SEQUENCE, DERError, DERReader
+from registry_trust.core.x509.extensions import Extensions, read_extensions
+from registry_trust.core.x509.names import read_name
 
 RSA, ECDSA, ED25519 = "1.2.840.113549.1.1.1", "1.2.840.10045.2.1", "1.3.101.112"
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from registry_trust.certificates.der import BOOLEAN, INTEGER, OCTET_STRING, OID, DERError, DERReader
+from registry_trust.core.x509.der import BOOLEAN, INTEGER, OCTET_STRING, OID, DERError, DERReader
 
 SERVER_AUTH, CLIENT_AUTH, ANY_USAGE = "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "2.5.29.37.0"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 
-from registry_trust.certificates.extensions import Extensions
 from registry_trust.core.layout import DOCKER_HUB
 from registry_trust.core.registry import split as split_registry
+from registry_trust.core.x509.extensions import Extensions
 
 _HUBS_SERVER = "registry-1.docker.io"
 """Where every runtime goes for `docker.io`."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from registry_trust.certificates.der import OID, SEQUENCE, SET, DERError, DERReader
 from registry_trust.core.text import escape
+from registry_trust.core.x509.der import OID, SEQUENCE, SET, DERError, DERReader
 
 _COMMON_NAME = "2.5.4.3"
 SHORT_NAMES = {
