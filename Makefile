@@ -40,7 +40,7 @@ hooks: .venv/.ready ## let git check each commit: what it changes and its messag
 demo: .venv/.runtime ## show the main job on this machine: no root, no container engine
 	@$(BIN)/python -m tools.demo
 test: lint types .venv/.go ## run every test (end-to-end ones need root on Linux); TESTS=path for some
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m $(if $(TESTS),pytest $(TESTS),tools.side_by_side)
 tools: .venv/.runtime .venv/.go ## build etcd, Kubernetes, the runtimes and the rest that the tests run, once
 	@$(BIN)/python -m tools.cluster.binaries build
 lint: .venv/.ready ## check style, spelling and who may import whom
