@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_late
 
 from deploy.generate import ROOT
 from registry_trust.agent.health import Health
-from registry_trust.compiler.fleet import NodeState
+from registry_trust.compiler.node_standing import NodeState
 from registry_trust.controller import api_server, metrics
 from registry_trust.core.certificate_state import CertificateState
 from tools.cluster.binaries import binary

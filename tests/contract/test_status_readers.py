@@ -17,7 +17,8 @@ from registry_trust.api.trust_status import INITIAL_STATUS
 from registry_trust.certificates.facts import CertificateFacts, CertificateKind
 from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.content import SourcedCertificate
-from registry_trust.compiler.fleet import NodeStanding, NodeState, Standing
+from registry_trust.compiler.fleet import Standing
+from registry_trust.compiler.node_standing import NodeStanding, NodeState
 from registry_trust.compiler.status import make_status
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.problem import Problem

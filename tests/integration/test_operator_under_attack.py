@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from registry_trust.compiler.compile import compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.fleet import Fleet, FleetNode, Served
+from registry_trust.compiler.fleet import Fleet
 from registry_trust.compiler.kinds import TRUST
+from registry_trust.compiler.node_standing import FleetNode, Served
 from registry_trust.compiler.objects import OwnedReport, read_report, read_trust
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.sources import Sources

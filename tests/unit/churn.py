@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from registry_trust.compiler.compile import Outcome
-from registry_trust.compiler.fleet import Fleet, FleetNode, Served, Standing
+from registry_trust.compiler.fleet import Fleet, Standing
 from registry_trust.compiler.lost_history import go_on_after, highest_reported
+from registry_trust.compiler.node_standing import FleetNode, Served
 from registry_trust.compiler.objects import OwnedReport
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.status import make_status

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from registry_trust.certificates.facts import CertificateFacts, CertificateKind
 from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.content import SourcedCertificate
-from registry_trust.compiler.fleet import NodeState, Standing
+from registry_trust.compiler.fleet import Standing
+from registry_trust.compiler.node_standing import NodeState
 from registry_trust.compiler.status import make_status
 from registry_trust.controller.transitions import Event, events
 from registry_trust.core.bundle import TrustContent

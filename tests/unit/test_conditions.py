@@ -11,7 +11,8 @@ import pytest
 
 from registry_trust.compiler.compile import Outcome, TrustInput, compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.fleet import Fleet, FleetNode, Served
+from registry_trust.compiler.fleet import Fleet
+from registry_trust.compiler.node_standing import FleetNode, Served
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.sources import Sources
 from registry_trust.compiler.status import make_status, without

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry_trust.compiler.fleet import Fleet, FleetNode, NodeState, Served
+from registry_trust.compiler.fleet import Fleet
+from registry_trust.compiler.node_standing import FleetNode, NodeState, Served
 from registry_trust.compiler.placement import Agents, Placement, placement_of
 from registry_trust.core.bundle import TrustContent
 from registry_trust.core.problem import Problem

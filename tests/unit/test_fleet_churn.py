@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from registry_trust.compiler.fleet import NodeStanding, NodeState, judge
+from registry_trust.compiler.node_standing import NodeStanding, NodeState, judge
 from registry_trust.core.reasons import Reason
 from tests.unit.churn import CONTENTS, NAMES, ZONES, Churn
 

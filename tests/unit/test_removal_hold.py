@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from registry_trust.compiler.fleet import FleetNode, NodeState, Served, judge
+from registry_trust.compiler.node_standing import FleetNode, NodeState, Served, judge
 from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.removal_hold import held_removals

@@ -10,7 +10,8 @@ import pytest
 
 from registry_trust.api.trust_status import RegistryTrustStatus
 from registry_trust.compiler.compile import Outcome
-from registry_trust.compiler.fleet import Fleet, FleetNode, NodeState, Served, judge
+from registry_trust.compiler.fleet import Fleet
+from registry_trust.compiler.node_standing import FleetNode, NodeState, Served, judge
 from registry_trust.compiler.objects import read_node, read_report
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.status import make_status

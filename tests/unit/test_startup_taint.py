@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from registry_trust.compiler.fleet import Fleet, FleetNode, Served
+from registry_trust.compiler.fleet import Fleet
+from registry_trust.compiler.node_standing import FleetNode, Served
 from registry_trust.compiler.objects import read_node
 from registry_trust.compiler.placement import Agents, Placement
 from registry_trust.compiler.startup_taint import find_wait, removal

@@ -9,7 +9,8 @@ from typing import Any
 
 from registry_trust.compiler.compile import Compiled, Outcome, TrustInput, compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.fleet import Fleet, FleetNode, Served
+from registry_trust.compiler.fleet import Fleet
+from registry_trust.compiler.node_standing import FleetNode, Served
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.compiler.status import make_status

@@ -5,60 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
+from registry_trust.compiler.node_standing import FleetNode, NodeStanding, NodeState, Served, is_excluded, judge
 from registry_trust.compiler.placement import Agents
-from registry_trust.core.bundle import TrustContent
 from registry_trust.core.names import AGENT
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
-from registry_trust.core.report import NodeReport, RowState, TargetState
-from registry_trust.core.selection import labels_hash
-
-
-class NodeState(StrEnum):
-    """How far one selected node is with one trust; the words of `status.nodes`."""
-
-    CURRENT = "current"
-    PENDING = "pending"
-    FAILED = "failed"
-    UNREACHABLE = "unreachable"
-    WITHOUT_AGENT = "withoutAgent"
-
-
-@dataclass(frozen=True, slots=True)
-class FleetNode:
-    """What the operator knows of one Node object."""
-
-    name: str
-    uid: str
-    labels: Mapping[str, str]
-    ready: bool
-    startup_taints: tuple[int, ...] = ()
-    """Places in `spec.taints` of those with the key `names.STARTUP_TAINT`."""
-
-    @property
-    def labels_hash(self) -> str:
-        """Return the hash that an agent reports when it has seen these labels."""
-        return labels_hash(self.labels)
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A trust as nodes are to have it."""
-
-    name: str
-    since: int
-    content: TrustContent
-
-
-@dataclass(frozen=True, slots=True)
-class NodeStanding:
-    """One node's state for one trust: why it is not current, and which registry that is about (may be empty)."""
-
-    state: NodeState
-    problem: Problem | None = None
-    registry: str = ""
+from registry_trust.core.report import NodeReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,94 +38,15 @@ _URGENCY = {
     NodeState.PENDING: 3,
     NodeState.CURRENT: 4,
 }
-_OS = "kubernetes.io/os"
-"""Set by every kubelet to Go's runtime.GOOS (well-known labels)."""
 
 _SHOWN = 5
 """Names of excluded nodes in one message."""
-
-_WORST_FIRST = {RowState.FAILED: 0, RowState.PENDING: 1, RowState.HELD: 1, RowState.CURRENT: 2}
-_BAD_TARGETS = frozenset({TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED})
-
-
-def judge(  # noqa: PLR0911 - one return for each state
-    node: FleetNode,
-    report: NodeReport | None,
-    trust: Served,
-    bundle_uid: str,
-    *,
-    live: bool,
-    newest: int | None = None,
-    admitted: bool = True,
-) -> NodeStanding | None:
-    """Return one node's standing for one trust; None where the trust does not select it, or it is not a Linux node.
-
-    A node is current when it has applied a bundle that has this content (its serial is at least the trust's `since`),
-    has selected by the labels that it has now, and names neither a registry of the trust nor a target as failing. A
-    serial above the `newest` that there is comes from a history that is lost (etcd was restored from a backup): what
-    stood under it nobody knows.
-    """
-    if node.labels.get(_OS, "linux") != "linux" or not trust.content.selects(node.labels):
-        return None
-    applied = report is not None and report.bundle_uid == bundle_uid and report.serial >= trust.since
-    if report is not None and applied and (newest is None or report.serial <= newest):
-        seen = trust.content.selector is None or report.labels_hash == node.labels_hash
-        if seen:
-            failure = _failure(report, trust)
-            if failure is None:
-                return NodeStanding(NodeState.CURRENT)
-            # What a node said before it went away must not block a trust for ever.
-            if live and node.ready:
-                return failure
-    if not live and not admitted:
-        return NodeStanding(NodeState.WITHOUT_AGENT, Problem(Reason.NODE_EXCLUDED, ""))
-    if not node.ready:
-        return NodeStanding(
-            NodeState.UNREACHABLE,
-            Problem(Reason.NODE_UNREACHABLE, "the Node is not Ready; it gets this revision when it is back"),
-        )
-    if not live:
-        return NodeStanding(
-            NodeState.WITHOUT_AGENT,
-            Problem(
-                Reason.AGENT_SILENT, f"no agent is running on this node; see the DaemonSet {AGENT} and its tolerations"
-            ),
-        )
-    return NodeStanding(NodeState.PENDING, Problem(Reason.NODE_PENDING, "the agent has not reported this revision yet"))
-
-
-def _failure(report: NodeReport, trust: Served) -> NodeStanding | None:
-    for target in report.targets:
-        if target.state in _BAD_TARGETS:
-            reason = Reason.WRITE_FAILED if target.problem is None else target.problem.reason
-            return NodeStanding(NodeState.FAILED, Problem(reason, f"{target.path}: {target.message}"))
-    registries = trust.content.registries
-    rows = [row for row in report.registries if row.registry in registries and row.trust in ("", trust.name)]
-    # Whoever wrote the report need not have put its failures first.
-    row = min(rows, key=lambda row: _WORST_FIRST[row.state], default=None)
-    if row is not None and row.state is not RowState.CURRENT:
-        state = NodeState.FAILED if row.state is RowState.FAILED else NodeState.PENDING
-        return NodeStanding(state, row.problem, row.registry)
-    if report.is_truncated():
-        return NodeStanding(
-            NodeState.FAILED,
-            Problem(
-                Reason.NODES_FAILING,
-                f"{report.failing} registries are failing on this node, more than its report can list",
-            ),
-        )
-    return None
-
-
-def is_excluded(standing: NodeStanding) -> bool:
-    """Say whether the DaemonSet leaves the node out, so no agent will ever be there."""
-    return standing.problem is not None and standing.problem.reason is Reason.NODE_EXCLUDED
 
 
 def count_missing(nodes: Iterable[FleetNode], agents: Agents) -> int:
     """Return on how many Ready nodes the DaemonSet is to have an agent, and none is ready."""
     return sum(
-        node.ready and node.name not in agents.live and node.labels.get(_OS, "linux") == "linux"
+        node.ready and node.name not in agents.live and node.runs_linux
         for node in nodes
         if agents.placement is None or agents.placement.admits(node.name, node.labels)
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from registry_trust.compiler.compile import TrustInput
-from registry_trust.compiler.fleet import FleetNode
+from registry_trust.compiler.node_standing import FleetNode
 from registry_trust.compiler.objects import Object, OwnedReport, read_node, read_report, read_source, read_trust
 from registry_trust.compiler.sources import SourceObject
 from registry_trust.core.names import BUNDLE_TYPE, GROUP, VERSION

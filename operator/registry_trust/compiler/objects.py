@@ -12,7 +12,7 @@ from typing import Any
 from registry_trust.api.fields import SUBDOMAIN
 from registry_trust.api.parse import check_trust, kind_of, parse_trust, path
 from registry_trust.compiler.compile import TrustInput
-from registry_trust.compiler.fleet import FleetNode
+from registry_trust.compiler.node_standing import FleetNode
 from registry_trust.compiler.sources import SourceObject
 from registry_trust.core.errors import InvalidField
 from registry_trust.core.names import STARTUP_TAINT

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from registry_trust.compiler.fleet import FleetNode, NodeStanding, NodeState, is_excluded
+from registry_trust.compiler.node_standing import FleetNode, NodeStanding, NodeState, is_excluded
 from registry_trust.core.names import STARTUP_TAINT
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason

@@ -11,7 +11,8 @@ from typing import Any
 from registry_trust.api.trust_status import summarize_registries
 from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.content import SourcedCertificate
-from registry_trust.compiler.fleet import NodeState, Standing
+from registry_trust.compiler.fleet import Standing
+from registry_trust.compiler.node_standing import NodeState
 from registry_trust.compiler.served_certificates import that_matter
 from registry_trust.core.certificate_state import ENDING, EXPIRY_WARNING, CertificateState, state_of
 from registry_trust.core.conditions import Condition, ConditionStatus, merge

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from registry_trust.compiler.compile import TrustInput
-from registry_trust.compiler.fleet import FleetNode
 from registry_trust.compiler.kinds import KINDS, NODE, REPORT, SOURCES, TRUST, WatchedKind
+from registry_trust.compiler.node_standing import FleetNode
 from registry_trust.compiler.objects import Object, OwnedReport
 from registry_trust.compiler.sources import Sources
 from registry_trust.controller.api_server import ApiFailure, ApiServer

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from registry_trust.compiler.compile import Compiled, Outcome, compile_bundle
 from registry_trust.compiler.content import Checker
-from registry_trust.compiler.fleet import Fleet, Served, count_missing
+from registry_trust.compiler.fleet import Fleet, count_missing
+from registry_trust.compiler.node_standing import Served
 from registry_trust.compiler.served_certificates import states
 from registry_trust.controller import metrics
 from registry_trust.controller.agents import find_agents

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from registry_trust.compiler.fleet import Fleet, FleetNode
+from registry_trust.compiler.fleet import Fleet
 from registry_trust.compiler.kinds import NODE
+from registry_trust.compiler.node_standing import FleetNode
 from registry_trust.compiler.startup_taint import REMOVED, find_wait, kept, removal
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from registry_trust.compiler.compile import Compiled, Outcome
-from registry_trust.compiler.fleet import Fleet, NodeState
+from registry_trust.compiler.fleet import Fleet
 from registry_trust.compiler.kinds import TRUST
+from registry_trust.compiler.node_standing import NodeState
 from registry_trust.compiler.served_certificates import states, that_matter
 from registry_trust.compiler.status import make_status, without
 from registry_trust.controller import metrics
