@@ -173,6 +173,10 @@ class Fleet:
             if (standing := nodes.get(node)) is not None:
                 yield trust, standing
 
+    def is_settled(self, trust: str) -> bool:
+        """Say whether no node is still to take the trust's content: each has it, failed, or has no agent to do it."""
+        return not self._counts.get(trust, Counter())[NodeState.PENDING]
+
     def standing(self, trust: str, most: int) -> Standing:
         """Return the counts of one trust, and at most `most` of its nodes that are not current."""
         nodes = self._standings.get(trust, {})

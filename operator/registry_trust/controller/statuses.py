@@ -28,7 +28,10 @@ from registry_trust.core.names import API_VERSION, MAXIMUM_FAILING_NODES, OPERAT
 _log = logging.getLogger(__name__)
 
 NODE_PAUSE = 5.0
-"""Seconds between two writes of a trust's status that only nodes ask for: a report that flaps must not flood."""
+"""Seconds between two writes of a trust's status that only nodes ask for: a report that flaps must not flood.
+
+Once no node is on its way any longer, one write comes at once: who waits for `Distributed` waits for the last node.
+"""
 
 LONGEST_PAUSE = 60.0
 """Seconds between two tries to write a status that the API server refuses, at most."""
@@ -72,9 +75,8 @@ class StatusWriter:
     def write(self, compiled: Compiled, fleet: Fleet) -> None:
         """Write each touched status that differs from the object's; one that fails is tried again."""
         now, moment = self._clock.date(), self._clock.steady()
-        for_nodes = self._pace.due(moment) - self._touched
-        names, self._touched = self._touched | for_nodes, set()
-        self._pace.taken(names)
+        self._pace.withdraw(self._touched)
+        names, self._touched = self._touched | self._pace.take_due(moment, fleet.is_settled), set()
         waiting = {name for name in names if moment < self._failed.get(name, (0, 0.0))[1]}
         names -= waiting
         self._touched |= waiting
@@ -89,8 +91,6 @@ class StatusWriter:
             self._delays.stand(outcome, distributed=_is_distributed(status), now=self._clock.steady())
             if status == found.status:
                 continue
-            if name in for_nodes:
-                self._pace.wrote(name, moment)
             written = self._put(name, status)
             if written is None:
                 continue
