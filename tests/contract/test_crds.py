@@ -19,14 +19,8 @@ from registry_trust.certificates.facts import CertificateKind
 from registry_trust.core.layout import Layout
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
-from registry_trust.core.report import (
-    NodeReport,
-    RegistryRow,
-    RowState,
-    TargetRow,
-    TargetState,
-    decode_report,
-)
+from registry_trust.core.report import NodeReport, RegistryRow, RowState, TargetRow, TargetState
+from registry_trust.core.report_format import decode_report
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "charts" / "registry-trust" / "templates"
 

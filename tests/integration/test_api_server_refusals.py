@@ -11,7 +11,7 @@ import pytest
 from registry_trust.api.crd import KINDS, NODE_TRUST, build_crd
 from registry_trust.api.parse import check_trust
 from registry_trust.core.registry import MAXIMUM_LENGTH
-from registry_trust.core.report import encode_report
+from registry_trust.core.report_format import encode_report
 from tests.contract.test_crds import FULL_REPORT
 from tests.integration import client_certificate_lists
 from tools.cluster.control_plane import ControlPlane

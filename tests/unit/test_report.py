@@ -25,12 +25,11 @@ from registry_trust.core.report import (
     RowState,
     TargetRow,
     TargetState,
-    decode_report,
-    encode_report,
     order_rows,
     order_targets,
     summary,
 )
+from registry_trust.core.report_format import decode_report, encode_report
 from registry_trust.core.selection import labels_hash
 
 ROW = RegistryRow("harbor.example", RowState.CURRENT, "aa")

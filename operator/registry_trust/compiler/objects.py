@@ -18,7 +18,8 @@ from registry_trust.core.errors import InvalidField
 from registry_trust.core.names import STARTUP_TAINT
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
-from registry_trust.core.report import NodeReport, decode_report
+from registry_trust.core.report import NodeReport
+from registry_trust.core.report_format import decode_report
 from registry_trust.core.trust import SourceKind
 
 Object = Mapping[str, Any]

@@ -1,20 +1,14 @@
-"""The node report: what one node has, row by row, as a value and as the status of its `NodeTrust` object."""
+"""The node report: what one node has, row by row, and what that makes of the node as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from registry_trust.core.names import MAXIMUM_NOTICES, MAXIMUM_ROWS, MAXIMUM_TARGETS
+from registry_trust.core.names import MAXIMUM_ROWS, MAXIMUM_TARGETS
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
-from registry_trust.core.registry import MAXIMUM_LENGTH
-from registry_trust.core.text import FIELD_LIMIT, MESSAGE_LIMIT, clip, escape
-
-LARGEST_COUNT = 2**31 - 1
-"""The largest int32, which is what the kinds' counts are."""
 
 
 class RowState(StrEnum):
@@ -183,134 +177,3 @@ def summary(report: NodeReport) -> str:
     if lack is None:
         return "Current"
     return "Failing" if lack.stalled else "Pending"
-
-
-def encode_report(report: NodeReport) -> dict[str, Any]:
-    """Return the `status` of the node's `NodeTrust` object; fields without a value are left out."""
-    return {
-        "agentVersion": report.agent_version,
-        "runtime": report.runtime,
-        "bundle": {"uid": report.bundle_uid, "serial": report.serial},
-        "labelsHash": report.labels_hash,
-        "state": summary(report),
-        "targetsSummary": clip(", ".join(_target_summary(row) for row in report.targets), 512),
-        "targets": [
-            _present(
-                path=t.path,
-                layout=t.layout,
-                state=t.state.value,
-                reason="" if t.problem is None else t.problem.reason,
-                message=clip(t.message),
-            )
-            for t in report.targets
-        ],
-        "registries": [
-            _present(
-                name=row.registry,
-                trust=row.trust,
-                state=row.state.value,
-                generation=row.generation,
-                reason="" if row.problem is None else row.problem.reason,
-                message="" if row.problem is None else clip(row.problem.message),
-            )
-            for row in report.registries
-        ],
-        "registryCount": report.registry_count,
-        "failingCount": report.failing,
-        "notices": [_present(reason=notice.reason, message=clip(notice.message)) for notice in report.notices],
-    }
-
-
-def decode_report(status: Mapping[str, Any]) -> NodeReport:
-    """Return the report in a `NodeTrust` status, tolerant of what another version leaves out or adds.
-
-    A report is input: whoever has one node's token writes what the kind's schema lets through. What comes out is fit
-    for statuses, Events and logs as it is: texts are printable ASCII and short, a row that is not fine has a reason
-    of the table, lists and counts are bounded.
-
-    Raises:
-        KeyError, ValueError, TypeError, AttributeError: it is not a report at all.
-    """
-    bundle = status.get("bundle") or {}
-    targets = tuple(
-        TargetRow(
-            path=_text(row["path"], FIELD_LIMIT),
-            layout=_text(row.get("layout")),
-            state=TargetState(row["state"]),
-            problem=(problem := _problem(row, _DEFAULT_OF_TARGET.get(row["state"]))),
-            remark=_text(row.get("message"), MESSAGE_LIMIT) if problem is None else "",
-        )
-        for row in (status.get("targets") or ())[:MAXIMUM_TARGETS]
-    )
-    registries = tuple(
-        RegistryRow(
-            registry=_text(row["name"], MAXIMUM_LENGTH),
-            state=(state := RowState(row["state"])),
-            generation=_text(row.get("generation")),
-            problem=_problem(row, _DEFAULT_OF_ROW.get(state)),
-            trust=_text(row.get("trust")),
-        )
-        for row in (status.get("registries") or ())[:MAXIMUM_ROWS]
-    )
-    return NodeReport(
-        agent_version=_text(status.get("agentVersion")),
-        runtime=_text(status.get("runtime")),
-        bundle_uid=_text(bundle.get("uid")),
-        serial=max(0, int(bundle.get("serial", 0))),
-        labels_hash=_text(status.get("labelsHash")),
-        targets=targets,
-        registries=registries,
-        registry_count=_count(status.get("registryCount", 0)),
-        failing=_count(status.get("failingCount", 0)),
-        notices=tuple(filter(None, map(_notice, (status.get("notices") or ())[:MAXIMUM_NOTICES]))),
-    )
-
-
-_DEFAULT_OF_TARGET: Mapping[str, Reason] = {
-    TargetState.NOT_READ: Reason.ROOT_NOT_READ,
-    TargetState.UNKNOWN: Reason.RUNTIME_UNKNOWN,
-    TargetState.FAILED: Reason.WRITE_FAILED,
-}
-_DEFAULT_OF_ROW: Mapping[str, Reason] = {
-    RowState.HELD: Reason.CONTENT_HELD,
-    RowState.PENDING: Reason.NODE_PENDING,
-    RowState.FAILED: Reason.WRITE_FAILED,
-}
-"""The reason of a row that gives none, or one that this version does not know."""
-
-_REASONS = frozenset(reason.value for reason in Reason)
-
-
-def _problem(row: Mapping[str, Any], default: Reason | None) -> Problem | None:
-    """Return what a row says is wrong; None where it gives no reason that is known, and its state asks for none."""
-    found = row.get("reason")
-    reason = Reason(found) if isinstance(found, str) and found in _REASONS else default
-    return None if reason is None else Problem(reason, _text(row.get("message"), MESSAGE_LIMIT))
-
-
-def _notice(found: object) -> Problem | None:
-    """Return a notice; None where its reason is not one that this version knows, so that it can't act on it.
-
-    An agent of before the first release writes a notice as one text, `Reason: message`.
-    """
-    if isinstance(found, str):
-        reason, _, message = found.partition(": ")
-        found = {"reason": reason, "message": message}
-    return _problem(found, None) if isinstance(found, Mapping) else None
-
-
-def _text(found: object, limit: int = FIELD_LIMIT) -> str:
-    return escape(found if isinstance(found, str) else "", limit)
-
-
-def _count(found: object) -> int:
-    """Return a count; what is none, or is too large for the kinds' int32, becomes the nearest that is."""
-    return min(max(0, found), LARGEST_COUNT) if isinstance(found, int) else 0
-
-
-def _present(**fields: str) -> dict[str, str]:
-    return {name: value for name, value in fields.items() if value}
-
-
-def _target_summary(row: TargetRow) -> str:
-    return row.path if row.state is TargetState.READ else f"{row.path} ({row.state.value})"

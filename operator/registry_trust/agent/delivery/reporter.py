@@ -16,7 +16,8 @@ from registry_trust.agent.delivery.report_rate import ReportRate
 from registry_trust.core.conditions import merge
 from registry_trust.core.names import AGENT, API_VERSION, PRODUCT, REPORTS
 from registry_trust.core.readiness import node_conditions
-from registry_trust.core.report import NodeReport, encode_report
+from registry_trust.core.report import NodeReport
+from registry_trust.core.report_format import encode_report
 from registry_trust.core.times import rfc3339
 
 REPEAT = 900.0
