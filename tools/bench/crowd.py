@@ -1,14 +1,18 @@
 """A crowd: the real agent many times in one process, each with a token, a root and threads of its own.
 
 Command line: `python -m tools.bench.crowd URL CA_FILE NAMESPACE FOLDER NODE…`; FOLDER holds `NODE.token` and `NODE/`,
-which is the node's root. It runs until it is ended.
+which is the node's root. It runs until it is ended. While `FOLDER/NODE.no-dns` exists, for the first NODE, no name has
+an address.
 """
 
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 import threading
+from pathlib import Path
+from typing import Any
 
 from registry_trust.agent.__main__ import main as agent
 
@@ -21,6 +25,7 @@ def main(url: str, ca_file: str, namespace: str, folder: str, *nodes: str) -> No
     threading.stack_size(_STACK)
     # An agent is a process and takes its signals; in here none has a signal of its own.
     signal.signal = lambda *_: None
+    _resolve_unless(Path(folder) / f"{nodes[0]}.no-dns")
     threads = [
         threading.Thread(
             target=agent,
@@ -42,6 +47,16 @@ def main(url: str, ca_file: str, namespace: str, folder: str, *nodes: str) -> No
     for each in threads:
         each.start()
     signal.pause()
+
+
+def _resolve_unless(gone: Path) -> None:
+    """While a file exists, ask the resolver for a name that nobody has (RFC 6761), so its failure is its own."""
+    resolver = socket.getaddrinfo
+
+    def resolve(host: Any, *given: Any, **named: Any) -> Any:
+        return resolver("api.invalid" if gone.exists() else host, *given, **named)
+
+    socket.getaddrinfo = resolve
 
 
 if __name__ == "__main__":

@@ -122,15 +122,19 @@ class Fleet:
     def start_agents(self) -> None:
         """Start all agents at once."""
         for begin in range(0, len(self.names), CROWD):
-            command = [sys.executable, "-m", "tools.bench.crowd", self.plane.url, str(self.plane.ca_file), NAMESPACE]
-            self.crowds.append(
-                start(
-                    self.plane.run,
-                    f"crowd-{begin}",
-                    [*command, str(self.folder), *self.names[begin : begin + CROWD]],
-                    environment={"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'operator'}"},
-                )
-            )
+            self.crowds.append(self.start_crowd(self.names[begin : begin + CROWD], self.plane.url))
+
+    def start_crowd(self, names: Sequence[str], url: str) -> Process:
+        """Start a process with the agents of these nodes, which reach the API server at a URL."""
+        command = [sys.executable, "-m", "tools.bench.crowd", url, str(self.plane.ca_file), NAMESPACE]
+        environment = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'operator'}"}
+        command += [str(self.folder), *names]
+        return start(self.plane.run, f"crowd-{names[0]}", command, environment=environment)
+
+    def content(self) -> dict[str, bytes]:
+        """Return the files that every node is to have, by name."""
+        data = self._data()
+        return {"ca.crt": data["ca.crt"], "client.cert": data["tls.crt"], "client.key": data["tls.key"]}
 
     def stop(self) -> None:
         """End the agents and the operator."""
