@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -26,10 +27,10 @@ from registry_trust.controller.cluster import ClusterMap
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.delays import Delays
 from registry_trust.controller.events import About, Events, Similar
-from registry_trust.controller.statuses import StatusWriter
+from registry_trust.controller.statuses import LONGEST_ROUND, StatusWriter
 from registry_trust.controller.transitions import Event
 from registry_trust.core.bundle import Bundle
-from registry_trust.core.names import REPORTS, TRUSTS
+from registry_trust.core.names import API_VERSION, OPERATOR, REPORTS, TRUSTS
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.selection import labels_hash
@@ -223,7 +224,9 @@ class Scene:
         self.accepted += 1
         return read_report(taken)
 
-    def write(self, reports: Mapping[str, OwnedReport | None], node: FleetNode | None = None) -> None:
+    def write(
+        self, reports: Mapping[str, OwnedReport | None], node: FleetNode | None = None, clock: Clock | None = None
+    ) -> StatusWriter:
         """Write the statuses that follow from these reports, with their Events."""
         fleet = Fleet()
         outcomes = self.compiled.outcomes.values()
@@ -234,10 +237,11 @@ class Scene:
         cluster = ClusterMap("none")
         for body in self.trusts:
             cluster.take(TRUST, self.admin.get(f"{TRUSTS}/{body['metadata']['name']}"))
-        clock = Clock()
+        clock = clock or Clock()
         writer = StatusWriter(self.server, cluster, Events(self.server, clock), Delays(), timedelta(days=30), clock)
         writer.touch({"attacked", "zoned"})
         writer.write(self.compiled, fleet)
+        return writer
 
 
 @pytest.fixture(scope="module")
@@ -279,3 +283,16 @@ def test_a_status_that_is_refused_is_written_without_the_part_at_fault(
         assert status["nodes"]["unreachable"] == 1
         assert {each["type"] for each in status["conditions"]} >= {"Accepted", "Distributed", "Ready"}
     assert "status written without what was refused" in caplog.text
+
+
+def test_a_round_of_statuses_ends_in_time_however_slow_the_api_server_is(scene: Scene) -> None:
+    passed = itertools.count(step=LONGEST_ROUND)  # each look at the clock is a round's time later than the last
+    for name in ("attacked", "zoned"):
+        trust = {"apiVersion": API_VERSION, "kind": "RegistryTrust", "metadata": {"name": name}}
+        scene.server.apply(f"{TRUSTS}/{name}/status", {**trust, "status": {}}, OPERATOR)
+
+    writer = scene.write({}, clock=Clock(steady=lambda: float(next(passed))))
+
+    written = {name: scene.admin.get(f"{TRUSTS}/{name}")["status"] for name in ("attacked", "zoned")}
+    assert ["conditions" in status for status in written.values()] == [True, False], written
+    assert writer.pending(), "the other one is left for the next round"

@@ -32,7 +32,8 @@ def most() -> float:
 def test_failures_in_a_row_wait_longer_up_to_half_a_minute_and_never_less_than_the_floor() -> None:
     assert [full_jitter(failures, most) for failures in (1, 2, 3)] == [1.998, 3.996, 7.992]
     assert full_jitter(1000, most) == pytest.approx(29.97)
-    assert full_jitter(1000, lambda: 0.0) == 0.5
+    assert [full_jitter(failures, lambda: 0.0) for failures in (1, 2)] == [0.5, 4 / 7]
+    assert full_jitter(1000, lambda: 0.0) == 30 / 7
 
 
 @pytest.mark.parametrize("wish", ["86400", "100000000000", "9" * 5000])
@@ -48,6 +49,19 @@ def test_a_servers_own_wish_is_a_minimum() -> None:
     assert after_refusal(1, 30.0, lambda: 0.0) == 30.0
     assert after_refusal(1, 30.0, most) < 60.0
     assert after_refusal(1, 0.0, half) == full_jitter(1, half)
+
+
+@pytest.mark.parametrize("wish", [0.0, 0.001, 1.0, 2.0])
+def test_an_agent_that_is_refused_for_ten_minutes_asks_less_than_once_a_second_however_short_it_is_told_to_wait(
+    wish: float,
+) -> None:
+    now, asked = 0.0, 0
+    while now < 600:
+        asked += 1
+        now += after_refusal(asked, wish, lambda: 0.0)
+
+    threads = 4  # two watches, the Node, the report
+    assert threads * asked < 600
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("7", 7.0), (None, 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)])

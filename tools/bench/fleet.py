@@ -140,6 +140,7 @@ class Fleet:
         """End the agents and the operator."""
         for each in self.crowds:
             each.kill()
+        self.admin.close()
         self.installation.stop()
 
     def rotate(self) -> float:

@@ -21,6 +21,7 @@ from tools.torture.clearing import clearing
 from tools.torture.containerd import containerd
 from tools.torture.crash import crash
 from tools.torture.errors import errors
+from tools.torture.faults import faults
 from tools.torture.figures import Figures
 from tools.torture.hosts import hosts
 from tools.torture.leadership import leadership
@@ -60,6 +61,8 @@ def all_parts(*, small: bool) -> dict[str, Callable[[Path], Figures]]:
         parts[f"leaders-{each.name.lower()}"] = partial(leadership, interruption=each, duels_each=3 if small else 50)
     parts["containerd"] = partial(containerd, sets=100 if small else 5_000)
     parts["clearing"] = partial(clearing, starts=3 if small else 180)
+    meets, lasts = (5, 5.0) if small else (1_000, 1_800.0)
+    parts["faults"] = partial(faults, agents=1 if small else 20, meets=meets, lasts=lasts)
     parts["hosts"] = partial(hosts, files=100 if small else 5_000)
     return parts
 

@@ -114,10 +114,23 @@ class Outcome:
     state: Any = None
     """What every node has and reports at the end, without names and serials."""
 
-    def busiest(self, agents: int) -> float:
-        """Return the requests of the busiest agent; of resets the mean."""
+    def broken_laws(self, agents: int, expected: Any) -> list[str]:
+        """Return what should not have happened, a sentence for each.
+
+        Args:
+            agents: how many the row has.
+            expected: the final state of a row without a fault.
+        """
         named = [number for node, number in self.asked.items() if node]
-        return max([*named, self.asked[""] / agents])
+        busiest = max([*named, self.asked[""] / agents])
+        laws = {
+            f"files changed on {', '.join(self.changed)}": not self.changed,
+            f"ended or failed: {self.restarts}": not self.restarts,
+            f"an agent asked {busiest:.0f} times in {self.lasted:.0f} s": busiest <= self.lasted + BURST,
+            f"not whole {MEND:g} s after the mend": self.converged is not None,
+            f"another final state: {self.state}": self.state == expected,
+        }
+        return [broken for broken, kept in laws.items() if not kept]
 
 
 class FaultTable:

@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 MOST = 50
 """Nodes that get rid of their taint in one round: when a whole fleet joins, statuses are not to wait for all of it."""
 
+LONGEST_ROUND = 20.0
+"""Seconds after which one round removes no more: of an API server that does not answer, each asks for a minute."""
+
 PATIENCE = 120.0
 """Seconds for which a node may wait before an Event says for what."""
 
@@ -59,7 +62,7 @@ class StartupTaints:
                 if now - since >= PATIENCE and self._told.get(node.uid) is not wait.problem.reason:
                     self._told[node.uid] = wait.problem.reason
                     self._tell(node, "Warning", kept(node, wait, NOTE_LIMIT), serial)
-            elif removed == MOST:
+            elif removed == MOST or self._clock.steady() - now >= LONGEST_ROUND:
                 self.pending = True
                 break
             elif now >= self._next.get(node.uid, now):

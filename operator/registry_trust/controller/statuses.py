@@ -33,6 +33,10 @@ NODE_PAUSE = 5.0
 Once no node is on its way any longer, one write comes at once: who waits for `Distributed` waits for the last node.
 """
 
+LONGEST_ROUND = 20.0
+"""Seconds after which one round writes no more statuses: while an API server is slow, or does not answer at all, a
+thousand of them must keep neither the bundle nor the kubelet's question for the last pass waiting."""
+
 LONGEST_PAUSE = 60.0
 """Seconds between two tries to write a status that the API server refuses, at most."""
 
@@ -80,23 +84,13 @@ class StatusWriter:
         waiting = {name for name in names if moment < self._failed.get(name, (0, 0.0))[1]}
         names -= waiting
         self._touched |= waiting
-        for name in sorted(names):
-            outcome = compiled.outcomes.get(name)
-            found = self._cluster.trusts.get(name)
-            if outcome is None or found is None or found.generation != outcome.generation:
-                continue  # Gone, or newer than what was compiled: its next pass writes it.
-            standing = fleet.standing(name, MAXIMUM_FAILING_NODES)
-            status = make_status(outcome, standing, now, found.status, expiry_warning=self._expiry_warning)
-            _measure(outcome, standing.counts, now, self._expiry_warning)
-            self._delays.stand(outcome, distributed=_is_distributed(status), now=self._clock.steady())
-            if status == found.status:
-                continue
-            written = self._put(name, status)
-            if written is None:
-                continue
-            about = About("RegistryTrust", name, outcome.uid)
-            for event in events(found.status, written):
-                self._events.tell(about, event, compiled.bundle.serial)
+        # Those that fail come last: however long each takes, the others have their turn.
+        ordered = sorted(names, key=lambda name: (self._failed.get(name, (0, 0.0))[0], name))
+        for place, name in enumerate(ordered, start=1):
+            self._look(name, compiled, fleet, now)
+            if self._clock.steady() - moment >= LONGEST_ROUND:
+                self._touched.update(ordered[place:])
+                break
         metrics.EACH_TRUST.forget_all_but(set(compiled.outcomes))
         self._delays.forget_all_but(set(compiled.outcomes))
         self._pace.forget_all_but(set(compiled.outcomes))
@@ -104,6 +98,25 @@ class StatusWriter:
             del self._failed[name]
         metrics.TRUSTS.labels("true").set(sum(o.accepted for o in compiled.outcomes.values()))
         metrics.TRUSTS.labels("false").set(sum(not o.accepted for o in compiled.outcomes.values()))
+
+    def _look(self, name: str, compiled: Compiled, fleet: Fleet, now: datetime) -> None:
+        """Write one status, with its Events, if it differs from the object's."""
+        outcome = compiled.outcomes.get(name)
+        found = self._cluster.trusts.get(name)
+        if outcome is None or found is None or found.generation != outcome.generation:
+            return  # Gone, or newer than what was compiled: its next pass writes it.
+        standing = fleet.standing(name, MAXIMUM_FAILING_NODES)
+        status = make_status(outcome, standing, now, found.status, expiry_warning=self._expiry_warning)
+        _measure(outcome, standing.counts, now, self._expiry_warning)
+        self._delays.stand(outcome, distributed=_is_distributed(status), now=self._clock.steady())
+        if status == found.status:
+            return
+        written = self._put(name, status)
+        if written is None:
+            return
+        about = About("RegistryTrust", name, outcome.uid)
+        for event in events(found.status, written):
+            self._events.tell(about, event, compiled.bundle.serial)
 
     def _put(self, name: str, status: dict[str, Any]) -> dict[str, Any] | None:
         """Write one status, without what the API server refuses of it; return what was written, None if nothing was."""

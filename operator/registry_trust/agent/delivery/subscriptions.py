@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from registry_trust.agent.backoff import full_jitter
+from registry_trust.agent.backoff import after_refusal
 from registry_trust.agent.delivery.api_client import APIServer, RequestFailed
 from registry_trust.agent.delivery.inbox import Inbox, NodeSeen, ReceivedBundle
 from registry_trust.agent.delivery.watch import ABSENT, Subject
@@ -154,7 +154,7 @@ class RuntimeReader:
 
     def run(self) -> None:
         """Read until told to stop."""
-        failures, refresh = 0, NODE_REFRESH
+        failures, wish, refresh = 0, 0.0, NODE_REFRESH
         while not self._stopping.is_set():
             self._asked.clear()
             try:
@@ -167,6 +167,7 @@ class RuntimeReader:
                 failures = 0
             except Exception as error:  # noqa: BLE001 - whatever the server sends, it is asked again after a pause
                 failures += 1
+                wish = error.retry_after if isinstance(error, RequestFailed) else 0.0
                 if failures == 1:
                     text = str(error) if isinstance(error, RequestFailed) else kind_of(error)
                     log.warning("node can't be read: %s", text)
@@ -174,7 +175,7 @@ class RuntimeReader:
                     self._inbox.put_runtime("")
             jitter = 0.75 + random.random() / 2  # noqa: S311 (spreads load, is no secret)
             if failures:
-                self._stopping.wait(full_jitter(failures, random.random))
+                self._stopping.wait(after_refusal(failures, wish, random.random))
             else:
                 self._asked.wait(refresh * jitter)
                 self._stopping.wait(0.5)  # A burst of questions is one.
