@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from tests.e2e.three_nodes import SINGLE, STOCK, ThreeNodes
+import pytest
+
+from tests.e2e.three_nodes import ELSEWHERE, SINGLE, STOCK, ThreeNodes
+from tests.page_commands import ROOT, own_blocks, run_block
 from tools.cluster.waiting import wait_until
 from tools.installation import NAMESPACE
 
@@ -108,3 +112,24 @@ def test_a_drained_node_keeps_its_agent_and_gets_what_is_new(clean: ThreeNodes) 
         assert counts(clean) == BOTH
     finally:
         clean.kubectl("uncordon", SINGLE)
+
+
+@pytest.fixture
+def reading(clean: ThreeNodes) -> Iterator[ThreeNodes]:
+    """Let the runtime of the third node read containerd's usual place for a while."""
+    clean.node(ELSEWHERE).restart_containerd(config_path="/etc/containerd/certs.d")
+    yield clean
+    clean.node(ELSEWHERE).restart_containerd(config_path="/etc/elsewhere/certs.d")
+
+
+def test_the_page_s_commands_verify_an_installation_on_real_nodes(
+    request: pytest.FixtureRequest, reading: ThreeNodes, tmp_path: Path
+) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (block,) = own_blocks(request)
+
+    printed = run_block(block.commands, tmp_path, reading.kubectl.kubeconfig)
+    printed += run_block("registry-trust check --namespace registry-trust", tmp_path, reading.kubectl.kubeconfig)
+
+    assert "registrytrust.registrytrust.io/harbor condition met" in printed
+    assert counts(reading) == {"selected": 3, "current": 3}

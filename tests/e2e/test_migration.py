@@ -15,7 +15,7 @@ import pytest
 
 from registry_trust import __version__
 from tests.e2e.three_nodes import ELSEWHERE, SINGLE, ThreeNodes
-from tests.page_commands import blocks, run_block
+from tests.page_commands import own_blocks, run_block
 from tools.authority import Authority
 from tools.cluster.waiting import wait_until
 from tools.installation import TRUST_NAMESPACE, secret
@@ -123,7 +123,9 @@ def copied(clean: ThreeNodes) -> Iterator[ThreeNodes]:
         clean.node(ELSEWHERE).restart_containerd(config_path="/etc/elsewhere/certs.d")
 
 
-def test_from_a_daemon_set_that_copies_files_without_a_failing_pull(copied: ThreeNodes, tmp_path: Path) -> None:
+def test_from_a_daemon_set_that_copies_files_without_a_failing_pull(
+    request: pytest.FixtureRequest, copied: ThreeNodes, tmp_path: Path
+) -> None:
     registry, kubectl = copied.registry, copied.kubectl
     old, new = registry.authority, Authority.create("harbor CA, after the migration")
     shutil.copytree(
@@ -133,8 +135,8 @@ def test_from_a_daemon_set_that_copies_files_without_a_failing_pull(copied: Thre
     name = registry.name.replace(":", "-")
     with pulling(copied) as said:
         wait_until(lambda: len(said) >= 3, "pulls go on", within=60)
-        for block in blocks("migrate/daemonset.md"):
-            run_block(block, tmp_path, kubectl.kubeconfig)
+        for block in own_blocks(request):
+            run_block(block.commands, tmp_path, kubectl.kubeconfig)
             before = len(said)
             wait_until(partial(more_than, said, before + 3), "pulls go on after each step", within=60)
 

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from tests.integration.commands import EVER, authority, run
+from tests.page_commands import own_blocks
 from tools import pki
 from tools.cluster import canaries
 from tools.cluster.registry import Registry
@@ -230,15 +231,21 @@ def test_without_a_confirmation_nothing_of_a_registry_is_trusted_and_with_its_fi
 
 
 @pytest.mark.parametrize(("typed", "code"), [(b"y\n", 0), (b"n\n", 1), (b"\n", 1)])
-def test_at_a_terminal_the_fingerprint_is_confirmed_by_a_plain_yes(tmp_path, typed, code):
+def test_at_a_terminal_the_fingerprint_is_confirmed_by_a_plain_yes(request, tmp_path, typed, code):
     ours, theirs = pty.openpty()
     try:
         os.write(ours, typed)
         with serving(tmp_path, LEAF, MIDDLE, ROOT) as name:
-            command = [sys.executable, "-m", "registry_trust", "import", "--from-registry", name]
-            environment = {**os.environ, "PYTHONPATH": "operator"}
+            (block,) = own_blocks(request)
+            command = block.commands.replace("harbor.corp.example:5000", name)
             done = subprocess.run(
-                command, stdin=theirs, capture_output=True, text=True, timeout=60, env=environment, check=False
+                ["bash", "-c", command],
+                stdin=theirs,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+                check=False,
             )
     finally:
         os.close(ours)

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from registry_trust.core.layout import Layout
-from tests.page_commands import blocks, run_block
+from tests.page_commands import blocks_of, own_blocks, run_block
 from tools.authority import Authority
 from tools.cluster import loaders
 from tools.installation import Agent, Installation
 
 pytestmark = pytest.mark.tools("loaders")
+
+BY_HAND = "tests/integration/test_migration_pages.py::test_from_a_directory_made_by_hand"
 
 CA, OTHER = Authority.create("a CA of the company"), Authority.create("another CA")
 
@@ -25,11 +27,12 @@ def agent(installation: Installation) -> Agent:
 
 
 @pytest.fixture
-def walk(installation: Installation, tmp_path: Path):
+def walk(request: pytest.FixtureRequest, installation: Installation, tmp_path: Path):
     """Run a page's blocks one after the other, and delete what they made."""
 
-    def every_block(page: str) -> str:
-        return "".join(run_block(block, tmp_path, installation.plane.admin_kubeconfig) for block in blocks(page))
+    def every_block(test: str = "") -> str:
+        blocks = blocks_of(test) if test else own_blocks(request)
+        return "".join(run_block(block.commands, tmp_path, installation.plane.admin_kubeconfig) for block in blocks)
 
     yield every_block
     installation.plane.kubectl("delete", "registrytrusts", "--all")
@@ -56,7 +59,7 @@ def test_from_a_directory_made_by_hand(agent, walk, tmp_path):
     names = ("hand.example:5000", "hand.example")
     before = [trust_in(Layout.DOCKER, root, name) for name in names]
 
-    walk("migrate/certs-d.md")
+    walk()
 
     assert [trust_in(Layout.DOCKER, root, name) for name in names] == before
     assert [(root / name).is_symlink() for name in names] == [True, True]
@@ -73,7 +76,7 @@ def test_from_hosts_toml_of_containerd(agent, walk, tmp_path):
     fill(tmp_path / "node/etc/containerd/certs.d", "toml.example:5000", {"hosts.toml": own})
     before = trust_in(Layout.CONTAINERD, root, "toml.example:5000")
 
-    walk("migrate/containerd-hosts.md")
+    walk()
 
     assert before == ({"CN=a CA of the company"}, ())
     assert trust_in(Layout.CONTAINERD, root, "toml.example:5000") == before
@@ -92,7 +95,7 @@ configs:
     fill(tmp_path / "node/etc/rancher", "k3s", {"registries.yaml": text})
     fill(tmp_path / "node/etc/ssl", "registry", {"ca.crt": CA.pem})
 
-    said = walk("migrate/k3s-rke2.md")
+    said = walk()
 
     assert (
         "not carried: /etc/rancher/k3s/registries.yaml:2: configs[k3s.example:5000].auth has credentials"
@@ -109,7 +112,7 @@ def test_from_the_config_map_of_openshift(agent, walk, installation):
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "openshift-config"}})
     kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
 
-    said = walk("migrate/openshift.md")
+    said = walk()
 
     assert "not carried: standard input:1 ConfigMap registry-cas key updateservice-registry" in said
     root = agent.roots["containers"]
@@ -118,8 +121,8 @@ def test_from_the_config_map_of_openshift(agent, walk, installation):
 
 def test_a_second_import_changes_nothing_in_the_cluster(agent, walk, tmp_path, installation):
     fill(tmp_path / "node/etc/docker/certs.d", "twice.example", {"ca.crt": CA.pem})
-    walk("migrate/certs-d.md")
+    walk(BY_HAND)
 
-    run_block(blocks("migrate/certs-d.md")[0], tmp_path, installation.plane.admin_kubeconfig)
+    run_block(blocks_of(BY_HAND)[0].commands, tmp_path, installation.plane.admin_kubeconfig)
 
     assert installation.plane.kubectl("diff", "--server-side", "-f", str(tmp_path / "trusts")) == ""

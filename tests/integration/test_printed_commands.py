@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 from registry_trust.certificates.authorities import CheckedRoots, read_ca_certificates
 from registry_trust.certificates.pairs import CheckedPair, read_client_pair
 from registry_trust.core.errors import UnusableMaterial
+from tests.page_blocks import CARRIED_OUT
+from tests.page_commands import blocks_of
 from tools import pki
 from tools.cluster.judge import JUDGES, Question, judge
 from tools.der import armour
@@ -313,13 +315,10 @@ def test_what_a_page_tells_to_ask_a_registry_is_answered(part: str, tmp_path: Pa
 
 
 def of_docs() -> list[str]:
-    """Every command with OpenSSL in a block of a page, its lines joined."""
-    found = []
-    for page in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))):
-        for block in re.findall(r"^ *```\w*\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL):
-            lines = re.sub(r" *\\\n *", " ", block).splitlines()
-            found += [line.strip() for line in lines if line.lstrip().startswith(("openssl ", "$ openssl "))]
-    return found
+    """Every command with OpenSSL of the pages that this file carries out, its lines joined."""
+    tests = [test for test in CARRIED_OUT if test.startswith("tests/integration/test_printed_commands.py::")]
+    blocks = [re.sub(r" *\\\n *", " ", block.commands) for test in tests for block in blocks_of(test)]
+    return [line.strip() for block in blocks for line in block.splitlines()]
 
 
 NOT_RUN = {
