@@ -1,4 +1,4 @@
-"""Writes every generated file: what follows from the version, models, chart, table of reasons, and messages.
+"""Writes every generated file: what follows from the version, models, commands, chart, reasons, and messages.
 
 Command line: `python -m tools.generate [--check]`; with --check nothing is written, and a difference is exit code 1.
 """
@@ -15,6 +15,8 @@ from registry_trust.core.explanations import CHAPTERS
 from registry_trust.core.explanations.explanation import Explanation, Place
 from registry_trust.core.reasons import Reason
 from tools.messages import golden
+from tools.reference import api, metrics, options, reasons, values
+from tools.reference.parts import with_parts
 
 ROOT = manifests.ROOT
 PAGE = ROOT / "docs" / "reading-status.md"
@@ -58,7 +60,8 @@ def expected_page(page: str) -> str:
     Raises:
         ValueError: the page lacks one of the two markers, or has one twice.
     """
-    before, rest = page.split(BEGIN)
+    tables = {"metrics": metrics.render(), "the index of reasons": reasons.render()}
+    before, rest = with_parts(page, "the code", tables).split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n{render_reasons()}\n{END}{after}"
 
@@ -88,7 +91,8 @@ def expected_files() -> dict[Path, str]:
     """
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     files = {ROOT / name: with_version((ROOT / name).read_text(), at, version) for name, at in VERSIONED.items()}
-    return {**files, PAGE: expected_page(PAGE.read_text()), golden.PAGE: golden.render()}
+    reference = {ROOT / "docs" / "api.md": api.render(), options.PAGE: options.render(), values.PAGE: values.render()}
+    return {**files, **reference, PAGE: expected_page(PAGE.read_text()), golden.PAGE: golden.render()}
 
 
 def main(arguments: list[str]) -> int:
@@ -96,7 +100,7 @@ def main(arguments: list[str]) -> int:
     check = arguments == ["--check"]
     if arguments and not check:
         return manifests.main(arguments)
-    stale = {path: text for path, text in expected_files().items() if path.read_text() != text}
+    stale = {path: text for path, text in expected_files().items() if not path.exists() or path.read_text() != text}
     for path, text in stale.items():
         if not check:
             path.write_text(text)

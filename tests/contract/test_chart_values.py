@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -15,18 +13,9 @@ import yaml
 from deploy.generate import CHART, ROOT
 from tests.contract.rendering import ALL_VALUES, Body, refused
 from tools.cluster.binaries import binary
+from tools.reference.values import leaves
 
 pytestmark = pytest.mark.tools("helm")
-
-
-def leaves(values: Body, schema: Body, above: str = "") -> Iterator[str]:
-    """Name every value, down to those that the schema describes no further."""
-    for key, value in values.items():
-        below = schema.get("properties", {}).get(key, {})
-        if isinstance(value, dict) and "properties" in below:
-            yield from leaves(value, below, f"{above}{key}.")
-        else:
-            yield f"{above}{key}"
 
 
 def read(path: Path) -> Body:
@@ -62,26 +51,14 @@ def test_a_value_that_makes_no_sense_is_refused(setting):
 
 def test_the_maximal_values_set_every_value_to_something_else():
     ours, defaults = read(ALL_VALUES), VALUES
-    names = set(leaves(defaults, SCHEMA))
+    names = {name for name, _, _ in leaves(defaults, SCHEMA)}
 
-    assert set(leaves(ours, SCHEMA)) == names
+    assert {name for name, _, _ in leaves(ours, SCHEMA)} == names
     for name in names:
         mine, default = ours, defaults
         for part in name.split("."):
             mine, default = mine[part], default[part]
         assert mine != default, name
-
-
-def test_the_readme_of_the_chart_lists_every_value_with_its_default():
-    rows = dict(re.findall(r"^\| `([^`]+)` \| `([^`]*)` \|", (CHART / "README.md").read_text(), re.MULTILINE))
-    expected = {}
-    for name in leaves(VALUES, SCHEMA):
-        value: Any = VALUES
-        for part in name.split("."):
-            value = value[part]
-        expected[name] = json.dumps(value)
-
-    assert rows == expected
 
 
 def test_the_values_in_the_installation_guide_are_taken():

@@ -68,3 +68,13 @@ def test_no_line_of_help_is_cut(width):
     listed = " ".join(help_of(width=width).split())
     for command in main.commands.values():
         assert str(command.short_help) in listed
+
+
+def test_the_page_has_every_variable_of_the_environment_that_the_code_reads():
+    read = set()
+    for path in (Path(__file__).resolve().parents[2] / "operator").rglob("*.py"):
+        read |= set(re.findall(r"environ(?:\.get\(|\[)[\"'](\w+)|envvar=\"(\w+)\"", path.read_text()))
+
+    assert {name for pair in read for name in pair if name} == set(
+        re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE)
+    )

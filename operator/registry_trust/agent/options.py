@@ -57,7 +57,7 @@ class Options:
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """Parse the arguments; ends the process with a usage message where they can't be used."""
-    parser = _parser()
+    parser = argument_parser()
     given = parser.parse_args(arguments)
     targets: tuple[ExplicitTarget, ...] = tuple(given.target)
     roots: tuple[Mount, ...] = tuple(given.root)
@@ -92,7 +92,8 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of the agent's arguments."""
     parser = argparse.ArgumentParser(
         prog="registry-trust agent",
         description="Keeps the certificate directories of one node as the bundle asks, and reports their state.",

@@ -150,10 +150,13 @@ main.add_command(lint_command)
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
-    help="Log this level and what is more serious.",
+    help="Log this level and what is more serious; libraries log from warning on.",
 )
 @click.option(
-    "--leader-election/--no-leader-election", default=True, show_default=True, help="Lead only while holding the Lease."
+    "--leader-election/--no-leader-election",
+    default=True,
+    show_default=True,
+    help="Lead only while holding the Lease, or always.",
 )
 @click.option(
     "--expiry-warning",

@@ -36,7 +36,7 @@ REPORTED_SECONDS = Histogram(
 )
 SERIAL_LAG = Gauge(
     "registry_trust_bundle_serial_lag",
-    "Serial of the bundle, less the lowest one that a reachable node with a live agent has reported.",
+    "By how many writes of the bundle the slowest reachable node with a live agent is behind.",
 )
 REMOVALS_HELD = Gauge("registry_trust_removals_held", "Removed trusts that the mass-removal guard still serves.")
 HISTORY_LOST = Gauge(
@@ -52,7 +52,8 @@ AGENTS_MISSING = Gauge(
 )
 STARTUP_TAINTS = Gauge("registry_trust_startup_taints", "Nodes that joined with the startup taint and still have it.")
 STARTUP_TAINT_OLDEST = Gauge(
-    "registry_trust_startup_taint_oldest_seconds", "For how long one of these nodes has been waiting, at most."
+    "registry_trust_startup_taint_oldest_seconds",
+    "Seconds for which a node with the startup taint has been waiting, at most.",
 )
 DRIFT_REPORTS = Counter(
     "registry_trust_drift_reports_total", "Reports in which a node said that it had repaired more than before."
@@ -60,7 +61,9 @@ DRIFT_REPORTS = Counter(
 WATCH_RESTARTS = Counter(
     "registry_trust_watch_restarts_total", "Times that kopf's watches ended and were started again."
 )
-LOOP_FAILURES = Counter("registry_trust_loop_failures_total", "Passes of the loop that the API server did not let end.")
+LOOP_FAILURES = Counter(
+    "registry_trust_loop_failures_total", "Passes of the loop that failed because of the API server."
+)
 LOOP_SECONDS = Gauge("registry_trust_loop_last_pass_timestamp_seconds", "When the loop ended its last pass.")
 
 
