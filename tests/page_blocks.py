@@ -42,6 +42,12 @@ CARRIED_OUT: dict[str, tuple[str, ...]] = {
         "docs/rotation.md: kubectl -n registry-certificates create secret tls harbor-client",
         "docs/rotation.md: cat old-ca.crt new-ca.crt",
     ),
+    f"{SHOWN}::test_docker_s_own_page_leads_to_a_pull_with_a_client_certificate": (
+        "docs/docker-page.md: openssl genrsa -out client.key 4096",
+        "docs/docker-page.md: kubectl -n registry-certificates create secret generic my-registry",
+        "docs/docker-page.md: kubectl apply --server-side -f trust.yaml",
+        "docs/docker-page.md: openssl req -x509 -newkey rsa:4096",
+    ),
     f"{SHOWN}::test_the_command_of_an_example_replaces_its_source": (
         "examples/client-certificate.yaml: kubectl -n registry-certificates create secret tls harbor-client",
         "examples/docker-hub-behind-a-proxy.yaml: kubectl -n registry-certificates create configmap proxy-ca",

@@ -78,8 +78,11 @@ def own_blocks(request: pytest.FixtureRequest) -> list[Block]:
     return blocks_of(request.node.nodeid.partition("[")[0])
 
 
-def run_block(commands: str, directory: Path, kubeconfig: Path | None = None, **environment: str) -> str:
-    """Run a block as a reader would who has the command, kubectl and Helm; return what it printed."""
+def run_block(commands: str, directory: Path, kubeconfig: Path | None = None, *, typed: str = "") -> str:
+    """Run a block as a reader would who has the command, kubectl and Helm; return what it printed.
+
+    `typed` is what the reader answers to questions.
+    """
     programs = [binary(name) for name in ("kubectl", "helm") if re.search(rf"\b{name} ", commands)]
     path = ":".join([str(Path(sys.executable).parent), *(str(each.parent) for each in programs), os.environ["PATH"]])
     home = {name: str(directory / "helm") for name in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")}
@@ -87,8 +90,8 @@ def run_block(commands: str, directory: Path, kubeconfig: Path | None = None, **
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands],
         cwd=directory,
-        env={**os.environ, **home, **cluster, "PATH": path, **environment},
-        stdin=subprocess.DEVNULL,
+        env={**os.environ, **home, **cluster, "PATH": path},
+        input=typed,
         capture_output=True,
         text=True,
         timeout=180,

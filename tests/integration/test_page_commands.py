@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from registry_trust.core.layout import Layout
-from tests.page_commands import ROOT, every_block, own_blocks, run_block
+from tests.page_commands import FENCE, ROOT, every_block, own_blocks, run_block
 from tools.authority import Authority, write_file
 from tools.cluster import loaders
+from tools.cluster.registry import Registry
 from tools.cluster.waiting import wait_until
-from tools.installation import TRUST_NAMESPACE, Agent, Installation
+from tools.installation import TRUST_NAMESPACE, Agent, Installation, secret
+from tools.pki import Issued
 
-pytestmark = pytest.mark.tools("loaders")
+pytestmark = pytest.mark.tools("loaders", "registry")
 
 REGISTRY = "harbor.corp.example:5000"
 OLD, NEW = Authority.create("the old CA"), Authority.create("the new CA")
@@ -35,7 +40,7 @@ def agent(installation: Installation) -> Agent:
 def run(installation: Installation, tmp_path: Path):
     """Run commands in a directory with the repository's examples, and delete the trusts and sources of the test."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    yield lambda commands: run_block(commands, tmp_path, installation.plane.admin_kubeconfig)
+    yield partial(run_block, directory=tmp_path, kubeconfig=installation.plane.admin_kubeconfig)
     installation.plane.kubectl("delete", "registrytrusts", "--all")
     installation.plane.kubectl("delete", "secrets,configmaps", "--all", "-n", TRUST_NAMESPACE)
 
@@ -140,3 +145,59 @@ def test_the_command_of_an_example_replaces_its_source(request, agent, installat
 
     own = pair.certificate if example == "examples/client-certificate.yaml" else authority.pem
     wait_until(partial(has, agent, trust["spec"]["registries"][0], own), "what the command read is on the node")
+
+
+def trust_of_the_page(registry: str) -> str:
+    """Return the manifest on the page about Docker's own, for another registry."""
+    page = (ROOT / "docs" / "docker-page.md").read_text()
+    (manifest,) = (text for _, language, text in FENCE.findall(page) if language == "yaml")
+    return manifest.replace("localhost:5000", registry)
+
+
+def made(directory: Path, name: str) -> Authority:
+    """Return what openssl has made, as one that issues client certificates."""
+    key = load_pem_private_key((directory / name).with_suffix(".key").read_bytes(), None)
+    return Authority(Issued(x509.load_pem_x509_certificate((directory / name).read_bytes()), key))
+
+
+def test_docker_s_own_page_leads_to_a_pull_with_a_client_certificate(request, agent, installation, run, tmp_path):
+    create, into_cluster, apply, create_with_ca = (block.commands for block in own_blocks(request))
+    with Registry(installation.plane.run, "my-registry.test") as registry:
+        image = registry.push()
+        (tmp_path / "ca.crt").write_bytes(registry.authority.pem)
+        (tmp_path / "trust.yaml").write_text(trust_of_the_page(registry.name))
+
+        def refusal() -> str:
+            return loaders.pull(Layout.DOCKER, agent.root(), image, dial=registry.dial).error
+
+        run(create, typed="\n" * 7)
+        assert (tmp_path / "client.cert").read_text().startswith("Certificate:\n"), "a description of it, then PEM"
+        run(into_cluster)
+        run(apply)
+        assert "Certificate:" not in (agent.root() / registry.name / "client.cert").read_text()
+        assert "KeyUsage" in installation.condition("my-registry", "Accepted")["message"]
+        assert "tls: " in refusal(), "the registry does not know the certificate yet"
+        registry.rotate(client_authorities=[made(tmp_path, "client.cert")])
+        assert refusal() == ""
+
+        run(create_with_ca)
+        registry.rotate(client_authorities=[made(tmp_path, "client-ca.crt")])
+        run(into_cluster)
+        wait_until(partial(has, agent, registry.name, (tmp_path / "client.cert").read_bytes()), "the new pair is there")
+        assert refusal() == ""
+        wait_until(
+            lambda: "KeyUsage" not in installation.condition("my-registry", "Accepted")["message"],
+            "nothing is warned of",
+        )
+
+
+def test_the_registry_of_docker_s_page_gets_the_warnings_that_ours_explains(tmp_path):
+    authority = Authority.create("self-signed")
+    sources = {"ca.crt": authority.pem, "client.cert": authority.pem, "client.key": authority.pair.key}
+    (tmp_path / "trust.yaml").write_text(trust_of_the_page("localhost:5000"))
+    (tmp_path / "secret.yaml").write_text(yaml.safe_dump(secret("my-registry", sources)))
+
+    printed = run_block("registry-trust lint trust.yaml secret.yaml", tmp_path)
+
+    explained = re.findall(r"^\| \[(\w+)\]", (ROOT / "docs" / "docker-page.md").read_text(), re.MULTILINE)
+    assert sorted(re.findall(r": warning: [^:]+: (\w+): ", printed)) == sorted(explained)
