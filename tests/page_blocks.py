@@ -46,7 +46,7 @@ CARRIED_OUT: dict[str, tuple[str, ...]] = {
         "docs/docker-page.md: openssl genrsa -out client.key 4096",
         "docs/docker-page.md: kubectl -n registry-certificates create secret generic my-registry",
         "docs/docker-page.md: kubectl apply --server-side -f trust.yaml",
-        "docs/docker-page.md: openssl req -x509 -newkey rsa:4096",
+        "docs/docker-page.md: openssl req -x509 -newkey ec",
     ),
     f"{SHOWN}::test_the_command_of_an_example_replaces_its_source": (
         "examples/client-certificate.yaml: kubectl -n registry-certificates create secret tls harbor-client",

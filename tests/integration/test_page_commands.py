@@ -192,7 +192,7 @@ def test_docker_s_own_page_leads_to_a_pull_with_a_client_certificate(request, ag
 
 
 def test_the_registry_of_docker_s_page_gets_the_warnings_that_ours_explains(tmp_path):
-    authority = Authority.create("self-signed")
+    authority = Authority.create("self-signed", key_usage=False)
     sources = {"ca.crt": authority.pem, "client.cert": authority.pem, "client.key": authority.pair.key}
     (tmp_path / "trust.yaml").write_text(trust_of_the_page("localhost:5000"))
     (tmp_path / "secret.yaml").write_text(yaml.safe_dump(secret("my-registry", sources)))
