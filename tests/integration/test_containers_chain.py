@@ -59,7 +59,7 @@ class Host:
         return self.folder / inside.lstrip("/")
 
     def foreign(self, root: str, authority: Authority) -> Path:
-        """Lay down somebody else's directory for the registry."""
+        """Lay down another process's directory for the registry."""
         folder = self.path(root) / self.registry.name
         folder.mkdir()
         self.pair.write(folder, "theirs", certificate_suffix=".cert")

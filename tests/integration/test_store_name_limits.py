@@ -34,7 +34,7 @@ def root(request, tmp_path) -> Root:
 
 
 def theirs(root: Root, registry: str) -> None:
-    """Put somebody else's directory where the entry is to be."""
+    """Put another process's directory where the entry is to be."""
     root.entry(registry).mkdir()
     (root.entry(registry) / "ca.crt").write_bytes(THEIRS)
 

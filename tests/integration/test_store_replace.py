@@ -1,4 +1,4 @@
-"""`existingFilesPolicy: Replace`: somebody else's files give way in one step, are kept, and come back."""
+"""`existingFilesPolicy: Replace`: another process's files give way in one step, are kept, and come back."""
 
 from __future__ import annotations
 

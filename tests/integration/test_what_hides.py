@@ -27,7 +27,7 @@ SPELLED = f"{HOST}_{PORT}_"
 
 @dataclass(frozen=True)
 class Case:
-    """Somebody else's entry in a root that is written in one layout and read by one of the readers.
+    """Another process's entry in a root that is written in one layout and read by one of the readers.
 
     Attributes:
         readers: who may read it, for all that is known; the loader is asked as the last of them.
@@ -102,7 +102,7 @@ def program() -> Iterator[Loaders]:
 
 
 def lay_down(root: Root, case: Case) -> None:
-    """Put somebody else's entry into the root."""
+    """Put another process's entry into the root."""
     place = root.path / case.name
     if case.content == "link":
         place.symlink_to("nowhere")

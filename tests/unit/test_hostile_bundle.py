@@ -1,4 +1,4 @@
-"""A bundle that somebody else wrote: it is refused as unusable, or whatever reads it goes on without an exception."""
+"""A bundle that another process wrote: it is refused as unusable, or whatever reads it goes on without an exception."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ HOSTILE = "x\n1970-01-01T00:00:00.000Z error   forged trust=other\x1b[2J\r\u202e
 
 
 def hostile_lines(capsys, log_format: str, value: str) -> list[str]:
-    """Log a message, a field and an exception with a text that somebody else wrote; return the lines."""
+    """Log a message, a field and an exception with a text that another process wrote; return the lines."""
     set_up(log_format, "info", node="worker-1")
     logging.getLogger("kopf").error("seen: %s", value, extra={"note": value}, exc_info=ValueError(value))
     return capsys.readouterr().err.split("\n")[:-1]

@@ -45,7 +45,7 @@ def said(
     material: Material = MATERIAL,
     linked: bool = True,
 ) -> list[str]:
-    """Return what is said of somebody else's entry beside ours."""
+    """Return what is said of another process's entry beside ours."""
     ours = entry_name(target.layout, HARBOR)
     own = OwnEntry(HARBOR, "0123456789abcdef-1" if linked else "", "0123456789abcdef", ("a",), intact=True)
     root = ObservedRoot({ours: own}, {name: ForeignEntry("a directory", unverified=hosts)})

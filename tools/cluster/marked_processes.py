@@ -54,7 +54,7 @@ def _carries(number: int, mark: bytes) -> bool:
     try:
         environment = (Path("/proc") / str(number) / "environ").read_bytes()
     except OSError:
-        return False  # gone, or somebody else's
+        return False  # gone, or another user's
     return mark in environment.split(b"\0")
 
 

@@ -115,7 +115,7 @@ class Node:
         self.processes.clear()
 
     def reap(self) -> None:
-        """Takes note of the end of processes that somebody else has ended."""
+        """Takes note of the end of processes that another process has ended."""
         for process in self.processes.values():
             process.reap()
 

@@ -110,7 +110,7 @@ class Registry:
         self._retired = []
 
     def reap(self) -> None:
-        """Takes note of the end of processes that somebody else has ended."""
+        """Takes note of the end of processes that another process has ended."""
         for process in self._processes():
             process.reap()
 

@@ -11,7 +11,7 @@ from tools.installation import TRUST_NAMESPACE, secret, trust
 
 TRUST = "registry"
 NEIGHBOUR = "neighbour.example.test:5000"
-"""A registry whose directories somebody else made."""
+"""A registry whose directories another process made."""
 
 CA_SECRET = "registry-ca"
 CLIENT_SECRET = "registry-client"
@@ -34,7 +34,7 @@ def the_trust(registry: str) -> dict[str, Any]:
 
 
 def neighbours_trust() -> dict[str, Any]:
-    """Return a trust for the registry whose directories somebody else made."""
+    """Return a trust for the registry whose directories another process made."""
     return trust("neighbour", registries=[NEIGHBOUR], caCertificates=[_CA_SOURCE])
 
 

@@ -1,4 +1,4 @@
-"""The last steps: what kubectl shows, somebody else's directory, and the removal."""
+"""The last steps: what kubectl shows, another process's directory, and the removal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GRACE = 30
 
 
 class ChangedNeighbourError(AssertionError):
-    """Somebody else's directory is not what it was."""
+    """Another process's directory is not what it was."""
 
 
 def show_with_kubectl(out: Output, scene: Scene) -> None:
@@ -47,7 +47,7 @@ def delete_trust(out: Output, scene: Scene, image: str) -> float:
 
 
 def show_neighbour(out: Output, scene: Scene, folders: Mapping[str, Path], before: Mapping[str, str]) -> None:
-    """Ask for a registry whose directories somebody else made: nothing is touched, and status says so."""
+    """Ask for a registry whose directories another process made: nothing is touched, and status says so."""
     out.heading(f"Somebody else's directories, for {NEIGHBOUR}")
     apply(scene.api, neighbours_trust())
     ready = wait_for_condition(scene, "neighbour", "Ready", "False", failing=len(scene.nodes))
@@ -85,7 +85,7 @@ def wait_for_removal(
 
 
 def fingerprints(folders: Mapping[str, Path]) -> dict[str, str]:
-    """Return what tells whether somebody else's directories change."""
+    """Return what tells whether another process's directories change."""
     return {name: fingerprint(folder) for name, folder in folders.items()}
 
 

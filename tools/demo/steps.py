@@ -64,7 +64,7 @@ def install_and_start(out: Output, scene: Scene) -> None:
 
 
 def make_neighbours(scene: Scene) -> dict[str, Path]:
-    """Lay down what somebody else's tool may have: a directory for another registry in each root."""
+    """Lay down what another tool may have: a directory for another registry in each root."""
     folders = {}
     for node in scene.nodes:
         folder = node.root / node.entry(NEIGHBOUR)

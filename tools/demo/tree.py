@@ -1,4 +1,4 @@
-"""Shows a certs.d root as a tree, and tells whether somebody else's directory is still exactly what it was."""
+"""Shows a certs.d root as a tree, and tells whether another process's directory is still exactly what it was."""
 
 from __future__ import annotations
 

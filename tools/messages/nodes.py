@@ -55,7 +55,7 @@ def rows(observed: ObservedRoot, desired: Desired = WANTED, target: Target = TAR
 
 
 FOREIGN = rows(ObservedRoot(foreign={ENTRY: THEIRS}))[0]
-"""The row of a registry whose place somebody else's directory has."""
+"""The row of a registry whose place another process's directory has."""
 
 
 def said() -> Iterator[Problem]:

@@ -119,7 +119,7 @@ def _written(folder: Path) -> Iterator[Problem]:
 
 
 def _of_others(folder: Path) -> Iterator[Problem]:
-    """Yield what is said of each kind of thing that somebody else put in the place of an entry, or into the store."""
+    """Yield what is said of each kind of thing that another process put in the place of an entry, or into the store."""
     node = Node(folder)
     things: tuple[Callable[[Path], object], ...] = (
         lambda path: path.mkdir(),
@@ -147,7 +147,7 @@ def _of_others(folder: Path) -> Iterator[Problem]:
 
 
 def _replaced(folder: Path) -> Iterator[Problem]:
-    """Yield what is said of somebody else's directory that an entry replaced, and that can't go back."""
+    """Yield what is said of another process's directory that an entry replaced, and that can't go back."""
     node = Node(folder)
     node.entry.mkdir()
     yield from node.problems(desired=REPLACING)

@@ -1,4 +1,4 @@
-"""Neighbours: what a reader takes of a place, and everything of somebody else's file that must not change."""
+"""Neighbours: what a reader takes of a place, and everything of another process's file that must not change."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def chosen(layout: Layout, chain: tuple[Path, ...], registry: str) -> Reading | 
 
 
 def attributes(path: Path) -> Attributes:
-    """Return everything that must not change of somebody else's file or directory, and of all below it."""
+    """Return everything that must not change of another process's file or directory, and of all below it."""
     status = path.lstat()
     content: object = b""
     if stat.S_ISLNK(status.st_mode):
@@ -59,7 +59,7 @@ def attributes(path: Path) -> Attributes:
 
 
 def follow(known: dict[Path, Attributes], theirs: set[Path], old: Path, new: Path) -> bool:
-    """Take something of somebody else for moved where it is not at one place any more and at another now.
+    """Take something of another process for moved where it is not at one place any more and at another now.
 
     Args:
         known: what is known of everything of others, by the path that it had; that of what moved is changed.

@@ -60,7 +60,7 @@ class Scenario:
     """Somebody edited our file: that content is the old one, and the edited file is theirs."""
     uninstall: bool = False
     theirs: bool = False
-    """Somebody else's directory stands where the entry is to be."""
+    """Another process's directory stands where the entry is to be."""
 
     @property
     def stays(self) -> bool:
@@ -239,7 +239,7 @@ def _after_garbage(root: Root, scenario: Scenario) -> str:
         return f"the store holds {sorted(found)}"
     if scenario.stays:
         generations = [path for path in root.folder().iterdir() if path.is_dir()]
-        # An edited file is somebody else's now: it stays, and so does the generation around it.
+        # An edited file is another process's now: it stays, and so does the generation around it.
         if len(generations) != (2 if scenario.edit else 1):
             return f"{len(generations)} generations are kept"
     if outcomes := root.bring(target(scenario)):

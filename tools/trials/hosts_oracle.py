@@ -63,7 +63,7 @@ def certificates(name: str) -> Certificates:
 
 
 def lay_default(root: Path, text: str, *, by_name: bool) -> Path:
-    """Make a root with somebody else's `_default`: this `hosts.toml`, and the files that it may name.
+    """Make a root with another process's `_default`: this `hosts.toml`, and the files that it may name.
 
     With `by_name` containerd would load those files by their names if there were no `hosts.toml`.
     """

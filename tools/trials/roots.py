@@ -198,7 +198,7 @@ THEIRS = b"their CA\n"
 
 
 def add_theirs(root: Root) -> None:
-    """Put a directory of somebody else where our entry is to be."""
+    """Put a directory of another process where our entry is to be."""
     root.entry().mkdir(mode=0o750)
     (root.entry() / "ca.crt").write_bytes(THEIRS)
     (root.entry() / "ca.crt").chmod(0o640)

@@ -36,7 +36,7 @@ from registry_trust.core.report import RegistryRow, TargetRow, TargetState
 from registry_trust.process.unexpected import kind_of
 
 EXIT_DETACHED = 3
-"""Exit code where a root was moved or deleted under its mount: only a new container gets the new folder."""
+"""Exit code where a root was moved or deleted under its mount: only a new container gets the new directory."""
 
 RUNTIME_PATIENCE = 10.0
 """Seconds from the start for which the Node's runtime is waited for; then it is unknown, and files are written."""
@@ -49,7 +49,7 @@ class Stopped(BaseException):
 
 
 class Detached(BaseException):
-    """A root was moved or deleted under its mount: only a new container gets the new folder. Its path is the text."""
+    """A root was moved or deleted under its mount; only a new container gets the new one. Its path is the text."""
 
 
 @dataclass(frozen=True, slots=True)

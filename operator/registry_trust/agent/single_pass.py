@@ -94,7 +94,7 @@ def apply_once(
         directory: the root; made if it is missing (not for a removal).
         layout: how it is read.
         desired: what it is to hold; not looked at for a removal.
-        remove: take away everything that this store wrote, and the store folder.
+        remove: take away everything that this store wrote, and the store directory.
         prune: take away what is not desired; without it, files of trusts that are not desired stay.
         dry_run: change nothing; say what would be done.
         shown_path: the root's path on the host, for messages.

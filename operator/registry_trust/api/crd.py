@@ -261,7 +261,7 @@ def render_crds() -> dict[str, str]:
 def render_chart_templates() -> dict[str, str]:
     """Return file name -> template of the chart for every CRD.
 
-    A template and not the chart's `crds/` folder, which Helm never upgrades; `keep` makes `helm uninstall` leave the
+    A template and not the chart's `crds/` directory, which Helm never upgrades; `keep` makes `helm uninstall` leave the
     CRD, and with it every trust, where it is.
     """
     return {kind.file_name: _chart_template(kind) for kind in KINDS}

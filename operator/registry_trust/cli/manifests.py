@@ -1,4 +1,4 @@
-"""Manifests: trusts and sources from files, folders and standard input, in the shapes that the compiler takes."""
+"""Manifests: trusts and sources from files, directories and standard input, in the shapes that the compiler takes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from registry_trust.core.trust import SourceKind
 
 STANDARD_INPUT = "-"
 SUFFIXES = (".yaml", ".yml", ".json")
-"""What is read of a folder, as kubectl does."""
+"""What is read of a directory, as kubectl does."""
 
 SIZE_LIMIT = 8 * 1024 * 1024
 """Bytes of one file; the API server takes objects of 1.5 MB."""
@@ -218,7 +218,7 @@ def documents_in(files: Sequence[str]) -> tuple[list[Document], list[str]]:
 
 
 def _found(name: str, problems: list[str]) -> Iterator[str]:
-    """Yield the files that a name on the command line means; hidden ones of a folder are left out."""
+    """Yield the files that a name on the command line means; hidden ones of a directory are left out."""
     if name == STANDARD_INPUT or not Path(name).is_dir():
         yield name
         return

@@ -94,4 +94,4 @@ def _issuers(chain: bytes) -> frozenset[str]:
     try:
         return frozenset(facts.issuer for facts in read_facts(chain, CertificateKind.CLIENT))
     except UnusableMaterial:
-        return frozenset()  # It came from the bundle's Secret, which somebody else may have written.
+        return frozenset()  # It came from the bundle's Secret, which another process may have written.

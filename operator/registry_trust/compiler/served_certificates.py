@@ -97,4 +97,4 @@ def _facts(pem: bytes, kind: CertificateKind) -> tuple[CertificateFacts, ...]:
     try:
         return read_facts(pem, kind)
     except UnusableMaterial:
-        return ()  # It came from the bundle's Secret, which somebody else may have written.
+        return ()  # It came from the bundle's Secret, which another process may have written.

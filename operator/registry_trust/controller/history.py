@@ -50,7 +50,7 @@ class History:
         self._holds = Budget(HOLDS, HOLD_EVERY)
         self._told_missing = False
         self.stored: StoredBundle | None = None
-        """The Secret as it was read or written last; None while it is not there, or somebody else wrote it."""
+        """The Secret as it was read or written last; None while it is not there, or another process wrote it."""
         self.last = Bundle()
         """The bundle that the next one follows."""
 
@@ -96,7 +96,7 @@ class History:
         except ApiFailure as error:
             metrics.BUNDLE_WRITES.labels("failure").inc()
             if error.status in (404, 409):
-                self.stored = None  # Somebody else wrote it: read it again before the next compilation.
+                self.stored = None  # Another process wrote it: read it again before the next compilation.
             raise
         serial, size = compiled.bundle.serial, size_of(data)
         metrics.BUNDLE_WRITES.labels("success").inc()

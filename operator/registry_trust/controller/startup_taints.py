@@ -29,7 +29,7 @@ PATIENCE = 120.0
 """Seconds for which a node may wait before an Event says for what."""
 
 RETRY = 5.0
-"""Seconds until a patch that failed is tried again, as after somebody else changed the taints at the same moment."""
+"""Seconds until a patch that failed is tried again, as after another process changed the taints at the same moment."""
 
 
 class StartupTaints:

@@ -12,7 +12,7 @@ from registry_trust.core.observed import ObservedRoot, Target
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """Somebody else's directories around an entry of ours, by path; empty where there is none.
+    """Another process's directories around an entry of ours, by path; empty where there is none.
 
     `hiding` is the first that is read before our entry, `hidden` the first that would be read without it, and `offer`
     what a hidden `_default` says. `remark` says that this depends on the reader, which is not known.

@@ -17,7 +17,7 @@ from registry_trust.core.trust import ExistingFilesPolicy
 class DesiredRegistry:
     """One registry's material on a node, and the names of the trusts that it comes from, in index order.
 
-    With `replace`, somebody else's files in its place give way: one of the trusts says so. `carrying` is known once a
+    With `replace`, another process's files in its place give way: one of the trusts says so. `carrying` is known once a
     root was looked at.
     """
 

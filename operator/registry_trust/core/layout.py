@@ -14,7 +14,7 @@ NAME_LIMIT = 255
 """Bytes of one name in a directory (Linux NAME_MAX)."""
 
 STORE = ".registry-trust"
-"""The folder inside each root that holds generations and manifests; no runtime looks into it."""
+"""The directory inside each root that holds generations and manifests; no runtime looks into it."""
 
 REPLACED = ".registry-trust-replaced."
 """Before an entry's name: what stood in its place before, kept in the same root until the entry goes.

@@ -1,7 +1,7 @@
 """The shape of canonical PEM, by the standard library alone: which blocks there are, and that each is one DER value.
 
 What leaves the operator is canonical PEM (RFC 7468 3, strict), so a blob of any other shape was put into the bundle
-by somebody else. Whether a certificate can be used is the operator's to judge; this keeps a key out of `ca.crt`, and
+by another process. Whether a certificate can be used is the operator's to judge; this keeps a key out of `ca.crt`, and
 what is neither off every node.
 """
 

@@ -19,7 +19,7 @@ from registry_trust.core.report import RegistryRow, RowState
 class Switch:
     """Build a new generation of these files and point the entry to it.
 
-    With `replace`, somebody else's files that stand in its place are put aside in the same step.
+    With `replace`, another process's files that stand in its place are put aside in the same step.
     """
 
     entry: str
@@ -161,7 +161,7 @@ def _remark(
 def _conflict(
     target: Target, item: DesiredRegistry, entry: str, observed: ObservedRoot, around: Around
 ) -> RegistryRow | None:
-    """Return the row where writing the entry would touch or hide somebody else's, or would be hidden."""
+    """Return the row where writing the entry would touch or hide another process's, or would be hidden."""
     registry = item.registry
     foreign = observed.foreign.get(entry)
     if foreign is not None and item.replace and entry in observed.kept:

@@ -1,4 +1,4 @@
-"""How text that somebody else wrote is shown in a message: printable ASCII, and never too long."""
+"""How text that another process wrote is shown in a message: printable ASCII, and never too long."""
 
 from __future__ import annotations
 

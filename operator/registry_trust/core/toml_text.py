@@ -1,4 +1,4 @@
-"""TOML that somebody else wrote: parsed at a bounded cost."""
+"""TOML that another process wrote: parsed at a bounded cost."""
 
 from __future__ import annotations
 

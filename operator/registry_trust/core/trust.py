@@ -16,7 +16,7 @@ DEFAULT_CA_RETENTION = 86_400.0
 
 
 class ExistingFilesPolicy(StrEnum):
-    """What an agent does where somebody else's files are in the place of a registry's entry."""
+    """What an agent does where another process's files are in the place of a registry's entry."""
 
     REFUSE = "Refuse"
     """It leaves them alone and says so."""

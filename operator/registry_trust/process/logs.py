@@ -56,7 +56,7 @@ class _JSONLines(logging.Formatter):
 class _TextLines(logging.Formatter):
     """The same for people: `time level message key=value …`, and a trace below it, indented.
 
-    What somebody else wrote can begin no line, add no field to the values, and send nothing to a terminal but text.
+    What another process wrote can begin no line, add no field to the values, and send nothing to a terminal but text.
     """
 
     def __init__(self, about: dict[str, str]) -> None:

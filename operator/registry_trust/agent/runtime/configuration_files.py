@@ -1,4 +1,4 @@
-"""Configuration files of the runtimes: read through the mounted folders only, and watched for changes by their stat."""
+"""Configuration files of the runtimes: read through mounted directories only, and watched for changes by their stat."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ConfigurationFiles:
         """Return a file's content; None where there is none.
 
         Raises:
-            UnreadableConfiguration: the folder is not mounted, or the file can't be read.
+            UnreadableConfiguration: the directory is not mounted, or the file can't be read.
         """
         if "\0" in path:
             raise UnreadableConfiguration(f"{path} can't be the path of a file")
@@ -58,7 +58,7 @@ class ConfigurationFiles:
         """Return the paths on the host that match, in the order of Go's filepath.Glob, which finds hidden names, too.
 
         Raises:
-            UnreadableConfiguration: the folder is not mounted, or the pattern has more than `*` and `?`.
+            UnreadableConfiguration: the directory is not mounted, or the pattern has more than `*` and `?`.
         """
         if "\0" in pattern:
             raise UnreadableConfiguration(f"{pattern} can't be the path of a file")
@@ -82,7 +82,7 @@ class ConfigurationFiles:
     def _matches(self, folder: str, part: str) -> list[str]:
         try:
             names = sorted(path.name for path in Path(self._follow(folder)).iterdir())
-        except OSError:  # Go's Glob says nothing of folders that it can't list
+        except OSError:  # Go's Glob says nothing of directories that it can't list
             return []
         shape = re.compile(re.escape(part).replace(r"\?", ".").replace(r"\*", ".*"), re.DOTALL)
         return [f"{folder}/{name}" for name in names if shape.fullmatch(name)]
@@ -109,7 +109,7 @@ class ConfigurationFiles:
             if mount is None:
                 leads = path if there == path else f"{path}, which leads to {there},"
                 raise UnreadableConfiguration(
-                    f"{leads} is not mounted into the agent; mount its folder (--runtime-config)"
+                    f"{leads} is not mounted into the agent; mount its directory (--runtime-config)"
                 )
             parts = there[len(mount.host) :].split("/")[1:]
             for count in range(1, len(parts) + 1):

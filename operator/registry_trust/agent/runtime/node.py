@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from registry_trust.agent.options import ExplicitTarget
 
 HOME_ROOT = "/root/.config/containers/certs.d"
-"""Of the user root. It counts where its folder is mounted, and is not missed where it is not: hardly anybody has it."""
+"""Of the user root. It counts if its directory is mounted, and is not missed if it is not: hardly anybody has it."""
 
 OPENSHIFT_LABEL = "node.openshift.io/os_id"
 """On every OpenShift node; its node-ca DaemonSet deletes what it does not know in /etc/docker/certs.d once a minute."""
@@ -24,7 +24,7 @@ def parse_version(runtime: str) -> Version | None:
 
 @dataclass(frozen=True, slots=True)
 class MountedRoot:
-    """A root that this process can write to; `identity` is device and inode, None where the folder is not there.
+    """A root that this process can write to; `identity` is device and inode, None where the directory is not there.
 
     `written` says that it holds this installation's store.
     """
@@ -40,7 +40,7 @@ class NodeRuntime:
 
     Attributes:
         roots: every mounted root.
-        folders: the folders of the host that are mounted read-only: what lies below can be looked at.
+        folders: the directories of the host that are mounted read-only: what lies below can be looked at.
         explicit: the targets that the admin named; always written.
         discover: whether targets are to be chosen by the runtime's configuration as well.
         runtime: as in the Node's status, `containerd://2.4.2`; empty where that is not known.

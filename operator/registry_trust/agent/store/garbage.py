@@ -53,7 +53,7 @@ class Garbage:
         """Remove what is due in every entry of ours, until it is enough.
 
         One entry's error never stops the others; it stands in the findings, and that entry is left alone for a while:
-        even a failed write is a change, and wakes those who watch the folder.
+        even a failed write is a change, and wakes those who watch the directory.
         """
         this = _Round(self._monotonic())
         for entry in store.entries():
@@ -103,7 +103,7 @@ class Garbage:
 
 
 def _remove_generations(directory: Directory, ownership: Ownership, ripe: set[str], *, last: bool) -> bool:
-    """Remove generations, and the manifest with the last of them; say whether the entry's folder is empty then.
+    """Remove generations, and the manifest with the last of them; say whether the entry's directory is empty then.
 
     The manifest stays where something of others is beside it, and then it lists no generation any longer.
     """

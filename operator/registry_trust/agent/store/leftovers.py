@@ -48,7 +48,7 @@ def _clear_entry(store: OpenStore, entry: str) -> None:
             return
         ownership = store.ownership(folder, entry)
         if ownership is None and folder.look(OWNER_FILE) is not None:
-            return  # Somebody else's manifest: the whole folder is theirs.
+            return  # Another process's manifest: the whole directory is theirs.
         clear_folder(store.root, folder, ownership)
         empty = not folder.names()
     if empty:
@@ -56,7 +56,7 @@ def _clear_entry(store: OpenStore, entry: str) -> None:
 
 
 def clear_folder(root: Directory, folder: Directory, ownership: Ownership | None) -> None:
-    """Remove the leftovers in one entry's folder."""
+    """Remove the leftovers in one entry's directory."""
     for name in folder.names():
         kind = temporary_kind(name)
         if kind == "new":

@@ -1,4 +1,4 @@
-"""Links: points an entry to a generation or takes it away, and never loses what somebody else put in its place."""
+"""Links: points an entry to a generation or takes it away, and never loses what another process put in its place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from registry_trust.core.layout import replaced_name
 from registry_trust.core.reasons import Reason
 
 _ATTEMPTS = 3
-"""How often somebody else may change the entry between our look and our step before we leave it to the next pass."""
+"""How often another process may change the entry between our look and our step before we leave it to the next pass."""
 
 
 def point(root: Directory, folder: Directory, ownership: Ownership, *, replace: bool = False) -> None:
@@ -19,10 +19,10 @@ def point(root: Directory, folder: Directory, ownership: Ownership, *, replace: 
 
     Where nothing is, symlink(2) itself refuses to replace what appears in between. Where our own link is, the new one
     is exchanged with it and what came out is looked at: had somebody put theirs there in between, it goes back. With
-    `replace`, what somebody else has there is exchanged with the link, and is kept.
+    `replace`, what another process has there is exchanged with the link, and is kept.
 
     Raises:
-        StoreFailure: ForeignFile where somebody else's is, and it is left alone.
+        StoreFailure: ForeignFile where another process's is, and it is left alone.
     """
     entry, text = ownership.entry, link_to(ownership.entry, ownership.current)
     for _ in range(_ATTEMPTS):
@@ -86,7 +86,7 @@ def take_away(root: Directory, folder: Directory, ownership: Ownership) -> None:
 
 
 def put_aside(root: Directory, entry: str, text: str) -> bool:
-    """Exchange somebody else's entry with a link of ours, and keep it under its other name in the same root.
+    """Exchange another process's entry with a link of ours, and keep it under its other name in the same root.
 
     Returns:
         False where it was gone before the step.
@@ -161,7 +161,7 @@ def put_back(root: Directory, folder: Directory, temporary: str, ownership: Owne
 
 
 def is_orphan(root: Directory, store: Directory | None, entry: str) -> bool:
-    """Say whether an entry is a link of ours that leads nowhere: somebody took its folder in the store away.
+    """Say whether an entry is a link of ours that leads nowhere: somebody took its directory in the store away.
 
     OpenShift's node-ca removes every directory that it does not know, and leaves links. Nobody else makes a link of
     this form, and nothing is read through it; one that still leads somewhere, or whose manifest is there, is no orphan.

@@ -51,7 +51,7 @@ class Lock:
         """Take the lock.
 
         Args:
-            store: the store folder, open.
+            store: the store directory, open.
             root: the root's path, for messages.
             wait: seconds to wait for another process.
             monotonic: a clock in seconds.
@@ -101,7 +101,7 @@ class Lock:
 
 
 def remove(store: Directory) -> None:
-    """Take the lock file and its folder away, which `is_only_ours`; whoever waits for it finds out by itself."""
+    """Take the lock file and its directory away, which `is_only_ours`; whoever waits for it finds out by itself."""
     if store.look(LOCK) is None:
         return
     with _folder(store) as folder:
@@ -112,7 +112,7 @@ def remove(store: Directory) -> None:
 
 
 def is_only_ours(store: Directory) -> bool:
-    """Say whether the lock's folder holds nothing but what is made here; true where there is none."""
+    """Say whether the lock's directory holds nothing but what is made here; true where there is none."""
     if store.look(LOCK) is None:
         return True
     with _folder(store) as folder:
@@ -222,7 +222,7 @@ def _replace(folder: Directory, judged: os.stat_result) -> int | None:
 
 
 def _is_held(folder: Directory, name: str) -> bool:
-    """Say whether a living process holds the write lock of a file in the folder, whatever its name is now."""
+    """Say whether a living process holds the write lock of a file in the directory, whatever its name is now."""
     status = folder.look(name)
     if status is None or not _is_ours(status):
         return False

@@ -54,7 +54,7 @@ class LockedStore:
     """A root that this process alone may change; when the lock that yielded it ends, nothing is open any longer.
 
     What the store remembers and whose it is are read once, when the lock is taken. All methods raise `StoreFailure`
-    where the system or somebody else's file is in the way.
+    where the system or another process's file is in the way.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class LockedStore:
             self._lock.leave_sign()
 
     def collect_garbage(self, *, immediately: bool = False, enough: Callable[[], bool] = lambda: False) -> Collected:
-        """Remove superseded generations whose grace is over, and entries' folders that hold nothing any longer.
+        """Remove superseded generations whose grace is over, and entries' directories that hold nothing any longer.
 
         Args:
             immediately: without any grace.
@@ -168,7 +168,7 @@ class LockedStore:
         return self._past.garbage.collect(self._store, immediately=immediately, enough=pause)
 
     def dissolve(self) -> bool:
-        """Take the store folder itself away if no entry is left in it; say whether it is gone."""
+        """Take the store directory itself away if no entry is left in it; say whether it is gone."""
         if self._store is None:
             return self._root.look(STORE) is None
         folder = self._store.folder
@@ -224,7 +224,7 @@ class LockedStore:
             return StepOutcome(step, error if isinstance(error, StoreFailure) else unexpected(step.entry, error))
         return StepOutcome(step)
 
-    # The store folder
+    # The store directory
 
     def _existing_folder(self) -> Directory | None:
         if self._root.look(STORE) is None:
@@ -260,7 +260,7 @@ class LockedStore:
         return self._write(store, StoreState(store.installation or str(uuid.uuid4()), source=self._source))
 
     def _made(self) -> OpenStore:
-        """Make the store folder that the pass began without, and lock it."""
+        """Make the store directory that the pass began without, and lock it."""
         folder = self._existing_folder() or self._root.make(STORE, PUBLIC_DIRECTORY)
         try:
             self._lock_folder(folder)

@@ -17,7 +17,7 @@ from registry_trust.core.reasons import Reason
 
 
 class NeighbourRoots:
-    """Looks at roots by their paths on the host; everything in them is somebody else's."""
+    """Looks at roots by their paths on the host; everything in them is another process's."""
 
     def __init__(self, mounts: Sequence[Mount], roots: Sequence[Mount]) -> None:
         """Look through these mounts, and not at the roots that are written: those are observed with their stores."""

@@ -45,7 +45,7 @@ from registry_trust.core.reasons import Reason
 from registry_trust.core.text import escape, listing, quote
 
 _MOST_NAMES = 1000
-"""Names of somebody else's directory that are looked at."""
+"""Names of another process's directory that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def paths_to_watch(directory: str, observed: ObservedRoot, *, has_store: bool) -
 
 @dataclass(frozen=True, slots=True)
 class _Inspected:
-    """What one entry's folder in the store shows; `own` is None where the entry is not ours or was removed."""
+    """What one entry's directory in the store shows; `own` is None where the entry is not ours or was removed."""
 
     own: OwnEntry | None
     findings: tuple[Problem, ...]
@@ -183,11 +183,11 @@ def _is_orphan(root: Directory, store: Directory | None, name: str) -> bool:
     try:
         return is_orphan(root, store, name)
     except StoreFailure:
-        return False  # What can't be looked at is somebody else's.
+        return False  # What can't be looked at is another process's.
 
 
 def describe(root: Directory, name: str) -> ForeignEntry:
-    """Classify something that somebody else put into a root, in the words of a message."""
+    """Classify something that another process put into a root, in the words of a message."""
     found = _describe(root, name)
     if name != DEFAULT or found.offer is not None or not found.reads:
         return found

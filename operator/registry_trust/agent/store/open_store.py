@@ -1,4 +1,4 @@
-"""The open store: a root, the store folder in it, and whose entries in there are ours; what every change is made by."""
+"""The open store: a root, the store directory in it, and whose entries are ours; what every change is made by."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from registry_trust.core.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class OpenStore:
-    """A root and its store folder, both open.
+    """A root and its store directory, both open.
 
     `installation` is the one that wrote our entries; empty where none can be told for ours.
     """
@@ -29,11 +29,11 @@ class OpenStore:
     installation: str
 
     def entries(self) -> list[str]:
-        """Return the names in the store folder that may be entries' folders."""
+        """Return the names in the store directory that may be entries' directories."""
         return [name for name in self.folder.names() if not name.startswith(".") and name != STATE_FILE]
 
     def installations(self) -> set[str]:
-        """Return the installations that wrote the manifests in the store folder."""
+        """Return the installations that wrote the manifests in the store directory."""
         found: list[Ownership | None] = []
         for entry in self.entries():
             if self.folder.holds_directory(entry):
@@ -43,10 +43,10 @@ class OpenStore:
 
     @contextmanager
     def made_entry(self, entry: str) -> Iterator[Directory]:
-        """Open an entry's folder; made if it is missing, and then only as wide as a key allows.
+        """Open an entry's directory; made if it is missing, and then only as wide as a key allows.
 
         Raises:
-            StoreFailure: ForeignFile, where it is somebody else's.
+            StoreFailure: ForeignFile, where it is another process's.
         """
         if self.folder.look(entry) is None:
             directory = self.folder.make(entry, PRIVATE_DIRECTORY)
@@ -60,7 +60,7 @@ class OpenStore:
             yield directory
 
     def ownership(self, directory: Directory, entry: str) -> Ownership | None:
-        """Return an entry's manifest if we wrote it, from its open folder."""
+        """Return an entry's manifest if we wrote it, from its open directory."""
         return read_ownership(directory, entry, self.installation)
 
     def require_ownership(self, directory: Directory, entry: str) -> Ownership | None:
@@ -76,7 +76,7 @@ class OpenStore:
 
 
 def require_owner(directory: Directory) -> None:
-    """Refuse a directory of the store that belongs to somebody else.
+    """Refuse a directory of the store that belongs to another user.
 
     Raises:
         StoreFailure: ForeignFile.

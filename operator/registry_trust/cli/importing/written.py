@@ -15,7 +15,7 @@ from registry_trust.cli.importing.objects import Body, Objects
 from registry_trust.core.layout import PRIVATE_FILE, PUBLIC_FILE
 
 HEADER = "# Written by `registry-trust import`; the next import replaces this file.\n"
-"""A file that begins otherwise is somebody else's, and is never replaced."""
+"""A file that begins otherwise is another process's, and is never replaced."""
 
 
 def text_of(bodies: Iterable[Body]) -> str:

@@ -114,7 +114,7 @@ def splits_list(configuration: ContainerdConfiguration, version: Version) -> boo
     """Say whether a `config_path` with colons is taken for a list.
 
     It is by 1.x, 2.0 and every local pull. The transfer service, the default from 2.1 on, takes it for the name of one
-    folder (containerd issue 12415; so in 2.1 to 2.4).
+    directory (containerd issue 12415; so in 2.1 to 2.4).
     """
     return version < (2, 1, 0) or configuration.local_pull
 

@@ -20,7 +20,7 @@ _MAIN_FILES = ("config.toml", "containerd.toml")
 
 
 def read(files: ConfigurationFiles, options: Options, runtime: str, os_image: str) -> ContainerdConfiguration | None:
-    """Read the configuration of this node's containerd; None where no folder that could hold it is mounted.
+    """Read the configuration of this node's containerd; None where no directory that could hold it is mounted.
 
     Raises:
         UnreadableConfiguration: as `read_configuration`, or nobody can know from here which file it is.
@@ -37,10 +37,10 @@ def is_stock(path: str) -> bool:
 
 
 def _path(files: ConfigurationFiles, options: Options, runtime: str, os_image: str) -> str:
-    """Return the path of the main file; empty where no folder that could hold it is mounted.
+    """Return the path of the main file; empty where no directory that could hold it is mounted.
 
-    A file that was named comes first, then a distribution's own folder, then /etc/containerd. k3s and RKE2 (their
-    containerd's version says `-k3s`) never read /etc/containerd, so there that folder alone says nothing.
+    A file that was named comes first, then a distribution's own directory, then /etc/containerd. k3s and RKE2 (their
+    containerd's version says `-k3s`) never read /etc/containerd, so there that directory alone says nothing.
 
     Raises:
         UnreadableConfiguration: only containerd's unit says which file it is.

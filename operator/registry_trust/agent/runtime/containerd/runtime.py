@@ -87,7 +87,7 @@ class _Choice:
         return not_mounted(parts[0], Layout.CONTAINERD, gist, self._or_point_it())
 
     def _literal(self, path: str, parts: tuple[str, ...]) -> tuple[Candidate, ...]:
-        """Serve a list that containerd takes for one folder: that folder, and the first of the list for later."""
+        """Serve a list that containerd takes for one directory: that directory, and the first of the list for later."""
         if self.node.mounted(path):
             remark = f"containerd {self._number()} takes the list in config_path for the name of one directory"
             literal = candidates.read(Target(path, Layout.CONTAINERD, (path,)), remark, in_force=self.in_force)

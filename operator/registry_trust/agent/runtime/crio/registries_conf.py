@@ -64,11 +64,11 @@ class RegistriesConf:
 def read_configuration(mounted: Callable[[str], bool], read: Read, glob: Glob) -> RegistriesConf:
     """Read the first main file and all drop-ins, as containers-image v5.42 does for root.
 
-    Drop-ins come in the order of their names; of one name that of the earlier folder counts. An entry replaces an
+    Drop-ins come in the order of their names; of one name that of the earlier directory counts. An entry replaces an
     earlier file's of the same prefix as a whole.
 
     Args:
-        mounted: whether what is in a folder of the host can be looked at; others are taken for empty.
+        mounted: whether what is in a directory of the host can be looked at; others are taken for empty.
         read: returns a file's content, None if there is none.
         glob: returns the paths that match, sorted.
 

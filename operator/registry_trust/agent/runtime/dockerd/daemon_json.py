@@ -45,7 +45,7 @@ class DockerConfiguration:
 
 
 def read(files: ConfigurationFiles, mounts: Sequence[Mount]) -> DockerConfiguration | None:
-    """Read this node's daemon.json; None where its folder is not mounted.
+    """Read this node's daemon.json; None where its directory is not mounted.
 
     Raises:
         UnreadableConfiguration: as `read_configuration`.

@@ -32,7 +32,7 @@ class Dockerd:
     """What is known of this node's dockerd, be it the node's runtime or beside it.
 
     Attributes:
-        configuration: daemon.json; a text where it can't be read, None where its folder is not mounted.
+        configuration: daemon.json; a text where it can't be read, None where its directory is not mounted.
         version: None for a dockerd beside another runtime.
     """
 
