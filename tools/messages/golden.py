@@ -24,6 +24,7 @@ from tools.messages import (
     mirrors,
     nodes,
     objects,
+    probes,
     runtimes,
     statuses,
     stores,
@@ -58,6 +59,7 @@ def problems() -> Iterator[Problem]:
     yield from mirrors.said()
     yield from stores.said()
     yield from runtimes.said()
+    yield from probes.said()
     for table in (
         ca_servers.ACCEPTED,
         ca_certificates.REFUSED,

@@ -9,6 +9,7 @@ from registry_trust.core.explanations.explanation import Explanation, Place
 from registry_trust.core.explanations.material import AUTHORITIES, PAIRS, TEXT
 from registry_trust.core.explanations.nodes import BUNDLE, NODES
 from registry_trust.core.explanations.trusts import SOURCES, TRUSTS
+from registry_trust.core.explanations.verdicts import VERDICTS
 from registry_trust.core.reasons import Reason
 
 __all__ = ["CHAPTERS", "EXPLANATIONS", "Explanation", "Place"]
@@ -22,6 +23,7 @@ CHAPTERS: Mapping[str, Mapping[Reason, Explanation]] = {
     "Client certificates and keys": PAIRS,
     "Nodes": NODES,
     "The bundle": BUNDLE,
+    "Probes": VERDICTS,
     "Events": EVENTS,
 }
 """In the order in which the page "Reading status" has them; no reason is in two."""

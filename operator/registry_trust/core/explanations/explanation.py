@@ -15,6 +15,7 @@ class Place(StrEnum):
     ROW = "a row of `registries` in the NodeTrust"
     TARGET = "a row of `targets` in the NodeTrust"
     NOTICE = "`notices` of the NodeTrust"
+    PROBE = "the verdict of a probe"
     EVENT = "an Event of the RegistryTrust"
     NODE_EVENT = "an Event of the Node"
     LOG = "the log"

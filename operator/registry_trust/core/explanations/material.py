@@ -74,10 +74,11 @@ AUTHORITIES: Mapping[Reason, Explanation] = {
     Reason.COMMON_NAME_ONLY: Explanation(
         "A self-signed CA certificate without a subjectAltName has one of the trust's registries as its Common Name, "
         "as `openssl req -x509` makes it. If the registry shows that very certificate, Go refuses it: a name in the "
-        "Common Name alone counts for nothing.",
+        "Common Name alone counts for nothing. Of a probe: the registry shows such a certificate, and every pull fails "
+        "with `x509: certificate relies on legacy Common Name field, use SANs instead`.",
         "Make the registry's certificate again with a subjectAltName, by the command of the message. If it is a CA "
         "that issued another certificate for the registry, there is nothing to do.",
-        _WARNED,
+        (Place.WARNING, Place.PROBE),
     ),
     Reason.INTERMEDIATE_AS_ROOT: Explanation(
         "The certificate is an intermediate CA, and its own issuer is not in the same source. Runtimes treat it as a "

@@ -41,6 +41,7 @@ class Extensions:
     has_alternative_names: bool = False
     permitted: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    has_name_constraints: bool = False
     unhandled: list[str] = field(default_factory=list)
 
 
@@ -192,6 +193,7 @@ def _name_constraints(found: Extensions, outer: DERReader) -> bool:
                 handled = False
         lists.append(tuple(names))
     found.permitted, found.excluded = lists
+    found.has_name_constraints = True
     return handled
 
 

@@ -14,6 +14,11 @@ _HUBS_SERVER = "registry-1.docker.io"
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+def server_of(registry: str) -> str:
+    """Return the host that runtimes connect to, without brackets."""
+    return _HUBS_SERVER if registry == DOCKER_HUB else split_registry(registry)[0].strip("[]")
+
+
 def _host(registry: str) -> tuple[str, Address | None]:
     """Return the host that a certificate must name, in lower case as DNS compares names, or the address."""
     host = _HUBS_SERVER if registry == DOCKER_HUB else split_registry(registry)[0].lower()
