@@ -113,6 +113,7 @@ ALL_TOOLS = {
         Tool("loaders-chain", "loaders-chain", ".", 20, "containers_image_openpgp"),
         Tool("judge", "judge", ".", 3),
         Tool(f"judge-go{OLDER_GO}", "judge", ".", 40, older_go=OLDER_GO),
+        Tool("showing", "showing", ".", 3),
         Tool("pause", "pause", ".", 3),
         Tool("kstatus", "kstatus", ".", 40, fast_build=True),
         Tool("argohealth", "argohealth", ".", 5),

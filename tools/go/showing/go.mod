@@ -1,0 +1,3 @@
+module registrytrust.io/showing
+
+go 1.26
