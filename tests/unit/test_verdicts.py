@@ -9,7 +9,7 @@ import pytest
 
 from registry_trust.core.reasons import Reason
 from registry_trust.core.verdict.judge import judge_server
-from registry_trust.core.verdict.seen import Ending, Seen
+from registry_trust.core.verdict.sighting import Ending, Sighting
 from registry_trust.core.verdict.verdict import State
 from tools import pki
 from tools.messages import probes
@@ -106,7 +106,7 @@ def test_a_maze_of_certificates_with_one_name_ends_and_is_unclear():
     ],
 )
 def test_an_answer_that_clients_read_in_different_ways_has_no_status(answer):
-    assert Seen(Ending.ANSWERED, answer=answer).status == 0
+    assert Sighting(Ending.ANSWERED, answer=answer).status == 0
 
 
 @pytest.mark.parametrize(
@@ -121,4 +121,4 @@ def test_an_answer_that_clients_read_in_different_ways_has_no_status(answer):
 def test_the_token_server_of_a_challenge_is(header, urls):
     answer = probes.answers(f"HTTP/1.1 401 Unauthorized\nWWW-Authenticate: {header}")
 
-    assert Seen(Ending.ANSWERED, answer=answer).leads_to() == urls
+    assert Sighting(Ending.ANSWERED, answer=answer).leads_to() == urls

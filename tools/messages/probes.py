@@ -14,9 +14,9 @@ from registry_trust.agent.probe.probe import not_as_loopback, not_through
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.verdict.certificates import read
-from registry_trust.core.verdict.judge import Trust, judge_answer, judge_server, sending
-from registry_trust.core.verdict.seen import Ending, Seen
-from registry_trust.core.verdict.sending import Pair
+from registry_trust.core.verdict.judge import Trusted, judge_answer, judge_server, sending
+from registry_trust.core.verdict.sending import ClientFiles
+from registry_trust.core.verdict.sighting import Ending, Sighting
 from registry_trust.core.verdict.tls_messages import TLS_1_3, CertificateRequest, ServerMessages
 from registry_trust.core.verdict.verdict import State, Verdict
 from tools import der, pki
@@ -34,8 +34,8 @@ class Probed:
     """A case in a sentence: what was seen, what is trusted, and the verdict."""
 
     sentence: str
-    seen: Seen
-    trust: Trust
+    seen: Sighting
+    trust: Trusted
     state: State
     reason: Reason
 
@@ -63,16 +63,16 @@ def intermediate(issuer: Issued, **more: Any) -> Issued:
     return issue("Issuing CA", pki.curve_key(8), issuer=issuer, ca=True, signs=True, **more)
 
 
-def shows(*chain: Issued | bytes, answer: bytes = OK, request: CertificateRequest | None = None) -> Seen:
+def shows(*chain: Issued | bytes, answer: bytes = OK, request: CertificateRequest | None = None) -> Sighting:
     """Return what is seen of a registry that shows these certificates and answers."""
     ders = tuple(each if isinstance(each, bytes) else each.der for each in chain)
-    return Seen(Ending.ANSWERED, messages=ServerMessages(TLS_1_3, 29, ders, request), answer=answer)
+    return Sighting(Ending.ANSWERED, messages=ServerMessages(TLS_1_3, 29, ders, request), answer=answer)
 
 
-def trusts(*authorities: Issued, pair: Issued | None = None) -> Trust:
+def trusts(*authorities: Issued, pair: Issued | None = None) -> Trusted:
     """Return a trust of these CA certificates, with all of the system's roots in sight."""
-    pairs = (Pair("/certs.d/client.cert", "/certs.d/client.key", read([pair.der])),) if pair else ()
-    return Trust(tuple(each.der for each in authorities), (), pairs)
+    pairs = (ClientFiles("/certs.d/client.cert", "/certs.d/client.key", read([pair.der])),) if pair else ()
+    return Trusted(tuple(each.der for each in authorities), (), pairs)
 
 
 def asking(issuer: Issued | None = None) -> CertificateRequest:
@@ -81,7 +81,7 @@ def asking(issuer: Issued | None = None) -> CertificateRequest:
     return CertificateRequest(names, SCHEMES)
 
 
-def refused(seen: Seen, alert: int) -> Seen:
+def refused(seen: Sighting, alert: int) -> Sighting:
     """Return the same with an alert instead of an answer."""
     return replace(seen, ending=Ending.REFUSED, detail="", alert=alert, answer=b"")
 
@@ -106,7 +106,7 @@ def cases() -> tuple[Probed, ...]:
     )
 
 
-_Rows = list[tuple[str, Seen, Trust, Reason]]
+_Rows = list[tuple[str, Sighting, Trusted, Reason]]
 
 
 def _verified() -> _Rows:
@@ -114,7 +114,7 @@ def _verified() -> _Rows:
     middle = intermediate(root())
     below = server(middle)
     told = shows(ours, request=asking(root()))
-    rows: list[tuple[str, Seen, Trust]] = [
+    rows: list[tuple[str, Sighting, Trusted]] = [
         ("issued by the trust's CA", shows(ours), trusts(root())),
         ("the trust has more CAs", shows(ours), trusts(root(1), root())),
         ("a chain with its intermediate", shows(below, middle), trusts(root())),
@@ -165,7 +165,7 @@ def _failed() -> _Rows:
         ("no name at all", shows(unnamed), trusts(root()), Reason.WRONG_NAME),
         ("a Common Name alone", shows(common), trusts(root()), Reason.COMMON_NAME_ONLY),
         ("for clients", shows(server(root(), usages=(pki.CLIENT_AUTH,))), trusts(root()), Reason.NOT_FOR_SERVERS),
-        ("plain HTTP", Seen(Ending.NOT_TLS), trusts(root()), Reason.NOT_TLS),
+        ("plain HTTP", Sighting(Ending.NOT_TLS), trusts(root()), Reason.NOT_TLS),
         ("no client certificate", refused(told, 116), trusts(root()), certificate),
         ("none that the registry names", refused(other, 116), trusts(root(), pair=client), certificate),
         ("a client certificate that is refused", refused(told, 42), trusts(root(), pair=client), certificate),
@@ -180,7 +180,7 @@ def _unknown() -> _Rows:
     odd = shows(der.handmade(serial=b"\xff"))
     rejected = replace(shows(ours), ending=Ending.REJECTED, detail="EE certificate key too weak", answer=b"")
     group = replace(shows(ours), messages=replace(shows(ours).messages, group=0x001E))
-    lost = Seen(Ending.UNREACHABLE, "10.0.0.7: Connection refused")
+    lost = Sighting(Ending.UNREACHABLE, "10.0.0.7: Connection refused")
     moved = answers("HTTP/1.1 301 Moved\nLocation: https://www.example/")
     constrained = issue(
         "Corp Root 0",
@@ -193,7 +193,7 @@ def _unknown() -> _Rows:
     return [
         ("system roots out of sight", shows(ours), unseen, Reason.SYSTEM_ROOTS_NOT_SEEN),
         ("no connection", lost, trusts(root()), Reason.REGISTRY_UNREACHABLE),
-        ("an alert before any certificate", Seen(Ending.REFUSED, "", 112), trusts(), Reason.REGISTRY_UNREACHABLE),
+        ("an alert before any certificate", Sighting(Ending.REFUSED, "", 112), trusts(), Reason.REGISTRY_UNREACHABLE),
         ("an end without a request", refused(shows(ours), 80), trusts(root()), Reason.REGISTRY_UNREACHABLE),
         ("another alert to a client", refused(told, 80), trusts(root()), Reason.REGISTRY_UNREACHABLE),
         ("token server abroad", shows(ours, answer=answers(ABROAD)), trusts(root()), Reason.LEADS_ELSEWHERE),

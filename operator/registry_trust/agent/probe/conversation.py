@@ -10,10 +10,10 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from registry_trust.agent.probe.network import Deadline, Unreachable
+from registry_trust.agent.probe.network import TimeLimit, Unreachable
 from registry_trust.core.text import escape
-from registry_trust.core.verdict.seen import Ending, Seen
-from registry_trust.core.verdict.sending import Pair
+from registry_trust.core.verdict.sending import ClientFiles
+from registry_trust.core.verdict.sighting import Ending, Sighting
 from registry_trust.core.verdict.tls_messages import MalformedMessage, ServerMessages
 
 _MOST_BYTES = 512 * 1024
@@ -39,7 +39,7 @@ def verifying(authorities: Sequence[bytes]) -> ssl.SSLContext:
     return context
 
 
-def presenting(pair: Pair) -> ssl.SSLContext:
+def presenting(pair: ClientFiles) -> ssl.SSLContext:
     """Return a context that sends a client certificate, and exactly the chain of its file.
 
     It verifies nothing and has no CA certificates: OpenSSL would complete the client's chain with them, and Go does
@@ -56,6 +56,7 @@ def presenting(pair: Pair) -> ssl.SSLContext:
 def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # as Go; or a registry could ask for a client certificate later
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_ciphers(_CIPHERS)
@@ -65,7 +66,7 @@ def _context() -> ssl.SSLContext:
 class _Talk:
     """The state of one conversation."""
 
-    def __init__(self, context: ssl.SSLContext, host: str, connection: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, context: ssl.SSLContext, host: str, connection: socket.socket, deadline: TimeLimit) -> None:
         self.messages = ServerMessages()
         self.alert = 0
         self.answer = self.begins_with = b""
@@ -164,11 +165,11 @@ def converse(
     context: ssl.SSLContext,
     host: str,
     connection: socket.socket,
-    deadline: Deadline,
+    deadline: TimeLimit,
     stop_when: StopWhen,
     *,
     ask: str,
-) -> Seen:
+) -> Sighting:
     """Return what was seen; the connection is closed afterwards.
 
     Args:
@@ -189,7 +190,7 @@ def converse(
                 ending, detail = Ending.STOPPED, ""
         except (OSError, Unreachable) as error:
             ending, detail = _bad_ending(error, talk)
-    return Seen(ending, detail, talk.alert, talk.messages, talk.answer)
+    return Sighting(ending, detail, talk.alert, talk.messages, talk.answer)
 
 
 def _ending(talk: _Talk) -> tuple[Ending, str]:

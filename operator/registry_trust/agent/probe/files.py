@@ -13,8 +13,8 @@ from registry_trust.core.registry import split
 from registry_trust.core.text import escape
 from registry_trust.core.verdict.certificates import read as read_certificates
 from registry_trust.core.verdict.certificates import split_pem
-from registry_trust.core.verdict.judge import Trust
-from registry_trust.core.verdict.sending import Pair
+from registry_trust.core.verdict.judge import Trusted
+from registry_trust.core.verdict.sending import ClientFiles
 from registry_trust.core.x509.hosts import server_of
 
 _LIMIT = 1 << 20
@@ -25,7 +25,7 @@ class NotAsTheRuntime(Exception):
     """This probe could not do what the runtime does; the text says why."""
 
 
-def load(registry: str, directory: str, reader: Reader) -> Trust:
+def load(registry: str, directory: str, reader: Reader) -> Trusted:
     """Return what a reader loads from a registry's directory, without the system's roots.
 
     Args:
@@ -37,14 +37,14 @@ def load(registry: str, directory: str, reader: Reader) -> Trust:
         NotAsTheRuntime: something is there that this probe does not follow, or a file can't be read.
     """
     if not directory:
-        return Trust()
+        return Trusted()
     try:
         host = _host(registry, directory, reader)
         own = [each for path in host.ca or () for each in _some(path)]
-        pairs = tuple(Pair(one, two, read_certificates(_some(one))) for one, two in host.client or ())
+        pairs = tuple(ClientFiles(one, two, read_certificates(_some(one))) for one, two in host.client or ())
     except OSError as error:
         raise NotAsTheRuntime(f"{escape(directory)} can't be read: {error.strerror or 'see its files'}") from None
-    return Trust(tuple(own), None, pairs)
+    return Trusted(tuple(own), None, pairs)
 
 
 def _host(registry: str, directory: str, reader: Reader) -> Host:

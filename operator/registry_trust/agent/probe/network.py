@@ -25,7 +25,7 @@ class Unreachable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Deadline:
+class TimeLimit:
     """A moment of the monotonic clock by which everything is done."""
 
     end: float
@@ -62,7 +62,7 @@ def resolve(host: str, port: int) -> Sequence[Address]:
     return addresses
 
 
-def connect(host: str, port: int, resolver: Resolver, deadline: Deadline) -> socket.socket:
+def connect(host: str, port: int, resolver: Resolver, deadline: TimeLimit) -> socket.socket:
     """Return a connection to the first address that answers; raises Unreachable."""
     why = "its name has no address"
     for address in dict.fromkeys(resolver(host, port)):

@@ -7,6 +7,7 @@ without a client certificate, and the second with the one that Go would send, to
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
 from collections.abc import Mapping
@@ -15,15 +16,15 @@ from datetime import datetime
 
 from registry_trust.agent.probe.conversation import StopWhen, converse, presenting, verifying
 from registry_trust.agent.probe.files import NotAsTheRuntime, load, proxy_of
-from registry_trust.agent.probe.network import Deadline, Resolver, Unreachable, connect, resolve
+from registry_trust.agent.probe.network import Resolver, TimeLimit, Unreachable, connect, resolve
 from registry_trust.core.layout import Reader
 from registry_trust.core.reasons import Reason
 from registry_trust.core.registry import is_loopback, split
 from registry_trust.core.text import quote
 from registry_trust.core.verdict.certificates import read
-from registry_trust.core.verdict.judge import Trust, judge_answer, judge_server, sending
-from registry_trust.core.verdict.seen import Ending, Seen
-from registry_trust.core.verdict.sending import Pair
+from registry_trust.core.verdict.judge import Trusted, judge_answer, judge_server, sending
+from registry_trust.core.verdict.sending import ClientFiles
+from registry_trust.core.verdict.sighting import Ending, Sighting
 from registry_trust.core.verdict.tls_messages import ServerMessages
 from registry_trust.core.verdict.verdict import Verdict, unknown
 from registry_trust.core.x509.hosts import server_of
@@ -51,13 +52,14 @@ class Question:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def probe(question: Question, now: datetime, resolver: Resolver = resolve) -> Verdict:
-    """Return the verdict on pulls from one registry; it takes at most `SECONDS`, and raises nothing.
+def probe(question: Question, now: datetime, resolver: Resolver = resolve, seconds: float = SECONDS) -> Verdict:
+    """Return the verdict on pulls from one registry; whatever the registry does, it comes in time and raises nothing.
 
     Args:
         question: what is asked.
         now: this node's time.
         resolver: addresses of a host.
+        seconds: for all of it.
     """
     registry = question.registry
     if is_loopback(registry):
@@ -69,7 +71,7 @@ def probe(question: Question, now: datetime, resolver: Resolver = resolve) -> Ve
         trust = replace(load(registry, question.directory, question.reader), system=question.system)
     except NotAsTheRuntime as error:
         return unknown(Reason.NOT_PROBED, str(error))
-    return _ask(_Registry(registry, resolver, Deadline(time.monotonic() + SECONDS)), trust, now)
+    return _ask(_Registry(registry, resolver, TimeLimit(time.monotonic() + seconds)), trust, now)
 
 
 def not_as_loopback(registry: str) -> Verdict:
@@ -87,20 +89,20 @@ def not_through(variable: str, registry: str) -> Verdict:
 class _Registry:
     name: str
     resolver: Resolver
-    deadline: Deadline
+    deadline: TimeLimit
 
-    def talk(self, context: ssl.SSLContext, stop_when: StopWhen) -> Seen:
+    def talk(self, context: ssl.SSLContext, stop_when: StopWhen) -> Sighting:
         host, port = server_of(self.name), int(split(self.name)[1] or 443)
         try:
             connection = connect(host, port, self.resolver, self.deadline)
         except Unreachable as error:
-            return Seen(Ending.UNREACHABLE, str(error))
+            return Sighting(Ending.UNREACHABLE, str(error))
         return converse(context, host, connection, self.deadline, stop_when, ask=self.name)
 
 
-def _ask(registry: _Registry, trust: Trust, now: datetime) -> Verdict:
+def _ask(registry: _Registry, trust: Trusted, now: datetime) -> Verdict:
     def sends_a_pair(messages: ServerMessages) -> bool:
-        choice = sending(Seen(Ending.STOPPED, messages=messages), trust)
+        choice = sending(Sighting(Ending.STOPPED, messages=messages), trust)
         return choice.pair is not None or bool(choice.doubt)
 
     first = registry.talk(_verifying(trust), sends_a_pair)
@@ -115,16 +117,16 @@ def _ask(registry: _Registry, trust: Trust, now: datetime) -> Verdict:
     return _present(registry, trust, choice.pair, first)
 
 
-def _verifying(trust: Trust) -> ssl.SSLContext:
-    """Return a context that trusts all of this; without the system's roots if OpenSSL can't read one of those."""
+def _verifying(trust: Trusted) -> ssl.SSLContext:
+    """Return a context that trusts all of this; without those that OpenSSL can't read."""
     own = [each.der for each in read(trust.own) if each is not None]
-    try:
-        return verifying([*own, *(trust.system or ())])
-    except ssl.SSLError:
-        return verifying(own)
+    for authorities in ([*own, *(trust.system or ())], own):
+        with contextlib.suppress(ssl.SSLError):
+            return verifying(authorities)
+    return verifying(())
 
 
-def _present(registry: _Registry, trust: Trust, pair: Pair, first: Seen) -> Verdict:
+def _present(registry: _Registry, trust: Trusted, pair: ClientFiles, first: Sighting) -> Verdict:
     try:
         context = presenting(pair)
     except OSError:

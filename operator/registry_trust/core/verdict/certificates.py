@@ -19,7 +19,7 @@ _BLOCK = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
+class ParsedCertificate:
     """A certificate that could be read."""
 
     der: bytes = field(repr=False)
@@ -41,14 +41,14 @@ class Certificate:
         return self.structure.not_before <= now <= self.structure.not_after
 
 
-def read(ders: Iterable[bytes]) -> tuple[Certificate | None, ...]:
+def read(ders: Iterable[bytes]) -> tuple[ParsedCertificate | None, ...]:
     """Return certificates in their order; None for one that some Go might not read."""
     return tuple(map(_read, ders))
 
 
-def _read(der: bytes) -> Certificate | None:
+def _read(der: bytes) -> ParsedCertificate | None:
     try:
-        return Certificate(der, read_structure(der))
+        return ParsedCertificate(der, read_structure(der))
     except DERError:
         return None
 

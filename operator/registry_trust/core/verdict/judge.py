@@ -11,10 +11,10 @@ from registry_trust.core.reasons import Reason
 from registry_trust.core.registry import split
 from registry_trust.core.text import listing, quote
 from registry_trust.core.times import rfc3339
-from registry_trust.core.verdict.certificates import Certificate, read
+from registry_trust.core.verdict.certificates import ParsedCertificate, read
 from registry_trust.core.verdict.paths import Grade, Miss, Obstacle, Paths, find_paths
-from registry_trust.core.verdict.seen import Ending, Seen
-from registry_trust.core.verdict.sending import Pair, Sending, choose
+from registry_trust.core.verdict.sending import ClientFiles, Sending, choose
+from registry_trust.core.verdict.sighting import Ending, Sighting
 from registry_trust.core.verdict.tls_messages import GO_GROUPS, REFUSALS
 from registry_trust.core.verdict.verdict import Verdict, failed, unknown, verified
 from registry_trust.core.x509.extensions import serves
@@ -26,7 +26,7 @@ _LARGEST_MESSAGE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class Trusted:
     """What a runtime uses for one registry.
 
     Attributes:
@@ -37,11 +37,11 @@ class Trust:
 
     own: tuple[bytes, ...] = ()
     system: tuple[bytes, ...] | None = None
-    pairs: tuple[Pair, ...] = field(default=(), repr=False)
+    pairs: tuple[ClientFiles, ...] = field(default=(), repr=False)
 
 
 def judge_server(  # noqa: PLR0911 - one question after the other, in Go's order
-    registry: str, seen: Seen, trust: Trust, now: datetime
+    registry: str, seen: Sighting, trust: Trusted, now: datetime
 ) -> Verdict | None:
     """Return the verdict on what the registry showed; None if Go accepts it, and its answer decides.
 
@@ -78,13 +78,13 @@ def judge_server(  # noqa: PLR0911 - one question after the other, in Go's order
     return failed(reason, message, shown)
 
 
-def sending(seen: Seen, trust: Trust) -> Sending:
+def sending(seen: Sighting, trust: Trusted) -> Sending:
     """Return which client pair a runtime sends after what it saw."""
     request = seen.messages.request
     return Sending(None) if request is None else choose(request, seen.messages.version, trust.pairs)
 
 
-def judge_answer(registry: str, seen: Seen, trust: Trust, sent: Pair | None) -> Verdict:
+def judge_answer(registry: str, seen: Sighting, trust: Trusted, sent: ClientFiles | None) -> Verdict:
     """Return the verdict on the registry's answer, after `judge_server` had nothing to say.
 
     Args:
@@ -115,7 +115,7 @@ def judge_answer(registry: str, seen: Seen, trust: Trust, sent: Pair | None) -> 
     return verified(f"{quote(registry)} shows a certificate that runtimes accept{until}, and answers{how}", shown)
 
 
-def _without_certificate(registry: str, seen: Seen) -> Verdict | None:
+def _without_certificate(registry: str, seen: Sighting) -> Verdict | None:
     if seen.ending is Ending.NOT_TLS:
         gist = f"{quote(registry)} answers in plain HTTP: http: server gave HTTP response to HTTPS client"
         return failed(Reason.NOT_TLS, f"{gist}; name the port that speaks TLS, or let the registry speak it")
@@ -125,11 +125,11 @@ def _without_certificate(registry: str, seen: Seen) -> Verdict | None:
     return None
 
 
-def _how(seen: Seen) -> str:
+def _how(seen: Sighting) -> str:
     return "; ".join(filter(None, (seen.alert_words(), seen.detail)))
 
 
-def _own_faults(registry: str, leaf: Certificate, now: datetime) -> tuple[Reason, str] | None:
+def _own_faults(registry: str, leaf: ParsedCertificate, now: datetime) -> tuple[Reason, str] | None:
     """Return what Go refuses in the registry's own certificate, whoever issued it."""
     found, wanted = leaf.structure, alternative_name(registry)
     if not leaf.is_valid_at(now):
@@ -148,7 +148,7 @@ def _own_faults(registry: str, leaf: Certificate, now: datetime) -> tuple[Reason
     return None
 
 
-def _no_path(registry: str, paths: Paths, own: Sequence[Certificate], now: datetime) -> tuple[Reason, str]:
+def _no_path(registry: str, paths: Paths, own: Sequence[ParsedCertificate], now: datetime) -> tuple[Reason, str]:
     nearest = max(paths.misses, key=lambda miss: miss.obstacle, default=None)
     if nearest is not None and nearest.obstacle is Obstacle.DATES:
         return Reason.OUTSIDE_VALIDITY, _dates(
@@ -170,10 +170,12 @@ def _missing(nearest: Miss | None, paths: Paths) -> str:
         return f"{whose} has that name but another key: put the present certificate of {issuer} into caCertificates"
     if nearest.obstacle is Obstacle.USAGE:
         return f"{whose} is a CA for uses other than serverAuth: have it issued again"
+    if nearest.obstacle is Obstacle.PATH_LENGTH:
+        return f"{whose} may not have so many intermediates below it (pathlen): have the chain issued again"
     return f"{whose} has that name and is not a CA certificate (CA:TRUE with keyCertSign): have it issued again"
 
 
-def _dates(who: str, certificate: Certificate, now: datetime) -> str:
+def _dates(who: str, certificate: ParsedCertificate, now: datetime) -> str:
     found = certificate.structure
     what = "is not yet valid" if now < found.not_before else "has expired"
     return (
@@ -182,7 +184,7 @@ def _dates(who: str, certificate: Certificate, now: datetime) -> str:
     )
 
 
-def _doubt(seen: Seen, paths: Paths) -> str:
+def _doubt(seen: Sighting, paths: Paths) -> str:
     if not paths.exhausted:
         return "the registry shows too many certificates with the same names"
     if Grade.CLEAN not in paths.grades and Grade.DOUBTFUL in paths.grades:
@@ -196,7 +198,7 @@ def _doubt(seen: Seen, paths: Paths) -> str:
     return ""
 
 
-def _refusal(registry: str, seen: Seen, trust: Trust, sent: Pair | None) -> str:
+def _refusal(registry: str, seen: Sighting, trust: Trusted, sent: ClientFiles | None) -> str:
     words = seen.alert_words() or f"HTTP {seen.status}, as nginx says it"
     if sent is not None:
         gist = f"{quote(registry)} refuses the client certificate {sent.certificate} ({words})"
@@ -209,7 +211,7 @@ def _refusal(registry: str, seen: Seen, trust: Trust, sent: Pair | None) -> str:
     return f"{gist}; use a client certificate of one of them, with its intermediates in the same file"
 
 
-def _elsewhere(registry: str, seen: Seen) -> str:
+def _elsewhere(registry: str, seen: Sighting) -> str:
     """Return what to say if the answer leads to another server, which may show another certificate."""
     away = [url for url in seen.leads_to() if not _is_same_server(registry, url)]
     if not away:
@@ -230,14 +232,14 @@ def _is_same_server(registry: str, url: str) -> bool:
     return there == ("https", server_of(registry).lower(), int(split(registry)[1] or 443), None)
 
 
-def _issuers(system: Sequence[bytes], shown: Sequence[Certificate]) -> list[bytes]:
+def _issuers(system: Sequence[bytes], shown: Sequence[ParsedCertificate]) -> list[bytes]:
     """Return those of a system's roots that may have issued something that was shown: to read all takes long."""
     names = {each.structure.issuer_der for each in shown}
     return [der for der in system if any(name in der for name in names)]
 
 
-def _by_subject(certificates: Sequence[Certificate | None]) -> Mapping[bytes, Sequence[Certificate]]:
-    found: dict[bytes, list[Certificate]] = {}
+def _by_subject(certificates: Sequence[ParsedCertificate | None]) -> Mapping[bytes, Sequence[ParsedCertificate]]:
+    found: dict[bytes, list[ParsedCertificate]] = {}
     for certificate in certificates:
         if certificate is not None:
             found.setdefault(certificate.structure.subject_der, []).append(certificate)

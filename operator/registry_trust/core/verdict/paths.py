@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import IntEnum
 
 from registry_trust.core.text import quote
-from registry_trust.core.verdict.certificates import Certificate
+from registry_trust.core.verdict.certificates import ParsedCertificate
 from registry_trust.core.x509.extensions import serves
 from registry_trust.core.x509.signatures import OUTDATED, algorithm_of, is_signed_by
 
@@ -22,8 +22,8 @@ _SMALLEST, _LARGEST = 1024, 8192
 
 _HANDSHAKE_KEYS = frozenset({"RSA", "P-256", "P-384", "P-521", "Ed25519"})
 
-_MOST_STEPS = 2_000
-"""Of one search; a chain that needs more was made to."""
+_MOST_STEPS, _MOST_SIGNATURES = 2_000, 20
+"""Of one search; Go gives up after 100 signatures (maxChainSignatureChecks). A chain that needs so many was made to."""
 
 
 class Grade(IntEnum):
@@ -41,8 +41,9 @@ class Obstacle(IntEnum):
 
     SIGNATURE = 1
     NOT_CA = 2
-    USAGE = 3
-    DATES = 4
+    PATH_LENGTH = 3
+    USAGE = 4
+    DATES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class Miss:
     """A candidate that has the issuer's name and does not vouch."""
 
     obstacle: Obstacle
-    child: Certificate
-    parent: Certificate
+    child: ParsedCertificate
+    parent: ParsedCertificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Paths:
     grades: frozenset[Grade]
     doubts: tuple[str, ...]
     misses: tuple[Miss, ...]
-    top: Certificate
+    top: ParsedCertificate
     """The last certificate of the longest path: nothing that is known has its issuer's name and vouches for it."""
     exhausted: bool = True
     """Whether everything was tried."""
@@ -69,7 +70,7 @@ class Paths:
 
 class _Search:
     def __init__(
-        self, shown: Sequence[Certificate], roots: Mapping[bytes, Sequence[Certificate]], now: datetime
+        self, shown: Sequence[ParsedCertificate], roots: Mapping[bytes, Sequence[ParsedCertificate]], now: datetime
     ) -> None:
         self._shown, self._roots, self._now = shown, roots, now
         self._steps = 0
@@ -77,20 +78,20 @@ class _Search:
         self.grades: set[Grade] = set()
         self.doubts: dict[str, None] = {}
         self.misses: list[Miss] = []
-        self.longest: tuple[Certificate, ...] = ()
+        self.longest: tuple[ParsedCertificate, ...] = ()
         self.exhausted = True
 
-    def climb(self, path: tuple[Certificate, ...], doubts: tuple[str, ...], *, checked: bool) -> None:
+    def climb(self, path: tuple[ParsedCertificate, ...], doubts: tuple[str, ...], *, checked: bool) -> None:
         """Follow every way up from the last certificate of a path."""
         if len(path) > len(self.longest):
             self.longest = path
         for parent, is_root in self._candidates(path):
             self._steps += 1
-            if self._steps > _MOST_STEPS:
+            if self._steps > _MOST_STEPS or len(self._signatures) > _MOST_SIGNATURES:
                 self.exhausted = False
                 return
             signed = self._signed(path[-1], parent)
-            obstacle = self._obstacle(parent, is_root=is_root, signed=signed)
+            obstacle = self._obstacle(parent, len(path) - 1, is_root=is_root, signed=signed)
             if obstacle is not None:
                 self.misses.append(Miss(obstacle, path[-1], parent))
                 continue
@@ -105,14 +106,14 @@ class _Search:
         self.grades.add(Grade.DOUBTFUL if doubts else Grade.CLEAN if checked else Grade.UNCHECKED)
         self.doubts |= dict.fromkeys(doubts)
 
-    def leaf(self, leaf: Certificate) -> None:
+    def leaf(self, leaf: ParsedCertificate) -> None:
         """Begin at the registry's own certificate, which may be trusted itself."""
         doubts = (*_doubts_of(leaf), *_doubts_of_key(leaf))
         if any(root.der == leaf.der for root in self._roots.get(leaf.structure.subject_der, ())):
             self._finish(doubts, checked=True)
         self.climb((leaf,), doubts, checked=True)
 
-    def _candidates(self, path: tuple[Certificate, ...]) -> Iterator[tuple[Certificate, bool]]:
+    def _candidates(self, path: tuple[ParsedCertificate, ...]) -> Iterator[tuple[ParsedCertificate, bool]]:
         issuer = path[-1].structure.issuer_der
         known = {certificate.der for certificate in path}
         for root in self._roots.get(issuer, ()):
@@ -122,24 +123,31 @@ class _Search:
             if shown.structure.subject_der == issuer and shown.der not in known:
                 yield shown, False
 
-    def _signed(self, child: Certificate, parent: Certificate) -> bool | None:
+    def _signed(self, child: ParsedCertificate, parent: ParsedCertificate) -> bool | None:
         pair = child.der, parent.structure.public_key_der
         if pair not in self._signatures:
             self._signatures[pair] = is_signed_by(*pair)
         return self._signatures[pair]
 
-    def _obstacle(self, parent: Certificate, *, is_root: bool, signed: bool | None) -> Obstacle | None:
+    def _obstacle(
+        self, parent: ParsedCertificate, below: int, *, is_root: bool, signed: bool | None
+    ) -> Obstacle | None:
         found = parent.structure
+        allowed = found.extensions.path_length
         if signed is False or not found.key.supported:
             return Obstacle.SIGNATURE
         if not found.can_sign or not (is_root or found.extensions.is_ca):
             return Obstacle.NOT_CA
+        if allowed is not None and below > allowed:
+            return Obstacle.PATH_LENGTH
         if not serves(found.extensions):
             return Obstacle.USAGE
         return None if parent.is_valid_at(self._now) else Obstacle.DATES
 
 
-def find_paths(shown: Sequence[Certificate], roots: Mapping[bytes, Sequence[Certificate]], now: datetime) -> Paths:
+def find_paths(
+    shown: Sequence[ParsedCertificate], roots: Mapping[bytes, Sequence[ParsedCertificate]], now: datetime
+) -> Paths:
     """Return what is known of all paths.
 
     Args:
@@ -153,18 +161,20 @@ def find_paths(shown: Sequence[Certificate], roots: Mapping[bytes, Sequence[Cert
     return Paths(frozenset(search.grades), doubts, misses, search.longest[-1], search.exhausted)
 
 
-def _doubts_of(certificate: Certificate) -> Iterator[str]:
+def _doubts_of(certificate: ParsedCertificate) -> Iterator[str]:
     found = certificate.structure
     who = quote(found.subject, 120)
     if found.extensions.unhandled:
         yield f"{who} has the critical extension {found.extensions.unhandled[0]}"
     if found.extensions.has_name_constraints:
         yield f"{who} has name constraints"
+    if found.extensions.has_policy_rules:
+        yield f"{who} has rules for certificate policies"
     if found.key.name == "RSA" and not (found.key.sound and found.key.bits >= _SMALLEST):
         yield f"{who} has an RSA key of {found.key.bits} bits"
 
 
-def _doubts_of_key(leaf: Certificate) -> Iterator[str]:
+def _doubts_of_key(leaf: ParsedCertificate) -> Iterator[str]:
     key = leaf.structure.key
     if key.name not in _HANDSHAKE_KEYS:
         yield f"{quote(leaf.structure.subject, 120)} has a key of the kind {key.name}"
@@ -172,7 +182,7 @@ def _doubts_of_key(leaf: Certificate) -> Iterator[str]:
         yield f"{quote(leaf.structure.subject, 120)} has an RSA key of {key.bits} bits"
 
 
-def _outdated(child: Certificate) -> Iterator[str]:
+def _outdated(child: ParsedCertificate) -> Iterator[str]:
     name = OUTDATED.get(algorithm_of(child.der))
     if name:
         yield f"{quote(child.structure.subject, 120)} has a signature with {name}"

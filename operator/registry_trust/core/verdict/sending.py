@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from registry_trust.core.verdict.certificates import Certificate
+from registry_trust.core.verdict.certificates import ParsedCertificate
 from registry_trust.core.verdict.tls_messages import TLS_1_3, CertificateRequest
 
 _PSS = frozenset({0x0804, 0x0805, 0x0806})
@@ -14,23 +14,23 @@ _ED25519 = 0x0807
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ClientFiles:
     """A client pair as a loader reads it: paths of its two files on this host, and its chain (None: unreadable)."""
 
     certificate: str
     key: str
-    chain: tuple[Certificate | None, ...] = field(repr=False)
+    chain: tuple[ParsedCertificate | None, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
     """The pair that Go sends, or None for none; `doubt` says why that is not sure."""
 
-    pair: Pair | None
+    pair: ClientFiles | None
     doubt: str = ""
 
 
-def choose(request: CertificateRequest, version: int, pairs: Sequence[Pair]) -> Sending:
+def choose(request: CertificateRequest, version: int, pairs: Sequence[ClientFiles]) -> Sending:
     """Return the first pair that fits, as Go does (handshake_client.go, getClientCertificate).
 
     A pair fits if the registry takes a signature of its key, and names the issuer of a certificate of its chain; a
@@ -50,7 +50,7 @@ def choose(request: CertificateRequest, version: int, pairs: Sequence[Pair]) -> 
     return Sending(None)
 
 
-def _schemes(leaf: Certificate, version: int) -> frozenset[int]:
+def _schemes(leaf: ParsedCertificate, version: int) -> frozenset[int]:
     name = leaf.structure.key.name
     if name == "RSA":
         return _PSS if version >= TLS_1_3 else _PSS | {0x0401, 0x0501, 0x0601}

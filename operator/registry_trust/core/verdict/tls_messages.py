@@ -69,7 +69,7 @@ class ServerMessages:
         Raises:
             MalformedMessage: it ends too early.
         """
-        reader, kind = _Reader(message[4:]), message[0]
+        reader, kind = _Cursor(message[4:]), message[0]
         if kind == SERVER_HELLO:
             return self._hello(reader)
         if kind == CERTIFICATE:
@@ -80,7 +80,7 @@ class ServerMessages:
             return replace(self, request=self._request(reader))
         return self
 
-    def _hello(self, reader: _Reader) -> ServerMessages:
+    def _hello(self, reader: _Cursor) -> ServerMessages:
         version = reader.number(2)
         if reader.take(32) == _RETRY:
             return self
@@ -88,21 +88,21 @@ class ServerMessages:
         reader.take(3)
         extensions = _extensions(reader.vector(2)) if reader.left() else {}
         if _SUPPORTED_VERSIONS in extensions:
-            version = _Reader(extensions[_SUPPORTED_VERSIONS]).number(2)
-        group = _Reader(extensions[_KEY_SHARE]).number(2) if _KEY_SHARE in extensions else self.group
+            version = _Cursor(extensions[_SUPPORTED_VERSIONS]).number(2)
+        group = _Cursor(extensions[_KEY_SHARE]).number(2) if _KEY_SHARE in extensions else self.group
         return replace(self, version=version, group=group)
 
-    def _chain(self, reader: _Reader) -> tuple[bytes, ...]:
+    def _chain(self, reader: _Cursor) -> tuple[bytes, ...]:
         if self.version >= TLS_1_3:
             reader.vector(1)
-        certificates, chain = _Reader(reader.vector(3)), []
+        certificates, chain = _Cursor(reader.vector(3)), []
         while certificates.left():
             chain.append(certificates.vector(3))
             if self.version >= TLS_1_3:
                 certificates.vector(2)
         return tuple(chain)
 
-    def _request(self, reader: _Reader) -> CertificateRequest:
+    def _request(self, reader: _Cursor) -> CertificateRequest:
         types = reader.vector(1)
         if self.version < TLS_1_3:
             # As Go does: a scheme counts only if the kind of its key is listed, too (certificateRequestInfoFromMsg).
@@ -112,12 +112,12 @@ class ServerMessages:
             asked = (rsa if _RSA_SIGN in types else none) | (others if _ECDSA_SIGN in types else none)
             return CertificateRequest(_names(reader.vector(2)), asked)
         extensions = _extensions(reader.vector(2))
-        authorities = _Reader(extensions.get(_AUTHORITIES, b"\0\0")).vector(2)
-        asked = _numbers(_Reader(extensions.get(_SIGNATURE_ALGORITHMS, b"\0\0")).vector(2))
+        authorities = _Cursor(extensions.get(_AUTHORITIES, b"\0\0")).vector(2)
+        asked = _numbers(_Cursor(extensions.get(_SIGNATURE_ALGORITHMS, b"\0\0")).vector(2))
         return CertificateRequest(_names(authorities), asked)
 
 
-class _Reader:
+class _Cursor:
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
 
@@ -138,7 +138,7 @@ class _Reader:
 
 
 def _extensions(data: bytes) -> dict[int, bytes]:
-    reader, found = _Reader(data), {}
+    reader, found = _Cursor(data), {}
     while reader.left():
         kind = reader.number(2)
         found[kind] = reader.vector(2)
@@ -146,7 +146,7 @@ def _extensions(data: bytes) -> dict[int, bytes]:
 
 
 def _names(data: bytes) -> tuple[bytes, ...]:
-    reader, found = _Reader(data), []
+    reader, found = _Cursor(data), []
     while reader.left():
         found.append(reader.vector(2))
     return tuple(found)

@@ -32,6 +32,8 @@ class Extensions:
 
     has_basic_constraints: bool = False
     is_ca: bool = False
+    path_length: int | None = None
+    """How many intermediate CAs may be below this one; None for any number."""
     may_sign_certificates: bool = True
     is_said_to_sign: bool = False
     """Whether there is a keyUsage with keyCertSign; without any keyUsage, Go lets a CA sign all the same."""
@@ -42,6 +44,8 @@ class Extensions:
     permitted: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     has_name_constraints: bool = False
+    has_policy_rules: bool = False
+    """Whether there is one of those that Go follows from 1.24 on, critical or not."""
     unhandled: list[str] = field(default_factory=list)
 
 
@@ -101,8 +105,10 @@ def _basic_constraints(found: Extensions, outer: DERReader) -> bool:
     value = outer.inside("basicConstraints")
     found.has_basic_constraints = True
     found.is_ca = value.boolean("basicConstraints") if value.next_is(BOOLEAN) else False
-    if value.next_is(INTEGER) and not 0 <= value.integer("basicConstraints") < 1 << 31:
-        raise DERError("basicConstraints has a path length that is no small number")
+    if value.next_is(INTEGER):
+        found.path_length = value.integer("basicConstraints")
+        if not 0 <= found.path_length < 1 << 31:
+            raise DERError("basicConstraints has a path length that is no small number")
     return True
 
 
@@ -118,7 +124,8 @@ def _authority_identifier(_: Extensions, value: DERReader) -> bool:
     return True
 
 
-def _policy_mappings(_: Extensions, value: DERReader) -> bool:
+def _policy_mappings(found: Extensions, value: DERReader) -> bool:
+    found.has_policy_rules = True
     mappings = value.inside("policyMappings")
     while mappings:
         mapping = mappings.inside("policyMappings")
@@ -127,7 +134,8 @@ def _policy_mappings(_: Extensions, value: DERReader) -> bool:
     return False  # honoured from Go 1.24 on only
 
 
-def _policy_constraints(_: Extensions, value: DERReader) -> bool:
+def _policy_constraints(found: Extensions, value: DERReader) -> bool:
+    found.has_policy_rules = True
     constraints = value.inside("policyConstraints")
     for tag in (0x80, 0x81):
         if constraints.next_is(tag):
@@ -135,7 +143,8 @@ def _policy_constraints(_: Extensions, value: DERReader) -> bool:
     return False  # honoured from Go 1.24 on only
 
 
-def _inhibit_any_policy(_: Extensions, value: DERReader) -> bool:
+def _inhibit_any_policy(found: Extensions, value: DERReader) -> bool:
+    found.has_policy_rules = True
     value.integer("inhibitAnyPolicy")
     return False  # honoured from Go 1.24 on only
 

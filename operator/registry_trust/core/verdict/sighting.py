@@ -35,7 +35,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Sighting:
     """One conversation.
 
     Attributes:
