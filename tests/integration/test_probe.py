@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import select
 import socket
 import ssl
-import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from registry_trust.agent.probe.network import Unreachable, may_be_contacted, resolve
 from registry_trust.agent.probe.probe import Question, probe
 from registry_trust.core.layout import Layout, Reader
 from registry_trust.core.reasons import Reason
 from registry_trust.core.verdict.verdict import State, Verdict
 from tests.integration.probing import HOST, write
+from tests.integration.talking import cut_after, listening, secured, sending
 from tools import der, pki
 from tools.authority import Authority, Pair
 from tools.cluster.loaders import Loaders
@@ -35,34 +33,6 @@ SERVER = AUTHORITY.server([HOST])
 OK = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
 SECONDS = 3.0
 """For registries that never come to an end."""
-
-Talk = Callable[[socket.socket], None]
-
-
-@contextmanager
-def listening(talk: Talk) -> Iterator[int]:
-    """Yield the port of a server that talks so with each client; errors of sockets end a talk."""
-    ended = threading.Event()
-
-    def serve(client: socket.socket) -> None:
-        with suppress(OSError), client:
-            client.settimeout(10)
-            talk(client)
-
-    def accept() -> None:
-        with suppress(OSError):
-            while not ended.is_set():
-                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            ended.set()
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
 
 
 @pytest.fixture
@@ -93,29 +63,6 @@ def ask(tmp_path) -> Callable[..., Verdict]:
         return probe(question, datetime.now(UTC), lambda *_: [(address, port)], SECONDS)
 
     return asked
-
-
-def secured(context: ssl.SSLContext, talk: Talk) -> Talk:
-    """Talk after a handshake and a request."""
-
-    def after(client: socket.socket) -> None:
-        with context.wrap_socket(client, server_side=True) as inside:
-            inside.recv(4096)
-            talk(inside)
-
-    return after
-
-
-def sending(*parts: bytes, repeat: bool = False) -> Talk:
-    """Send these, again and again if `repeat`."""
-
-    def talk(client: socket.socket) -> None:
-        for part in parts:
-            client.sendall(part)
-        while repeat:
-            client.sendall(parts[-1])
-
-    return talk
 
 
 def test_an_ordinary_registry_is_verified_with_one_handshake(context, ask):
@@ -180,24 +127,6 @@ def test_what_does_not_speak_tls_shows_no_certificate(ask, talk, reason):
 
     assert verdict.problem.reason is reason, verdict.problem
     assert verdict.shown == ()
-
-
-def cut_after(size: int, port: int) -> Talk:
-    """Pass everything on to and from a registry, and reset the connection after so many bytes of it."""
-
-    def talk(client: socket.socket) -> None:
-        left = size
-        with socket.create_connection(("127.0.0.1", port)) as far:
-            while left:
-                for each in select.select([client, far], [], [], 10)[0]:
-                    data = each.recv(left if each is far else 65536)
-                    if not data:
-                        return
-                    (client if each is far else far).sendall(data)
-                    left -= len(data) if each is far else 0
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    return talk
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -311,39 +240,11 @@ def test_a_key_that_can_not_be_loaded_is_not_shown_and_asks_nobody(context, ask,
     assert not any(line[:16] in str(verdict) for line in lines)
 
 
-@pytest.mark.parametrize(
-    ("address", "may"),
-    [
-        ("10.0.0.7", True),
-        ("127.0.0.1", True),
-        ("2001:db8::7", True),
-        ("fd00::7", True),
-        ("169.254.169.254", False),
-        ("::ffff:169.254.169.254", False),
-        ("fe80::1%eth0", False),
-        ("fd00:ec2::254", False),
-        ("100.100.100.200", False),
-        ("168.63.129.16", False),
-        ("0.0.0.0", False),  # noqa: S104 - it is not bound
-        ("::", False),
-        ("224.0.0.1", False),
-    ],
-)
-def test_addresses_of_metadata_servers_are_never_contacted(address, may):
-    assert may_be_contacted(address) is may
-
-
 def test_a_name_of_a_metadata_server_makes_no_connection(ask):
     verdict = ask(5000, address="169.254.169.254")
 
     assert verdict.problem.reason is Reason.REGISTRY_UNREACHABLE
     assert "169.254.169.254 is link-local" in verdict.problem.message
-
-
-def test_a_name_without_an_address_is_unreachable():
-    assert resolve("127.0.0.1", 5000) == [("127.0.0.1", 5000)]
-    with pytest.raises(Unreachable, match="no address"):
-        resolve("no..such", 5000)
 
 
 def test_a_probe_leaves_no_descriptor_behind(context, ask):

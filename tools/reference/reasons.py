@@ -15,6 +15,7 @@ _SHORT = {
     Place.ROW: "`registries` of a node",
     Place.TARGET: "`targets` of a node",
     Place.NOTICE: "`notices` of a node",
+    Place.PROBE: "probe",
     Place.EVENT: "Event",
     Place.NODE_EVENT: "Event of a Node",
     Place.LOG: "log",

@@ -26,6 +26,9 @@ _HEAD_END = b"\r\n\r\n"
 _CIPHERS = "ECDHE+AESGCM:@SECLEVEL=1"
 """What every runtime offers (docker/go-connections tlsconfig); level 1 takes RSA keys from 1,024 bits, as Go does."""
 
+_NO_COMPRESSED_CERTIFICATES = 1 << 33
+"""SSL_OP_NO_RX_CERTIFICATE_COMPRESSION of OpenSSL 3.2 on, which `ssl` has no name for; Go does not offer it either."""
+
 StopWhen = Callable[[ServerMessages], bool]
 
 
@@ -33,7 +36,7 @@ def verifying(authorities: Sequence[bytes]) -> ssl.SSLContext:
     """Return a context that trusts these certificates as Go does, roots or not; names are checked elsewhere."""
     context = _context()
     context.verify_mode = ssl.CERT_REQUIRED
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
     if authorities:
         context.load_verify_locations(cadata=b"".join(authorities))
     return context
@@ -56,7 +59,8 @@ def presenting(pair: ClientFiles) -> ssl.SSLContext:
 def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION  # as Go; or a registry could ask for a client certificate later
+    # No renegotiation, as Go: or a registry could ask for a client certificate later.
+    context.options |= ssl.OP_NO_RENEGOTIATION | _NO_COMPRESSED_CERTIFICATES
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_ciphers(_CIPHERS)
