@@ -1,4 +1,4 @@
-"""Writes every generated file: what follows from the version, models, commands, chart, reasons, and messages.
+"""Writes every generated file: what follows from version, models, commands, chart, reasons, messages and distributions.
 
 Command line: `python -m tools.generate [--check]`; with --check nothing is written, and a difference is exit code 1.
 """
@@ -14,9 +14,11 @@ from deploy import generate as manifests
 from registry_trust.core.explanations import CHAPTERS
 from registry_trust.core.explanations.explanation import Explanation, Place
 from registry_trust.core.reasons import Reason
+from tools.distributions import page as distributions
 from tools.messages import golden
 from tools.reference import api, metrics, options, reasons, values
 from tools.reference.parts import with_parts
+from tools.trials.containerd_oracle import VERSIONS
 
 ROOT = manifests.ROOT
 PAGE = ROOT / "docs" / "reading-status.md"
@@ -92,6 +94,8 @@ def expected_files() -> dict[Path, str]:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     files = {ROOT / name: with_version((ROOT / name).read_text(), at, version) for name, at in VERSIONED.items()}
     reference = {ROOT / "docs" / "api.md": api.render(), options.PAGE: options.render(), values.PAGE: values.render()}
+    versions = [".".join(map(str, version)) for version in VERSIONS.values()]
+    reference[distributions.PAGE] = distributions.render(versions)
     return {**files, **reference, PAGE: expected_page(PAGE.read_text()), golden.PAGE: golden.render()}
 
 

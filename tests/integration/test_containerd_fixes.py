@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from registry_trust.agent.options import Mount
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
 from registry_trust.agent.runtime.containerd import configuration, fix
+from tests.integration.literal_fixes import carry_out, remove_refused
 from tools.cluster.binaries import binary
 from tools.cluster.processes import start
 from tools.cluster.runs import Run
@@ -70,25 +70,6 @@ def fix_of(main: Path, version: str) -> str | None:
     return fix.fix(found, number, ROOT)
 
 
-def carry_out(main: Path, fix: str) -> None:
-    """Do what the message says: take away mirrors and TLS settings, and put the fix's lines where it says."""
-    main.write_text(re.sub(r"\[.*registry\.(mirrors\..*|configs\..*\.tls)\]\n.*\n", "", main.read_text()))
-    lines, _, where = fix.rpartition("\n")
-    place, _, restart = where.partition(", then once: ")
-    assert restart == "systemctl restart containerd"
-    if place.startswith("at the end of "):
-        path = Path(place.removeprefix("at the end of "))
-        with path.open("a") as file:
-            file.write(f"{lines}\n")
-        return
-    table, _, name = place.removeprefix("in the table ").partition(" of ")
-    text = Path(name).read_text().splitlines()
-    at = text.index(table)
-    assert text[at + 1].startswith("config_path")
-    text[at + 1] = lines
-    Path(name).write_text("\n".join(text) + "\n")
-
-
 def start_containerd(main: Path, version: str) -> str:
     """Start it on these files; return what it logs until it has booted."""
     run = Run.create()
@@ -114,7 +95,8 @@ def test_each_fix_makes_a_started_containerd_read_the_root(tmp_path: Path, versi
         fix = fix_of(main, version)
         if fix is not None:
             assert fix, f"no fix for {files}"
-            carry_out(main, fix)
+            main.write_text(remove_refused(main.read_text()))
+            carry_out(fix, Path)
             assert ask(version, [main])[0] | {"localPull": True} == {
                 "error": "",
                 "refused": "",

@@ -35,6 +35,7 @@ DAEMON_JSON = "/etc/docker/daemon.json"
 REGISTRIES_CONF = "/etc/containers/registries.conf"
 IMAGES = '[plugins."io.containerd.cri.v1.images".registry]'
 OLD = '[plugins."io.containerd.grpc.v1.cri".registry]'
+K3S = "/var/lib/rancher/k3s/agent/etc/containerd"
 
 
 def table(section: str, name: str) -> str:
@@ -86,6 +87,21 @@ UNREAD: tuple[tuple[str, str, tuple[MountedRoot, ...]], ...] = (
 )
 """Version, main file and mounted roots with which a root is not read, or not as it may seem."""
 
+MANAGED: tuple[tuple[str, str, str, str], ...] = (
+    ("1.7.27", f"{K3S}/config.toml", "version = 2", f"{K3S}/certs.d"),
+    ("2.1.9", f"{K3S}/config.toml", f'version = 3\nimports = ["{K3S}/config-v3.toml.d/*.toml"]', f"{K3S}/certs.d"),
+    ("1.7.27", "/etc/k0s/containerd.toml", "version = 2", ROOT),
+    (
+        "1.7.27",
+        "/var/snap/microk8s/current/args/containerd.toml",
+        "version = 2",
+        "/var/snap/microk8s/current/args/certs.d",
+    ),
+    ("1.7.27", "/etc/containerd/config-kops.toml", "version = 2", ROOT),
+    ("1.7.27", "/usr/share/containerd/config.toml", "version = 2", ROOT),
+)
+"""Version, main file of a distribution, its text, and the root that is mounted there."""
+
 WRONG_DOCKER_SETTINGS = ("[]", "{", '{"insecure-registries": 1}')
 """What dockerd does not start with."""
 
@@ -125,6 +141,8 @@ def said() -> Iterator[Problem]:
     """Yield what is said of targets, registries and the runtimes as a whole."""
     for version, text, roots in UNREAD:
         yield from _problems(_facts(version, containerd({CONFIG: text}, version), roots))
+    for version, path, text, root in MANAGED:
+        yield from _problems(_facts(version, containerd({path: text}, version, path), mounted(root)))
     for version, files in WRONG:
         yield from _problems(_facts(version, _or_why(partial(containerd, files, version)), EVERY_ROOT))
     yield from _problems(_facts("2.4.2", None, EVERY_ROOT))
@@ -141,10 +159,10 @@ def said() -> Iterator[Problem]:
     yield from _of_registries_conf()
 
 
-def containerd(files: Mapping[str, str], version: str) -> ContainerdConfiguration:
+def containerd(files: Mapping[str, str], version: str, main: str = CONFIG) -> ContainerdConfiguration:
     parsed = parse_version(f"containerd://{version}")
     assert parsed is not None
-    return read_configuration(CONFIG, parsed, *_reading(files))
+    return read_configuration(main, parsed, *_reading(files))
 
 
 def changed(started: float | None) -> InForce:

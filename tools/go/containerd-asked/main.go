@@ -1,6 +1,7 @@
 // Command containerd-asked is containerd itself, of the version that its module file names. As `containerd-asked ask` it
 // reads paths of main configuration files, one a line, and answers each with what its CRI plugin makes of it, as JSON. As
 // `containerd-asked hosts` it reads lines of a certs.d root, a tab and a registry, and answers with the hosts to be tried.
+// As `containerd-asked pull` it reads lines of a socket, a tab and an image, which a running containerd is to pull.
 package main
 
 import (
@@ -38,6 +39,8 @@ func main() {
 		answerLines(func(line string) any { return ask(context.Background(), line) })
 	case "hosts":
 		answerLines(func(line string) any { return hosts(line) })
+	case "pull":
+		answerLines(func(line string) any { return pull(line) })
 	default:
 		run()
 	}

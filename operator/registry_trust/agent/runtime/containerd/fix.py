@@ -1,118 +1,107 @@
-"""The fix: what to write into which of containerd's files so that it reads a root, tried here before it is printed.
+"""The fix: what an admin writes so that containerd reads a root, in words, with the file that counts and the restart.
 
-The tests carry each one out on a started containerd 1.6.36, 1.7.35, 2.0.14, 2.1.9, 2.2.9, 2.3.4 or 2.4.2.
+Distributions that write containerd's main file themselves, or keep it where nobody can, have another file for it:
+k3s pkg/agent/templates, k0s docs/runtime.md and pkg/component/worker/containerd, MicroK8s
+microk8s-resources/default-args, kOps nodeup/pkg/model/containerd.go, Flatcar's coreos/sysext/containerd. The tests
+carry each fix out as it stands, start that distribution's containerd again, and pull.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
-from registry_trust.agent.runtime.containerd.configuration import (
-    NEW_PLUGIN,
-    OLD_PLUGIN,
-    SHORT_PLUGIN,
-    ContainerdConfiguration,
-    effective_path,
-    interpret,
-)
-from registry_trust.agent.runtime.containerd.files import ConfigurationFile, parse
+from registry_trust.agent.runtime.containerd.configuration import ContainerdConfiguration
+from registry_trust.agent.runtime.containerd.edits import DROP_IN, Edit, Where, find_drop_in, find_edit
 from registry_trust.agent.runtime.node import Version
 
-RESTART = "systemctl restart containerd"
+RESTART = ", then once: systemctl restart containerd"
+_K3S = ", then once: systemctl restart k3s (k3s-agent on agents)"
+_RKE2 = ", then once: systemctl restart rke2-server (rke2-agent on agents)"
+_K0S = "; k0s restarts containerd by itself"
+_MICROK8S = ", then once: snap restart microk8s.daemon-containerd"
+_KOPS = ", then: kops update cluster --yes && kops rolling-update cluster --yes"
 
-GENERATED = {
-    "/var/lib/rancher/k3s/": "k3s writes {path} at each start, with config_path since its releases of January 2024: "
-    "update k3s, or set config_path in config.toml.tmpl or config-v3.toml.tmpl beside it, if you have one of those; "
-    "then once: systemctl restart k3s (k3s-agent on agents)",
-    "/var/lib/rancher/rke2/": "RKE2 writes {path} at each start, with config_path since its releases of January 2024: "
-    "update RKE2, or set config_path in config.toml.tmpl or config-v3.toml.tmpl beside it, if you have one of those; "
-    "then once: systemctl restart rke2-server (rke2-agent on agents)",
-    "/etc/k0s/": "k0s writes {path}: set config_path in a file of /etc/k0s/containerd.d, in the format that your k0s "
-    "documents for it; k0s restarts containerd by itself",
-    "/var/snap/microk8s/": "MicroK8s writes {path} at each start: set config_path in containerd-template.toml beside "
-    "it, then once: snap restart microk8s.daemon-containerd",
-    "/etc/containerd/config-kops.toml": "kOps writes {path} from the cluster's specification: set config_path there "
-    "(spec.containerd), then kops update cluster and kops rolling-update cluster",
-}
-"""Main files that a distribution writes itself, by how their paths begin, and what to do there."""
+Words = Callable[[Edit, Version], str]
+"""Says where an edit of a main file belongs instead."""
 
 
 def fix(configuration: ContainerdConfiguration, version: Version, root: str) -> str:
     """Return what makes containerd read `root`, with the file that decides and the one restart; empty if none is known.
 
-    Only what was tried with this module's own reading of the files is returned: all of them with that change come to
-    `root`, and the CRI plugin loads.
+    Only what was tried with this module's own reading of the files is returned.
     """
-    for beginning, words in GENERATED.items():
-        if configuration.path.startswith(beginning):
-            return words.format(path=configuration.path)
-    for file, plugin in _places(configuration, version):
-        quote = "" if plugin == SHORT_PLUGIN else '"'
-        table = f"[plugins.{quote}{plugin}{quote}.registry]"
-        line = f'  config_path = "{root}"'
-        head = "" if file.text or configuration.present else f"version = {file.version}\n"
-        appended = f"{head}{table}\n{line}\n"
-        newline = "" if file.text.endswith("\n") or not file.text else "\n"
-        if _reads(configuration, version, root, file, f"{file.text}{newline}{appended}"):
-            return f"{appended}at the end of {file.path}, then once: {RESTART}"
-        if _reads(configuration, version, root, file, _set_in_table(file.text, plugin, line)):
-            return f"{line.strip()}\nin the table {table} of {file.path}, then once: {RESTART}"
-    return ""
+    path = configuration.path
+    beginning = next((each for each in _MANAGED if path.startswith(each)), "")
+    edit = find_edit(configuration, version, root)
+    if not beginning:
+        return edit.words(RESTART) if edit is not None else ""
+    restart, words = _MANAGED[beginning]
+    drop_in = find_drop_in(configuration, version, root)
+    if drop_in is not None:
+        return drop_in.words(restart)
+    if edit is None:
+        return ""
+    owned = edit.path == path or edit.path.startswith("/run/")
+    return words(edit, version) if owned else edit.words(restart)
 
 
-def _places(configuration: ContainerdConfiguration, version: Version) -> Iterator[tuple[ConfigurationFile, str]]:
-    """Yield where a line may go: the main file first, then what is read last."""
-    files = configuration.files
-    if not files:
-        newest = version >= (2, 0, 0)
-        absent = ConfigurationFile(configuration.path, "", 3 if newest else 2, {})
-        yield absent, NEW_PLUGIN if newest else OLD_PLUGIN
-        return
-    for file in (files[0], *reversed(files[1:])):
-        names = (NEW_PLUGIN, OLD_PLUGIN) if file.version > 2 else (OLD_PLUGIN, NEW_PLUGIN)
-        for plugin in (SHORT_PLUGIN, *names) if file.version < 2 else names:
-            yield file, plugin
+def _in_template(distribution: str, restart: str) -> Words:
+    """k3s and RKE2 make the main file of a template, if there is one."""
+
+    def words(edit: Edit, version: Version) -> str:
+        name = "config-v3.toml.tmpl" if version >= (2, 0, 0) else "config.toml.tmpl"
+        template = replace(edit, path=f"{posixpath.dirname(edit.path)}/{name}")
+        return (
+            f"{template.words(restart)}. {distribution} makes {edit.path} of that file at each start; without "
+            f"such a file, {distribution} needs an upgrade: its releases since January 2024 set config_path"
+        )
+
+    return words
 
 
-def _reads(
-    configuration: ContainerdConfiguration, version: Version, root: str, file: ConfigurationFile, text: str
-) -> bool:
-    try:
-        changed = parse(file.path, text)
-        others = [changed if each.path == file.path else each for each in configuration.files] or [changed]
-        found = interpret(configuration.path, tuple(_without_what_refuses(each) for each in others), version)
-    except UnreadableConfiguration:
-        return False
-    return effective_path(found, version) == root and not found.refusal()
+def _in_snap(edit: Edit, _version: Version) -> str:
+    template = replace(edit, path=f"{posixpath.dirname(edit.path)}/containerd-template.toml")
+    return f"{template.words(_MICROK8S)}. MicroK8s makes {edit.path} of that file at each start"
 
 
-def _without_what_refuses(file: ConfigurationFile) -> ConfigurationFile:
-    """Take away what the message asks to be removed first: mirrors, and TLS settings of single registries."""
-    plugins = dict(file.plugins)
-    for name in {SHORT_PLUGIN, OLD_PLUGIN, NEW_PLUGIN} & plugins.keys():
-        registry = {key: value for key, value in plugins[name].get("registry", {}).items() if key != "mirrors"}
-        configs = registry.get("configs", {})
-        if configs:
-            registry["configs"] = {
-                host: {key: value for key, value in each.items() if key != "tls"} for host, each in configs.items()
-            }
-        plugins[name] = plugins[name] | ({"registry": registry} if registry else {})
-        if not registry:
-            plugins[name] = {key: value for key, value in plugins[name].items() if key != "registry"}
-    return replace(file, plugins=plugins)
+def _in_drop_in_of_k0s(edit: Edit, version: Version) -> str:
+    """k0s up to 1.35 lays files of this directory over its own section, and writes the outcome to /run/k0s."""
+    new = replace(
+        edit,
+        path=f"/etc/k0s/containerd.d/{DROP_IN}",
+        where=Where.NEW,
+        version=3 if version >= (2, 0, 0) else 2,
+    )
+    return new.words(_K0S)
 
 
-def _set_in_table(text: str, plugin: str, line: str) -> str:
-    """Return the text with the line in that table, instead of the `config_path` that is there."""
-    header = re.compile(rf"""^\s*\[\s*plugins\s*\.\s*["']?{re.escape(plugin)}["']?\s*\.\s*registry\s*\]\s*(#.*)?$""")
-    result, inside = [], False
-    for each in text.splitlines():
-        if each.lstrip().startswith("["):
-            inside = bool(header.match(each))
-            result += [each, line] if inside else [each]
-        elif not (inside and re.match(r"\s*config_path\s*=", each)):
-            result.append(each)
-    return "\n".join(result) + "\n"
+def _in_specification(edit: Edit, _version: Version) -> str:
+    """kOps, from 1.29 on (pkg/apis/kops/containerdconfig.go: ConfigAdditions)."""
+    key = f"{edit.table.strip('[]')}.config_path"
+    return (
+        f"spec:\n  containerd:\n    configAdditions:\n      {key}: {edit.root}\n"
+        f"to the cluster's specification (kops edit cluster){_KOPS}"
+    )
+
+
+def _in_copy(edit: Edit, _version: Version) -> str:
+    """Flatcar: /usr is read-only, and the unit takes the main file's path from a variable."""
+    copy = replace(edit, path="/etc/containerd/config.toml")
+    return (
+        f"{copy.lines()}{copy.place()}, a copy of {edit.path}; let containerd's unit read it (systemctl edit "
+        f"containerd: [Service] Environment=CONTAINERD_CONFIG={copy.path}), name it in the chart value "
+        f"agent.containerdConfig{RESTART}"
+    )
+
+
+_MANAGED: Mapping[str, tuple[str, Words]] = {
+    "/var/lib/rancher/k3s/": (_K3S, _in_template("k3s", _K3S)),
+    "/var/lib/rancher/rke2/": (_RKE2, _in_template("RKE2", _RKE2)),
+    "/etc/k0s/": (_K0S, _in_drop_in_of_k0s),
+    "/var/snap/microk8s/": (_MICROK8S, _in_snap),
+    "/etc/containerd/config-kops.toml": (_KOPS, _in_specification),
+    "/usr/share/containerd/": (RESTART, _in_copy),
+}
+"""Main files that are not edited, by how their paths begin; the restart that a distribution has, and its own place."""

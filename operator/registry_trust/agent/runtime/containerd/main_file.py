@@ -1,6 +1,7 @@
 """containerd's main file: which one it is on this node, by its unit, its distribution or an option of the agent.
 
-Read in the sources and documents of kOps, k3s, RKE2, k0s, MicroK8s and Flatcar; tried on none of them.
+Read in the sources and documents of kOps, k3s, RKE2, k0s, MicroK8s and Flatcar; the tests start containerd with files
+such as theirs, at their paths.
 """
 
 from __future__ import annotations
