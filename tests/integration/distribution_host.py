@@ -20,6 +20,7 @@ from registry_trust.agent.delivery.inbox import Inbox, NodeSeen, ReceivedBundle
 from registry_trust.agent.health import Health
 from registry_trust.agent.loop import Loop
 from registry_trust.agent.options import Mount, Options, parse
+from registry_trust.agent.runtime.node import signs_of
 from registry_trust.agent.runtime.runtimes import Runtimes
 from registry_trust.core.bundle import Bundle, ClientPairRef, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.report import NodeReport
@@ -136,7 +137,7 @@ class Host:
         health = Health(turned=0.0)
         self.loop = Loop(self.options, self.inbox, self.runtimes, self.told, health, self.stop)
         self.inbox.put_node(NodeSeen("node-uid", self.shape.labels))
-        self.inbox.put_runtime(self.runtime, self.shape.os_image)
+        self.inbox.put_runtime(self.runtime, self.shape.os_image, self.shape.kubelet)
         blobs = (self.registry.authority.pem, self.pair.certificate, self.pair.key)
         authority, certificate, key = map(reference_of, blobs)
         content = TrustContent((self.registry.name,), (authority,), (ClientPairRef("client", certificate, key),))
@@ -151,7 +152,8 @@ class Host:
 
     def agents_reading(self) -> object:
         """Return what the agent makes of containerd's files; None if it is not to look at them."""
-        facts = self.runtimes.facts(self.runtime, self.shape.labels, frozenset(), self.shape.os_image)
+        signs = signs_of(self.shape.os_image, self.shape.kubelet, self.shape.labels)
+        facts = self.runtimes.facts(self.runtime, self.shape.labels, frozenset(), signs)
         return facts.containerd.configuration
 
     def ask(self) -> dict[str, Any]:

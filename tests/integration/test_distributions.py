@@ -136,6 +136,20 @@ def test_a_node_of_each_distribution_pulls_as_documented(make: Making, shape: Sh
     assert host.pull() == ""
 
 
+WITH_VALUES = [(shape, version) for shape in SHAPES if shape.settings for version in shape.containerd]
+
+
+@pytest.mark.parametrize(("shape", "version"), WITH_VALUES, ids=lambda each: getattr(each, "name", each))
+def test_without_its_values_a_node_is_never_said_to_read_what_it_does_not(
+    make: Making, shape: Shape, version: str
+) -> None:
+    host = make(replace(shape, settings=""), version)
+
+    states = {row.state for row in host.turn().targets}
+
+    assert states <= {TargetState.UNKNOWN, TargetState.NOT_READ}, host.turn().targets
+
+
 @pytest.mark.parametrize("shape", READERS, ids=[shape.name for shape in READERS])
 def test_the_reader_of_a_node_without_containerd_pulls_as_documented(make: Making, shape: Shape) -> None:
     host = make(shape)

@@ -10,17 +10,20 @@ import pytest
 from registry_trust.agent.options import Mount, Options
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
 from registry_trust.agent.runtime.containerd.configuration import ContainerdConfiguration, read_configuration
+from registry_trust.agent.runtime.node import Sign, signs_of
 from registry_trust.agent.runtime.runtimes import Runtimes
 
 READS = "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = '/etc/containerd/certs.d'\n"
-FLATCAR = "Flatcar Container Linux by Kinvolk 4081.2.0 (Oklo)"
+FLATCAR = signs_of("Flatcar Container Linux by Kinvolk 4081.2.0 (Oklo)", "v1.34.1", {})
 
 
-def found(folder: Path, named: tuple[str, ...] = (), os_image: str = "") -> ContainerdConfiguration | str | None:
+def found(
+    folder: Path, named: tuple[str, ...] = (), signs: frozenset[Sign] = frozenset()
+) -> ContainerdConfiguration | str | None:
     mounts = (Mount("/etc/containerd", str(folder / "etc")), Mount("/usr/share/containerd", str(folder / "usr")))
     options = Options("worker-1", "x", configurations=mounts[: 2 if named else 1], containerd_files=named)
     runtimes = Runtimes(options)
-    return runtimes.facts("containerd://1.7.35", {}, frozenset(), os_image).containerd.configuration
+    return runtimes.facts("containerd://1.7.35", {}, frozenset(), signs).containerd.configuration
 
 
 @pytest.fixture
@@ -51,10 +54,27 @@ def test_a_file_that_was_named_comes_first_if_it_exists(node: Path) -> None:
 
 
 def test_on_flatcar_the_usual_file_says_nothing(node: Path) -> None:
-    problem = found(node, os_image=FLATCAR)
+    problem = found(node, signs=FLATCAR)
     assert isinstance(problem, str)
     assert "CONTAINERD_CONFIG" in problem
     assert "agent.containerdConfig" in problem
+
+
+@pytest.mark.parametrize(
+    ("signs", "words"),
+    [
+        (signs_of("Ubuntu 24.04.3 LTS", "v1.36.1+k0s", {}), "mount /etc/k0s and /run/k0s"),
+        (signs_of("Ubuntu 24.04.3 LTS", "v1.34.1", {"microk8s.io/cluster": "true"}), "agent.targets"),
+    ],
+    ids=["k0s", "MicroK8s"],
+)
+def test_the_usual_file_says_nothing_where_the_node_shows_that_containerd_reads_another(
+    node: Path, signs: frozenset[Sign], words: str
+) -> None:
+    problem = found(node, signs=signs)
+    assert isinstance(problem, str)
+    assert words in problem
+    assert path_of(found(node, ("/etc/containerd/config.toml",), signs)) == "/etc/containerd/config.toml"
 
 
 def read(folder: Path) -> ContainerdConfiguration:

@@ -49,6 +49,7 @@ class Shape:
         note: what else the page says of it, a sentence.
         runtime: the runtime in the Node's status, if it is not containerd.
         labels: the Node's.
+        kubelet: the kubelet's version in the Node's status.
     """
 
     name: str
@@ -66,3 +67,4 @@ class Shape:
     note: str = ""
     runtime: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    kubelet: str = "v1.34.1"

@@ -124,6 +124,7 @@ SHAPES = (
         _K0S,
         "k0s",
         Start.MERGE,
+        kubelet="v1.35.1+k0s",
     ),
     Shape(
         "k0s",
@@ -135,6 +136,7 @@ SHAPES = (
         _K0S,
         "k0s",
         note=_AT_START,
+        kubelet="v1.36.1+k0s",
     ),
     Shape(
         "MicroK8s",
@@ -147,6 +149,7 @@ SHAPES = (
         "MicroK8s",
         Start.SNAP,
         {"/var/snap/microk8s/current": "7394"},
+        labels={"microk8s.io/cluster": "true"},
     ),
     Shape(
         "kOps",

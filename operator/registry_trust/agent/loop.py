@@ -24,6 +24,7 @@ from registry_trust.agent.rest import Rest
 from registry_trust.agent.rollback import Applied
 from registry_trust.agent.runtime.candidates import Candidate
 from registry_trust.agent.runtime.facts import Facts, readers_of
+from registry_trust.agent.runtime.node import signs_of
 from registry_trust.agent.runtime.runtimes import Runtimes
 from registry_trust.agent.runtime.targets import choose
 from registry_trust.agent.store.drift import Drift
@@ -208,7 +209,8 @@ class Loop:
             self._report(heard, heard.node, newest, rows, targets, (problem,), 0)
 
     def _choice(self, heard: Heard, node: NodeSeen) -> tuple[tuple[Candidate, ...], Facts]:
-        facts = self._runtimes.facts(heard.runtime or "", node.labels, self._passes.roots.written, heard.os_image)
+        written, signs = self._passes.roots.written, signs_of(heard.os_image, heard.kubelet, node.labels)
+        facts = self._runtimes.facts(heard.runtime or "", node.labels, written, signs)
         candidates = choose(facts)
         rows = {(candidate.path,): candidate.row for candidate in candidates}
         said = {path: f"{row.state} {row.message}" for path, row in rows.items()}

@@ -35,7 +35,8 @@ class Heard:
 
     `bundle_problem` says why the Secret as it is now is no bundle; `bundle` stays the last usable one. `node_gone` says
     that the Node object was deleted; `node` stays what it was. `runtime` is `containerd://2.4.2` or the like, and empty
-    where the Node could not be read; `os_image` is `Flatcar Container Linux by Kinvolk …` or the like.
+    where the Node could not be read; `os_image` is `Flatcar Container Linux by Kinvolk …` or the like, and `kubelet`
+    `v1.36.1+k0s` or the like.
     """
 
     bundle: ReceivedBundle | None = None
@@ -44,6 +45,7 @@ class Heard:
     node_gone: bool = False
     runtime: str | None = None
     os_image: str = ""
+    kubelet: str = ""
 
 
 class Inbox:
@@ -91,9 +93,9 @@ class Inbox:
         """The Node object was deleted."""
         self._put(node_gone=True)
 
-    def put_runtime(self, runtime: str, os_image: str = "") -> None:
+    def put_runtime(self, runtime: str, os_image: str = "", kubelet: str = "") -> None:
         """The Node's status names this runtime; empty where it could not be read."""
-        self._put(runtime=runtime, os_image=os_image)
+        self._put(runtime=runtime, os_image=os_image, kubelet=kubelet)
 
     def _put(self, **changes: object) -> None:
         with self._lock:

@@ -162,7 +162,8 @@ class RuntimeReader:
                 info = (node.get("status") or {}).get("nodeInfo") or {}
                 runtime = reported_runtime(info)
                 if runtime or not self._inbox.look().runtime:  # what was known stays while the runtime restarts
-                    self._inbox.put_runtime(runtime, str(info.get("osImage", "")))
+                    image, kubelet = (str(info.get(key, "")) for key in ("osImage", "kubeletVersion"))
+                    self._inbox.put_runtime(runtime, image, kubelet)
                 refresh = NODE_REFRESH if runtime else UNREPORTED_REFRESH
                 failures = 0
             except Exception as error:  # noqa: BLE001 - whatever the server sends, it is asked again after a pause

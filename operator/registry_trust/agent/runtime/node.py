@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from registry_trust.agent.options import ExplicitTarget
 
@@ -13,7 +15,28 @@ HOME_ROOT = "/root/.config/containers/certs.d"
 OPENSHIFT_LABEL = "node.openshift.io/os_id"
 """On every OpenShift node; its node-ca DaemonSet deletes what it does not know in /etc/docker/certs.d once a minute."""
 
+MICROK8S_LABEL = "microk8s.io/cluster"
+"""On every MicroK8s node (microk8s-resources/default-args/kubelet)."""
+
 Version = tuple[int, int, int]
+
+
+class Sign(StrEnum):
+    """What a Node says of itself by which containerd's main file is not the usual one."""
+
+    FLATCAR = "Flatcar"
+    K0S = "k0s"
+    MICROK8S = "MicroK8s"
+
+
+def signs_of(os_image: str, kubelet: str, labels: Mapping[str, str]) -> frozenset[Sign]:
+    """Return the signs in a Node's operating system, kubelet's version and labels."""
+    found = {
+        Sign.FLATCAR: os_image.startswith("Flatcar"),
+        Sign.K0S: "+k0s" in kubelet,
+        Sign.MICROK8S: MICROK8S_LABEL in labels,
+    }
+    return frozenset(sign for sign, there in found.items() if there)
 
 
 def parse_version(runtime: str) -> Version | None:

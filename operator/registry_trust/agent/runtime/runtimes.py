@@ -21,7 +21,7 @@ from registry_trust.agent.runtime.dockerd import daemon_json
 from registry_trust.agent.runtime.dockerd.daemon_json import DockerConfiguration
 from registry_trust.agent.runtime.dockerd.runtime import Dockerd
 from registry_trust.agent.runtime.facts import Facts
-from registry_trust.agent.runtime.node import OPENSHIFT_LABEL, MountedRoot, NodeRuntime, parse_version
+from registry_trust.agent.runtime.node import OPENSHIFT_LABEL, MountedRoot, NodeRuntime, Sign, parse_version
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce, Known, Seen
 from registry_trust.agent.runtime.unit_starts import started
 from registry_trust.core.text import escape
@@ -47,23 +47,30 @@ class Runtimes:
         self._containerd_files = self._docker_files = ConfigurationFiles(options.configurations)
         self._containers_files = ConfigurationFiles(options.configurations)
         self._signature: Signature | None = None
-        self._runtime = self._os_image = ""
+        self._runtime = ""
+        self._signs: frozenset[Sign] = frozenset()
         self._containerd: ContainerdConfiguration | str | None = None
         self._docker: DockerConfiguration | str | None = None
         self._registries_conf: RegistriesConf | str | None = None
         self._known: Known | None = None
 
-    def facts(self, runtime: str, labels: Mapping[str, str], written: frozenset[str], os_image: str = "") -> Facts:
+    def facts(
+        self,
+        runtime: str,
+        labels: Mapping[str, str],
+        written: frozenset[str],
+        signs: frozenset[Sign] = frozenset(),
+    ) -> Facts:
         """Return what is known now.
 
         Args:
             runtime: the runtime in the Node's status, empty where that is not known.
             labels: the Node's labels.
             written: the mounted roots that hold this installation's store, by path on the host.
-            os_image: the operating system in the Node's status.
+            signs: what the Node says of where its containerd's main file is.
         """
-        if os_image != self._os_image:
-            self._os_image, self._signature = os_image, None
+        if signs != self._signs:
+            self._signs, self._signature = signs, None
         node = self._node(runtime, labels, written)
         try:
             return self._facts(node, runtime)
@@ -134,7 +141,7 @@ class Runtimes:
         docker = self._docker_files = ConfigurationFiles(mounts)
         containers = self._containers_files = ConfigurationFiles(mounts)
         self._containerd = _understood(
-            lambda: main_file.read(containerd, self._options, runtime, self._os_image),
+            lambda: main_file.read(containerd, self._options, runtime, self._signs),
             "; so it is not known what containerd reads",
         )
         self._docker = _understood(lambda: daemon_json.read(docker, mounts))

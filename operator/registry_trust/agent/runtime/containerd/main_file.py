@@ -9,24 +9,33 @@ from __future__ import annotations
 from registry_trust.agent.options import Options
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
 from registry_trust.agent.runtime.containerd.configuration import ContainerdConfiguration, read_configuration
-from registry_trust.agent.runtime.node import parse_version
+from registry_trust.agent.runtime.node import Sign, parse_version
 
 FOLDER = "/etc/containerd"
 KOPS_FILE = f"{FOLDER}/config-kops.toml"
 """kOps starts containerd with `-c` and this file, whatever config.toml says (nodeup/pkg/model/containerd.go)."""
 
 _NEVER_CONTAINERDS = ("/etc/docker", "/etc/containers", "/usr/share/containers", "/root/.config/containers")
+_ELSEWHERE = {
+    Sign.K0S: "k0s starts containerd with /etc/k0s/containerd.toml, which is not mounted into the agent; mount "
+    "/etc/k0s and /run/k0s (chart value agent.extraRuntimeConfig, option --runtime-config)",
+    Sign.MICROK8S: "MicroK8s starts containerd with a file of its snap, and not with one in /etc/containerd; set the "
+    "chart's values for MicroK8s (agent.targets, option --target)",
+}
+"""Distributions whose containerd never reads /etc/containerd/config.toml; a file that was named comes first."""
 _MAIN_FILES = ("config.toml", "containerd.toml")
 """Names of the main file; the second one is k0s's (/etc/k0s) and MicroK8s's."""
 
 
-def read(files: ConfigurationFiles, options: Options, runtime: str, os_image: str) -> ContainerdConfiguration | None:
+def read(
+    files: ConfigurationFiles, options: Options, runtime: str, signs: frozenset[Sign]
+) -> ContainerdConfiguration | None:
     """Read the configuration of this node's containerd; None where no directory that could hold it is mounted.
 
     Raises:
         UnreadableConfiguration: as `read_configuration`, or nobody can know from here which file it is.
     """
-    path, version = _path(files, options, runtime, os_image), parse_version(runtime)
+    path, version = _path(files, options, runtime, signs), parse_version(runtime)
     if not path or version is None or not runtime.startswith("containerd://"):
         return None
     return read_configuration(path, version, files.read, files.glob)
@@ -37,7 +46,7 @@ def is_stock(path: str) -> bool:
     return path.startswith(f"{FOLDER}/")
 
 
-def _path(files: ConfigurationFiles, options: Options, runtime: str, os_image: str) -> str:
+def _path(files: ConfigurationFiles, options: Options, runtime: str, signs: frozenset[Sign]) -> str:
     """Return the path of the main file; empty where no directory that could hold it is mounted.
 
     A file that was named comes first, then a distribution's own directory, then /etc/containerd. k3s and RKE2 (their
@@ -49,20 +58,27 @@ def _path(files: ConfigurationFiles, options: Options, runtime: str, os_image: s
     for path in options.containerd_files:
         if files.read(path) is not None:
             return path
-    if os_image.startswith("Flatcar"):
+    if Sign.FLATCAR in signs:
         raise UnreadableConfiguration(
             "on Flatcar the variable CONTAINERD_CONFIG of containerd's unit says which file containerd reads "
             "(/usr/share/containerd/config.toml if nothing changes it); name that file (chart value "
             "agent.containerdConfig, option --containerd-config)"
         )
-    stock = False
+    if own := _in_own_folder(files, options):
+        return own
+    if "-k3s" in runtime or not any(mount.host == FOLDER for mount in options.configurations):
+        return ""
+    for sign, words in _ELSEWHERE.items():
+        if sign in signs:
+            raise UnreadableConfiguration(words)
+    return KOPS_FILE if files.read(KOPS_FILE) is not None else f"{FOLDER}/config.toml"
+
+
+def _in_own_folder(files: ConfigurationFiles, options: Options) -> str:
+    """Return the main file in a distribution's own directory; empty without one."""
     for mount in options.configurations:
-        if mount.host == FOLDER:
-            stock = True
-        elif not mount.host.startswith(_NEVER_CONTAINERDS):
+        if mount.host != FOLDER and not mount.host.startswith(_NEVER_CONTAINERDS):
             for name in _MAIN_FILES:
                 if files.read(f"{mount.host}/{name}") is not None:
                     return f"{mount.host}/{name}"
-    if not stock or "-k3s" in runtime:
-        return ""
-    return KOPS_FILE if files.read(KOPS_FILE) is not None else f"{FOLDER}/config.toml"
+    return ""
