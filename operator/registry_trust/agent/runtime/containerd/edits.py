@@ -145,7 +145,7 @@ def _reads(configuration: ContainerdConfiguration, version: Version, root: str, 
 
 
 def _with(files: tuple[ConfigurationFile, ...], changed: ConfigurationFile) -> list[ConfigurationFile]:
-    """Return the files with one of them changed, or with a new one where containerd reads it: by name in its folder."""
+    """Return the files with one of them changed, or with a new one where containerd reads it: by its name."""
     if any(each.path == changed.path for each in files):
         return [changed if each.path == changed.path else each for each in files]
     folder = posixpath.dirname(changed.path)
