@@ -89,6 +89,9 @@ CARRIED_OUT: dict[str, tuple[str, ...]] = {
     "tests/e2e/test_agents.py::test_the_page_s_commands_verify_an_installation_on_real_nodes": (
         "docs/install.md: kubectl -n registry-trust rollout status daemonset/registry-trust-agent",
     ),
+    "tests/e2e/test_upgrade.py::test_an_uninstallation_that_removes_files_leaves_none_on_any_node": (
+        "docs/install.md: helm upgrade registry-trust charts/registry-trust",
+    ),
 }
 """The blocks of each test. The test takes them from here, so a row can't name a test that does not run them."""
 
@@ -103,6 +106,5 @@ NOT_HERE: dict[str, str] = {
     "docs/install.md: make image": PUBLIC_BASE,
     "docs/install.md: make release": "tests/e2e/test_release.py pushes a release by the module that make calls",
     "docs/install.md: cosign verify": "tests/e2e/test_release.py verifies so, with the registry's CA as well",
-    "docs/install.md: helm upgrade registry-trust": "it takes away the installation that all end-to-end tests share",
     "docs/install.md: pipx install": "there is no pipx; tests/integration/test_wheel.py installs the wheel with pip",
 }

@@ -21,10 +21,12 @@ from registry_trust.api.crd import KINDS, build_crd
 from registry_trust.core.names import REPORTS_CRD, TRUSTS_CRD
 from tests.e2e.pull_loop import on_every_node, pulling, revision
 from tests.e2e.three_nodes import ThreeNodes
+from tests.page_commands import own_blocks, run_block
 from tools.cluster.binaries import binary
 from tools.cluster.folders import REPOSITORY
 from tools.cluster.images import build_product_image
 from tools.cluster.waiting import wait_until
+from tools.installation import BUNDLE
 
 PREVIOUS = "e6908dfebe1cc0d418dc2306e0dce67f7ebf1fd3"
 """A commit of this repository, for the version before: its bundle, reports, arguments and CRDs differ from today's."""
@@ -126,7 +128,7 @@ def helm(trusted: ThreeNodes) -> Iterator[Helm]:
     """Give Helm; afterwards the installation is as kubectl applied it."""
     yield Helm(trusted)
     # New pods then start on all nodes at once.
-    trusted.kubectl("delete", "-n", NAMESPACE, AGENT, "--timeout=60s", timeout=70)
+    trusted.kubectl("delete", "-n", NAMESPACE, AGENT, "--ignore-not-found", "--timeout=60s", timeout=70)
     trusted.install()
 
 
@@ -182,6 +184,22 @@ def test_helm_adopts_an_installation_and_goes_to_another_version_and_back_under_
 
     assert seen.failures == []
     assert seen.done >= 15
+
+
+def test_an_uninstallation_that_removes_files_leaves_none_on_any_node(
+    request: pytest.FixtureRequest, trusted: ThreeNodes, helm: Helm, tmp_path: Path
+) -> None:
+    (tmp_path / "charts").symlink_to(CHART.parent)
+    helm("install", RELEASE, str(CHART), *SETTINGS, "--take-ownership", "--force-conflicts", "--wait", "--timeout=2m")
+    assert trusted.entries()
+
+    (block,) = own_blocks(request)
+    run_block(block.commands, tmp_path, trusted.kubectl.kubeconfig)
+
+    assert trusted.entries() == []
+    assert trusted.kubectl("get", "daemonsets,deployments", "-n", NAMESPACE, "-o", "name") == ""
+    assert trusted.kubectl("get", "secret", BUNDLE, "-n", NAMESPACE, "--ignore-not-found") == ""
+    assert trusted.kubectl("get", "registrytrust", "harbor", "-o", "name"), "the trusts stay"
 
 
 def gone(nodes: ThreeNodes, part: str) -> bool:
