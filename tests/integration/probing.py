@@ -273,7 +273,7 @@ def _count(figures: Figures, case: Case, verdict: Verdict, pull: Pull) -> None:
 def _probe(case: Case, port: int, root: Path) -> Verdict:
     registry = f"{case.host}:{port}"
     entry = write(root, case.layout, registry, case.trusted, case.pairs)
-    question = Question(registry, str(entry), READERS[case.layout], ())
+    question = Question(registry, str(entry), READERS[case.layout], (), own_network=True)
     return probe(question, datetime.now(UTC), lambda *_: [("127.0.0.1", port)])
 
 

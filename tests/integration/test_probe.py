@@ -50,7 +50,11 @@ def ask(tmp_path) -> Callable[..., Verdict]:
     numbers = itertools.count()
 
     def asked(
-        port: int, *pairs: Pair, trusted: tuple[Authority, ...] = (AUTHORITY,), address: str = "127.0.0.1"
+        port: int,
+        *pairs: Pair,
+        trusted: tuple[Authority, ...] = (AUTHORITY,),
+        address: str = "127.0.0.1",
+        own_network: bool = True,
     ) -> Verdict:
         entry = write(
             tmp_path / f"certs.d-{port}-{next(numbers)}",
@@ -59,7 +63,7 @@ def ask(tmp_path) -> Callable[..., Verdict]:
             tuple(each.issued for each in trusted),
             tuple((pair.certificate, pair.key) for pair in pairs),
         )
-        question = Question(f"{HOST}:{port}", str(entry), Reader.CONTAINERD, ())
+        question = Question(f"{HOST}:{port}", str(entry), Reader.CONTAINERD, (), own_network=own_network)
         return probe(question, datetime.now(UTC), lambda *_: [(address, port)], SECONDS)
 
     return asked
@@ -245,6 +249,14 @@ def test_a_name_of_a_metadata_server_makes_no_connection(ask):
 
     assert verdict.problem.reason is Reason.REGISTRY_UNREACHABLE
     assert "169.254.169.254 is link-local" in verdict.problem.message
+
+
+def test_a_name_of_the_node_itself_makes_no_connection_from_the_network_of_a_pod(ask):
+    with listening(sending(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+        verdict = ask(port, own_network=False)
+
+    assert verdict.problem.reason is Reason.REGISTRY_UNREACHABLE
+    assert "127.0.0.1 is the node itself" in verdict.problem.message
 
 
 def test_a_probe_leaves_no_descriptor_behind(context, ask):

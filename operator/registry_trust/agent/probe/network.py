@@ -62,10 +62,16 @@ def resolve(host: str, port: int) -> Sequence[Address]:
     return addresses
 
 
-def connect(host: str, port: int, resolver: Resolver, deadline: TimeLimit) -> socket.socket:
-    """Return a connection to the first address that answers; raises Unreachable."""
+def connect(host: str, port: int, resolver: Resolver, deadline: TimeLimit, *, own_network: bool) -> socket.socket:
+    """Return a connection to the first address that answers; raises Unreachable.
+
+    Without `own_network` this process is in a network of its own, where a loopback address is not the node's.
+    """
     why = "its name has no address"
     for address in dict.fromkeys(resolver(host, port)):
+        if not own_network and ipaddress.ip_address(address[0].partition("%")[0]).is_loopback:
+            why = f"its address {address[0]} is the node itself, which can't be reached from here"
+            continue
         if not may_be_contacted(address[0]):
             why = f"its address {address[0]} is link-local, a cloud's metadata server, or no host's"
             continue

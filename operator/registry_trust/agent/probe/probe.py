@@ -43,6 +43,7 @@ class Question:
         reader: who reads that directory.
         system: the node's own roots (`files.system_roots`); None if they can't all be seen.
         environment: the runtime's own; its proxy variables make a probe pointless.
+        own_network: whether this process has the node's own network, and not that of a pod.
     """
 
     registry: str
@@ -50,6 +51,7 @@ class Question:
     reader: Reader
     system: tuple[bytes, ...] | None = field(default=None, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    own_network: bool = False
 
 
 def probe(question: Question, now: datetime, resolver: Resolver = resolve, seconds: float = SECONDS) -> Verdict:
@@ -71,7 +73,7 @@ def probe(question: Question, now: datetime, resolver: Resolver = resolve, secon
         trust = replace(load(registry, question.directory, question.reader), system=question.system)
     except NotAsTheRuntime as error:
         return unknown(Reason.NOT_PROBED, str(error))
-    return _ask(_Registry(registry, resolver, TimeLimit(time.monotonic() + seconds)), trust, now)
+    return _ask(_Registry(registry, resolver, TimeLimit(time.monotonic() + seconds), question.own_network), trust, now)
 
 
 def not_as_loopback(registry: str) -> Verdict:
@@ -90,11 +92,12 @@ class _Registry:
     name: str
     resolver: Resolver
     deadline: TimeLimit
+    own_network: bool
 
     def talk(self, context: ssl.SSLContext, stop_when: StopWhen) -> Sighting:
         host, port = server_of(self.name), int(split(self.name)[1] or 443)
         try:
-            connection = connect(host, port, self.resolver, self.deadline)
+            connection = connect(host, port, self.resolver, self.deadline, own_network=self.own_network)
         except Unreachable as error:
             return Sighting(Ending.UNREACHABLE, str(error))
         return converse(context, host, connection, self.deadline, stop_when, ask=self.name)
