@@ -17,7 +17,7 @@ from tools.cluster.binaries import binary
 from tools.cluster.registry import Registry
 from tools.cluster.waiting import wait_until
 from tools.installation import REPOSITORY
-from tools.trials.clearing import Neighbour, fight
+from tools.trials.clearing import Neighbour, fight, is_whole
 
 ROOT = "/etc/containerd/certs.d"
 STARTS, EVERY = 9, 20.0
@@ -136,7 +136,7 @@ def test_a_neighbour_that_empties_the_root_at_each_start_costs_no_pull_longer_th
     image = only_in(mirror, mirror.name)
     neighbour = Neighbour(root, '[host."http://127.0.0.1:1"]\ncapabilities = ["pull", "resolve"]\n')
 
-    fought = fight(neighbour, entry.exists, lambda: clean.pull(SINGLE, image), starts=STARTS, every=EVERY)
+    fought = fight(neighbour, lambda: is_whole(entry), lambda: clean.pull(SINGLE, image), starts=STARTS, every=EVERY)
 
     assert fought.faults == [], clean.situation()
     assert fought.pulls > STARTS

@@ -13,7 +13,7 @@ from registry_trust.agent.delivery.api_client import RequestFailed, retry_after
 from registry_trust.agent.delivery.report_rate import ReportRate
 from registry_trust.agent.delivery.subscriptions import node_subject
 from registry_trust.agent.delivery.watch import HEALTHY, RENEWAL, SILENCE, UNMARKED, Progress, Pulse
-from registry_trust.agent.pacing import SLOWEST, SLOWEST_REPAIR, TOLERATED, WINDOW, Failures, Repairs
+from registry_trust.agent.pacing import AGAIN, SLOWEST, TOLERATED, WINDOW, Failures, Repairs
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 
@@ -192,25 +192,37 @@ def test_a_server_that_closes_at_once_is_no_hot_loop() -> None:
     assert waits == [1.0, 2.0, 4.0]
 
 
-def test_five_repairs_are_made_at_once_and_then_slower_and_slower() -> None:
+def test_five_repairs_are_made_at_once_and_then_three_in_fifteen_seconds() -> None:
     repairs = Repairs()
     for number in range(TOLERATED):
         assert repairs.wait(KEY, float(number)) == 0.0
         repairs.record(KEY, float(number))
     assert not repairs.is_contested(KEY, 4.0)
 
-    waits = []
-    now = 4.0
-    for _ in range(8):
+    made = []
+    now = 100.0
+    for _ in range(9):
         now += repairs.wait(KEY, now)
         repairs.record(KEY, now)
-        waits.append(repairs.wait(KEY, now))
+        made.append(now - 100.0)
 
     assert repairs.is_contested(KEY, now)
-    assert waits == [2.0, 4.0, 8.0, *[SLOWEST_REPAIR] * 5]
+    assert made == [0.0, 0.5, 2.5, 15.0, 15.5, 17.5, 30.0, 30.5, 32.5]
     assert repairs.wait(("/other", KEY[1]), now) == 0.0
     assert not repairs.is_contested(KEY, now + WINDOW + 1), "it is over when nobody undid anything for the window"
-    assert repairs.total == TOLERATED + 8
+    assert repairs.total == TOLERATED + 9
+
+
+def test_a_repair_that_the_end_of_a_clearing_undoes_is_made_again_at_once_however_often_the_root_is_cleared() -> None:
+    repairs = Repairs()
+
+    for number in range(180):
+        now = number * 20.0
+        for again in (0.0, *AGAIN):  # The neighbour is still deleting when the repair comes, twice.
+            assert repairs.wait(KEY, now) <= again
+            now += again
+            assert repairs.wait(KEY, now) == 0.0
+            repairs.record(KEY, now)
 
 
 def test_an_entry_that_is_removed_every_20_seconds_for_an_hour_is_repaired_at_once_each_time() -> None:

@@ -10,7 +10,7 @@ from tools.cluster.control_plane import ControlPlane
 from tools.cluster.registry import Registry
 from tools.installation import Installation
 from tools.torture.figures import Figures
-from tools.trials.clearing import Neighbour, fight
+from tools.trials.clearing import Neighbour, fight, is_whole
 
 EVERY = 20.0
 MIRRORS = '[host."https://mirror.corp.example:1"]\ncapabilities = ["pull", "resolve"]\n'
@@ -41,7 +41,7 @@ def clearing(_: Path, *, starts: int) -> Figures:
         entry = root / f"{host}_{port}_"
         fought = fight(
             Neighbour(root, MIRRORS),
-            entry.exists,
+            lambda: is_whole(entry),
             lambda: program.pull(Layout.CONTAINERD, root, image, dial=registry.dial).error,
             starts=starts,
             every=EVERY,

@@ -52,6 +52,11 @@ class Neighbour:
                 shutil.rmtree(found, ignore_errors=True)  # The agent may be writing there again already.
 
 
+def is_whole(entry: Path) -> bool:
+    """Say whether an entry has all the files of a trust with a CA certificate and one client certificate."""
+    return all((entry / name).exists() for name in ("hosts.toml", "ca.crt", "client.cert", "client.key"))
+
+
 @dataclass
 class Fought:
     """What the pulls saw: how many there were, and which failed although the entry was there when they began."""
@@ -69,7 +74,7 @@ def fight(
 
     Args:
         neighbour: it.
-        is_repaired: says whether our entry is in place.
+        is_repaired: says whether our entry is in place with all of its files: a clearing can still delete some of them.
         pull: pulls once; returns why that failed, or nothing.
         starts: how often it starts.
         every: seconds from one start to the next.

@@ -18,6 +18,11 @@ SLOWEST = 60.0
 """Seconds between two tries, at most."""
 SLOWEST_REPAIR = 15.0
 """Seconds between two repairs, at most: whoever clears the root at each start, every 20 s, is repaired at once."""
+AGAIN = (0.5, 2.0)
+"""Seconds until a repair that is undone is made again, the first and the second time in `SLOWEST_REPAIR`.
+
+Whoever clears a root takes time for it, and can still delete files of the repair that its first deletion called for.
+"""
 
 Key = tuple[str, str]
 """A target's path and an entry; the entry is empty for the target as a whole."""
@@ -52,11 +57,15 @@ class Repairs:
 
     def wait(self, key: Key, now: float) -> float:
         """Return the seconds until the next repair of the entry may be made; 0 where it may be made now."""
-        count = self.recent(key, now)
-        if count <= TOLERATED:
+        if self.recent(key, now) <= TOLERATED:
             return 0.0
-        pause = min(SLOWEST_REPAIR, 2.0 ** (count - TOLERATED))
-        return max(0.0, self._times[key][-1] + pause - now)
+        times = self._times[key]
+        lately = sum(now - each < SLOWEST_REPAIR for each in times)
+        if not lately:
+            return 0.0
+        if lately <= len(AGAIN):
+            return max(0.0, times[-1] + AGAIN[lately - 1] - now)
+        return times[-1 - len(AGAIN)] + SLOWEST_REPAIR - now
 
     def notice(self) -> Problem | None:
         """Return a notice that does not change with each repair: a fight must not become a stream of reports."""
