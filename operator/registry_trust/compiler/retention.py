@@ -63,6 +63,10 @@ def retain(
         now: Unix time by a clock that does not jump.
         left_out: the sources that have a certificate that can't be used.
     """
+    if before is not None and not (left_out or before.roots_replaced) and before.content == content:
+        origins = in_order(origins)
+        if before.origins == origins:
+            return Serving(content, origins)  # As it was, with nothing retained: so are most of a thousand.
     known = before.origins if before is not None else ()
     had = {origin.reference for origin in known if origin.replaced_at is None}
     has = set(content.ca_certificates)
