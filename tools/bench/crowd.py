@@ -2,11 +2,13 @@
 
 Command line: `python -m tools.bench.crowd URL CA_FILE NAMESPACE FOLDER NODE…`; FOLDER holds `NODE.token` and `NODE/`,
 which is the node's root. It runs until it is ended. While `FOLDER/NODE.no-dns` exists, for the first NODE, no name has
-an address.
+an address. `CROWD_PLANTED` in the environment names a fault of `tools.trials.planted` that all agents get.
 """
 
 from __future__ import annotations
 
+import importlib
+import os
 import signal
 import socket
 import sys
@@ -25,6 +27,8 @@ def main(url: str, ca_file: str, namespace: str, folder: str, *nodes: str) -> No
     threading.stack_size(_STACK)
     # An agent is a process and takes its signals; in here none has a signal of its own.
     signal.signal = lambda *_: None
+    if planted := os.environ.get("CROWD_PLANTED"):
+        getattr(importlib.import_module("tools.trials.planted"), planted)(Path(folder))
     _resolve_unless(Path(folder) / f"{nodes[0]}.no-dns")
     threads = [
         threading.Thread(

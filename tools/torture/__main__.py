@@ -26,9 +26,11 @@ from tools.torture.figures import Figures
 from tools.torture.hosts import hosts
 from tools.torture.leadership import leadership
 from tools.torture.neighbourhood import neighbourhood
+from tools.torture.operator_faults import operator_faults
 from tools.torture.power import power_loss
 from tools.torture.readers import read_while_rotating
 from tools.torture.scenarios import quick_folder
+from tools.torture.soak import soak
 from tools.trials.leaders import Interruption
 from tools.trials.rotating import SCENARIOS
 
@@ -63,6 +65,8 @@ def all_parts(*, small: bool) -> dict[str, Callable[[Path], Figures]]:
     parts["clearing"] = partial(clearing, starts=3 if small else 180)
     meets, lasts = (5, 5.0) if small else (1_000, 1_800.0)
     parts["faults"] = partial(faults, agents=1 if small else 20, meets=meets, lasts=lasts)
+    parts["operator-faults"] = partial(operator_faults, rounds=1 if small else 10, lasts=1.0 if small else 120.0)
+    parts["soak"] = partial(soak, groups=5, agents=4 if small else 100, seconds=15.0 if small else 1_800.0)
     parts["hosts"] = partial(hosts, files=100 if small else 5_000)
     return parts
 

@@ -138,23 +138,23 @@ class FaultTable:
 
     def __init__(self, plane: ControlPlane, rows: Sequence[Row], agents: int) -> None:
         self._rows = rows
-        self._agents = agents
-        self._fleet = Fleet(plane, len(rows) * agents)
+        self.agents = agents
+        self.fleet = Fleet(plane, len(rows) * agents)
         self._stack = ExitStack()
-        self._ways: dict[str, FaultyServer] = {}
-        self._crowds: dict[str, Process] = {}
+        self.ways: dict[str, FaultyServer] = {}
+        self.crowds: dict[str, Process] = {}
 
     def __enter__(self) -> Self:
         """Install everything, and wait until every node has its files and the trust says so."""
         with ExitStack() as stack:
-            stack.callback(self._fleet.stop)
-            self._fleet.prepare()
-            self._fleet.installation.start_operator()
+            stack.callback(self.fleet.stop)
+            self.fleet.prepare()
+            self.fleet.installation.start_operator()
             for row in self._rows:
-                self._ways[row.name] = stack.enter_context(faulty(self._fleet.plane))
+                self.ways[row.name] = stack.enter_context(faulty(self.fleet.plane))
                 self._start(row)
             stack.callback(self._end)
-            wait_until(lambda: self._fleet.is_distributed(""), "every node has its files", within=120, every=0.2)
+            wait_until(lambda: self.fleet.is_distributed(""), "every node has its files", within=120, every=0.2)
             self._stack = stack.pop_all()
         return self
 
@@ -173,8 +173,8 @@ class FaultTable:
             self._begin(row)
         began = time.monotonic()
         before = {row.name: self._read(row) for row in self._rows}
-        threads = {name: _threads(crowd) for name, crowd in self._crowds.items()}
-        self._fleet.rotate()
+        threads = {name: _threads(crowd) for name, crowd in self.crowds.items()}
+        self.fleet.rotate()
         whole = [row for row in self._rows if row.passes and row.fault is None]
 
         def lasted() -> bool:
@@ -187,13 +187,12 @@ class FaultTable:
         for row in self._rows:
             outcome = outcomes[row.name]
             outcome.state = self._state(row)
-            outcome.restarts += _ended(self._crowds[row.name], threads[row.name])
+            outcome.restarts += _ended(self.crowds[row.name], threads[row.name])
         return outcomes
 
     def _mend(self, outcomes: Mapping[str, Outcome], serial: int) -> None:
         for row in self._rows:
-            self._set_broken(row, broken=False)
-            self._ways[row.name].mend()
+            self.set_broken(row.name, row, broken=False)
         mended = time.monotonic()
 
         def converged() -> bool:
@@ -206,51 +205,64 @@ class FaultTable:
         wait_until(converged, "every row has converged, or has had its time", within=MEND + 10, every=0.2)
 
     def _start(self, row: Row) -> None:
-        self._crowds[row.name] = self._fleet.start_crowd(self._nodes(row), self._ways[row.name].url)
+        self.crowds[row.name] = self.fleet.start_crowd(self._nodes(row), self.ways[row.name].url)
 
     def _end(self) -> None:
-        for crowd in self._crowds.values():
+        for crowd in self.crowds.values():
             crowd.kill()
+
+    def restart(self, name: str) -> None:
+        """Kill the agents of a row, and start them again."""
+        self.crowds[name].kill()
+        self._start(self._row(name))
 
     def _begin(self, row: Row) -> None:
         if row.starts:
-            self._crowds[row.name].kill()
-        self._set_broken(row, broken=True)
-        self._ways[row.name].begin(row.fault, cuts=row.cuts)
+            self.crowds[row.name].kill()
+        self.set_broken(row.name, row, broken=True)
         if row.starts:
             self._start(row)
-            crowd = self._crowds[row.name]
-            least = 5 * self._agents
+            crowd = self.crowds[row.name]
+            least = 5 * self.agents
             wait_until(lambda: _threads(crowd) > least, "the agents have their threads", meanwhile=crowd.check)
 
-    def _set_broken(self, row: Row, *, broken: bool) -> None:
-        for node in self._nodes(row) if row.token else ():
-            file = self._fleet.folder / f"{node}.token"
+    def set_broken(self, name: str, fault: Row, *, broken: bool) -> None:
+        """Let a fault begin or end for the agents of the row with this name."""
+        nodes = self._nodes(self._row(name))
+        for node in nodes if fault.token else ():
+            file = self.fleet.folder / f"{node}.token"
             head, dot, signature = file.read_text().rpartition(".")
             renewed = file.with_suffix(".new")
             renewed.write_text(f"{head}{dot}{signature[::-1]}")
             renewed.replace(file)  # as the kubelet does: never half of one
-        if row.dns:
-            gone = self._fleet.folder / f"{self._nodes(row)[0]}.no-dns"
+        if fault.dns:
+            gone = self.fleet.folder / f"{nodes[0]}.no-dns"
             gone.touch() if broken else gone.unlink()
+        if broken:
+            self.ways[name].begin(fault.fault, cuts=fault.cuts)
+        else:
+            self.ways[name].mend()
+
+    def _row(self, name: str) -> Row:
+        return next(row for row in self._rows if row.name == name)
 
     def _nodes(self, row: Row) -> list[str]:
-        first = self._rows.index(row) * self._agents
-        return self._fleet.names[first : first + self._agents]
+        first = self._rows.index(row) * self.agents
+        return self.fleet.names[first : first + self.agents]
 
     def _felt(self, row: Row, began: float) -> int:
-        way = self._ways[row.name]
+        way = self.ways[row.name]
         return way.met(began) if row.fault is not None else sum(each.at >= began for each in way.asked)
 
     def _read(self, row: Row) -> dict[str, Any]:
         """Return what runtimes can see of each node's files: bytes, inodes, times and modes."""
-        return {node: _seen(self._fleet.folder / node) for node in self._nodes(row)}
+        return {node: _seen(self.fleet.folder / node) for node in self._nodes(row)}
 
     def _judge(self, row: Row, began: float, before: Mapping[str, Any], threads: int) -> Outcome:
-        way, after = self._ways[row.name], self._read(row)
+        way, after = self.ways[row.name], self._read(row)
         outcome = Outcome(lasted=time.monotonic() - began, met=self._felt(row, began))
         outcome.changed = [node for node, seen in after.items() if seen != before[node] and not row.passes]
-        outcome.restarts = _ended(self._crowds[row.name], threads)
+        outcome.restarts = _ended(self.crowds[row.name], threads)
         outcome.asked = Counter(each.node for each in list(way.asked) if each.at >= began)
         outcome.asked[""] += way.resets
         return outcome
@@ -259,12 +271,12 @@ class FaultTable:
         return max(int(each["status"]["bundle"]["serial"]) for each in self._reports().values())
 
     def _reports(self) -> dict[str, Any]:
-        return {each["metadata"]["name"]: each for each in self._fleet.admin.request("GET", _REPORTS)["items"]}
+        return {each["metadata"]["name"]: each for each in self.fleet.admin.request("GET", _REPORTS)["items"]}
 
     def _has_all(self, row: Row, serial: int) -> bool:
         """Say whether each node of a row has the files of now, and has reported a bundle after this serial."""
-        wanted = self._fleet.content()
-        if any(_files(self._fleet.folder / node) != wanted for node in self._nodes(row)):
+        wanted = self.fleet.content()
+        if any(_files(self.fleet.folder / node) != wanted for node in self._nodes(row)):
             return False
         reports = self._reports()
         return all(reports[node]["status"]["bundle"]["serial"] > serial for node in self._nodes(row))
@@ -273,7 +285,7 @@ class FaultTable:
         reports = self._reports()
         return [
             (
-                sorted(_files(self._fleet.folder / node)),
+                sorted(_files(self.fleet.folder / node)),
                 reports[node]["status"]["state"],
                 [(each["name"], each["state"]) for each in reports[node]["status"]["registries"]],
                 [(each["type"], each["status"]) for each in reports[node]["status"]["conditions"]],

@@ -13,7 +13,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -103,6 +103,9 @@ class FaultyServer:
         self._fault: Fault | None = None
         self._turn = 0.0
         self.asked: list[Asked] = []
+        self.interrupts: Callable[[str, bool], bool] = lambda _what, _answered: False
+        """Called with each request before the API server hears of it, and again (True) when it has answered and its
+        client has not heard; true ends the connection there."""
         self.resets = 0
         """Connections that were reset before TLS: nobody knows whose."""
         self._serving: set[asyncio.Task[None]] = set()
@@ -204,6 +207,8 @@ class FaultyServer:
             writer.write(fault.answer)
             await writer.drain()
             return True
+        if self.interrupts(request.what, False):
+            return False
         upstream.write(request.head + request.body)
         answered = await far.readuntil(b"\r\n\r\n")
         if request.is_watch and b"chunked" in _header(answered, b"transfer-encoding"):
@@ -215,6 +220,8 @@ class FaultyServer:
                 gone.cancel()
             return False
         body = await _body(answered, far)
+        if self.interrupts(request.what, True):
+            return False
         if fault is not None and fault.how is How.CUTS:
             body = body[: len(body) // 2]
         kept = [line for line in answered.split(b"\r\n")[:-2] if not line.lower().startswith(_FRAMING)]
