@@ -13,6 +13,7 @@ from registry_trust.agent.health import Health
 from registry_trust.compiler.node_standing import NodeState
 from registry_trust.controller import api_server, metrics
 from registry_trust.core.certificate_state import CertificateState
+from registry_trust.core.verdict.verdict import State
 from tests.contract.alerting import ALERTS, DASHBOARD, EVERY, Target, dashboard_queries, evaluate, rules, target
 from tests.contract.rendering import DEFAULTS, found, rendered
 
@@ -31,19 +32,23 @@ def page(
     *,
     nodes: dict[str, int] | None = None,
     certificates: dict[str, int] | None = None,
+    verdicts: dict[str, int] | None = None,
     leading: bool = True,
     passed: float = START + 10 * HOUR,
 ) -> str:
     """The page of an operator, made by the operator's own metrics: on `leading`, with a last pass at a Unix time."""
     states = (nodes or SOUND, certificates or {CertificateState.VALID.value: 2})
     names = ([each.value for each in NodeState], [each.value for each in CertificateState])
-    shown = [{name: given.get(name, 0) for name in known} for given, known in zip(states, names, strict=True)]
+    nodes_by, certificates_by = (
+        {name: given.get(name, 0) for name in known} for given, known in zip(states, names, strict=True)
+    )
     metrics.LEADING.set(leading)
     metrics.LOOP_SECONDS.set(passed if leading else 0)
     for gauge, value in gauges:
         gauge.set(value)
     if leading:
-        metrics.EACH_TRUST.show("harbor", shown[0], shown[1], (("CA", "aa", START + 1000 * HOUR),))
+        found = verdicts or {State.VERIFIED.value: 3}
+        metrics.EACH_TRUST.show("harbor", nodes_by, certificates_by, found, (("CA", "aa", START + 1000 * HOUR),))
     try:
         return generate_latest(REGISTRY).decode()
     finally:
@@ -85,6 +90,7 @@ TROUBLES: dict[str, list[list[Target]]] = {
     "RegistryTrustRefused": [with_operator(page(((REFUSED, 1),)))],
     "RegistryTrustNodesFailing": [with_operator(page(nodes={"current": 2, "failed": 1}))],
     "RegistryTrustNotDistributed": [with_operator(page(nodes={"current": 2, "pending": 1}))],
+    "RegistryTrustPullsWouldFail": [with_operator(page(verdicts={State.VERIFIED.value: 2, State.FAILED.value: 1}))],
     "RegistryTrustRemovalHeld": [
         with_operator(page(((metrics.REMOVALS_HELD, 2),))),
         with_operator(page(((metrics.HISTORY_LOST, 1),))),

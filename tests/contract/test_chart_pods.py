@@ -7,6 +7,7 @@ import re
 import pytest
 
 from registry_trust.agent import options
+from registry_trust.agent.host_view import HOSTS, UNITS
 from registry_trust.cli.main import operator_command
 from registry_trust.core.layout import Layout
 from tests.contract.rendering import BOTH, DEFAULTS, EVERYTHING, agent, found, pod, pods, refused
@@ -14,6 +15,7 @@ from tests.contract.rendering import BOTH, DEFAULTS, EVERYTHING, agent, found, p
 pytestmark = pytest.mark.tools("helm")
 
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
+ROOTS = "etc/ssl/certs"
 LITERAL = "/etc/containerd/certs.d:/etc/docker/certs.d"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - a pod's own address, for the kubelet's probes
 
@@ -48,7 +50,7 @@ def test_only_the_agent_is_root_and_mounts_the_host(arguments):
         assert (spec["securityContext"].get("runAsNonRoot") is True) != is_agent
 
 
-def test_the_agent_mounts_exactly_the_roots_and_the_runtimes_configuration():
+def test_the_agent_mounts_exactly_the_roots_the_runtimes_configuration_and_what_pulls_depend_on():
     paths = {v["name"]: v["hostPath"] for v in pod("DaemonSet", "registry-trust-agent")["volumes"] if "hostPath" in v}
     mounts = {
         paths[mount["name"]]["path"]: (mount["mountPath"], mount.get("readOnly", False))
@@ -65,15 +67,18 @@ def test_the_agent_mounts_exactly_the_roots_and_the_runtimes_configuration():
         "/etc/docker": ("/host/config/etc/docker", True),
         "/etc/containers": ("/host/config/etc/containers", True),
         "/run/systemd/units": ("/host/systemd/run/systemd/units", True),
+        "/etc/hosts": ("/host/view/etc/hosts", True),
+        "/etc/ssl/certs": ("/host/view/etc/ssl/certs", True),
+        "/etc/systemd/system": ("/host/view/etc/systemd/system", True),
     }
-    assert {path["type"] for path in paths.values()} == {"DirectoryOrCreate"}
+    assert {path["type"] for path in paths.values() if path["path"] != "/etc/hosts"} == {"DirectoryOrCreate"}
     assert len(agent()["volumeMounts"]) == len(paths) + 1, "and the token"
 
 
 def test_systemds_links_are_not_mounted_where_nobody_wants_them():
     without = ("--set", "agent.systemdUnits=")
 
-    assert not [mount for mount in agent(without)["volumeMounts"] if "systemd" in mount["mountPath"]]
+    assert not [mount for mount in agent(without)["volumeMounts"] if "/run/systemd" in mount["mountPath"]]
     assert not [
         volume
         for volume in pod("DaemonSet", "registry-trust-agent", without)["volumes"]
@@ -98,7 +103,9 @@ def test_the_agent_understands_its_arguments_and_finds_its_mounts_by_them(argume
 
     units = understood.systemd_units
     assert units is not None
-    assert {mount.here for mount in (*understood.roots, *understood.configurations, units)} == mounted
+    view = {f"{understood.host_view}/{path}" for path in (HOSTS, ROOTS, UNITS)} if understood.host_view else set()
+    assert {mount.here for mount in (*understood.roots, *understood.configurations, units)} | view == mounted
+    assert bool(view) is (arguments == DEFAULTS), "all values switch verification off"
     assert understood.bundle == found("Secret", "registry-trust-bundle", arguments)["metadata"]["name"]
     assert understood.token_file == f"{TOKEN}/token"
     assert understood.listen == (ANY_ADDRESS, 8080)

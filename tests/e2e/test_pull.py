@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.three_nodes import ELSEWHERE, LITERAL, SINGLE, STOCK, ThreeNodes
+from tools.authority import Authority
 from tools.cluster.waiting import wait_until
 from tools.installation import cluster_trust_bundle
 
@@ -37,6 +38,19 @@ def test_a_trust_makes_kubelets_and_dockerd_pull_and_says_which_runtime_does_not
     assert "restart" in not_read["message"]
     assert targets["/etc/docker/certs.d"]["state"] == "Read"
     assert LITERAL in {target["path"] for target in clean.report(STOCK)["targets"] if target["state"] == "Read"}
+
+
+def test_status_says_whether_a_pull_would_work_before_any_is_tried(clean: ThreeNodes) -> None:
+    clean.sources()
+    clean.trust()
+    clean.wait_for("harbor", "Verified")
+    assert clean.pull(SINGLE) == "", clean.situation()
+
+    stranger = Authority.create("a CA that the registry does not know")
+    clean.pair_secret("harbor-client", stranger.client("node"))
+    refused = clean.wait_for("harbor", "Verified", "False", reason="VerificationFailed")
+    assert "ClientCertificateRefused" in refused["message"]
+    assert "tls" in clean.pull(SINGLE)
 
 
 def test_a_ca_from_the_cluster_trust_bundles_of_a_signer_makes_a_kubelet_pull(clean: ThreeNodes) -> None:

@@ -22,6 +22,7 @@ from registry_trust.agent.loop import Loop
 from registry_trust.agent.options import Mount, Options, parse
 from registry_trust.agent.runtime.node import signs_of
 from registry_trust.agent.runtime.runtimes import Runtimes
+from registry_trust.agent.verifier import Verifier
 from registry_trust.core.bundle import Bundle, ClientPairRef, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.report import NodeReport
 from tests.integration.looping_agent import Told
@@ -135,7 +136,8 @@ class Host:
         self.options = self._here(parse([each.replace("$(NODE_NAME)", "worker-1") for each in arguments]))
         self.runtimes = Runtimes(self.options)
         health = Health(turned=0.0)
-        self.loop = Loop(self.options, self.inbox, self.runtimes, self.told, health, self.stop)
+        verifier = Verifier("", self.inbox.wake, self.stop)
+        self.loop = Loop(self.options, self.inbox, self.runtimes, self.told, health, self.stop, verifier=verifier)
         self.inbox.put_node(NodeSeen("node-uid", self.shape.labels))
         self.inbox.put_runtime(self.runtime, self.shape.os_image, self.shape.kubelet)
         blobs = (self.registry.authority.pem, self.pair.certificate, self.pair.key)

@@ -15,6 +15,7 @@ from registry_trust.agent.health import Health
 from registry_trust.agent.loop import Loop
 from registry_trust.agent.options import ExplicitTarget, Mount, Options
 from registry_trust.agent.runtime.runtimes import Runtimes
+from registry_trust.agent.verifier import Verifier
 from registry_trust.core.bundle import Bundle, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.layout import Layout
 from registry_trust.core.report import NodeReport, RowState, TargetState
@@ -62,7 +63,14 @@ class Agent:
         self.health = Health(turned=self.clock())
         self.told = Told(self.stop)
         self.loop = Loop(
-            options, self.inbox, Runtimes(options), self.told, self.health, self.stop, monotonic=self.clock
+            options,
+            self.inbox,
+            Runtimes(options),
+            self.told,
+            self.health,
+            self.stop,
+            verifier=Verifier("", self.inbox.wake, self.stop, monotonic=self.clock),
+            monotonic=self.clock,
         )
         self.inbox.put_node(NodeSeen("node-uid", {}))
         if not self.configurations:

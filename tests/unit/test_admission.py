@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from registry_trust.compiler import compile as compiling
 from registry_trust.compiler.admission import Weight, even_share, fair_share, fits, reserved
-from registry_trust.compiler.compile import Compiled, TrustInput, size_of
+from registry_trust.compiler.compile import Compiled, TrustInput
 from registry_trust.compiler.content import Checked
 from registry_trust.compiler.sources import Sources
 from registry_trust.core.bundle import Bundle, CAOrigin, TrustContent, TrustState, reference_of
-from registry_trust.core.bundle_format import encode
+from registry_trust.core.bundle_format import encode, size_of
 from registry_trust.core.reasons import Reason
 from registry_trust.core.trust import SourceRef, Trust
 

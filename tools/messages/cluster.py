@@ -90,6 +90,7 @@ class Situation:
     def status(self) -> dict[str, Any]:
         content = self.outcome.content
         fleet = Fleet()
-        served = [] if content is None else [Served(self.outcome.name, self.outcome.since, content)]
+        verifiers = frozenset(self.outcome.verifiers)
+        served = [] if content is None else [Served(self.outcome.name, self.outcome.since, content, verifiers)]
         fleet.rebuild(self.nodes, self.reports, served, self.agents, BUNDLE_UID)
         return make_status(self.outcome, fleet.standing(self.outcome.name, 10), self.at.astimezone(UTC), {})

@@ -9,21 +9,34 @@ from typing import Any
 
 from registry_trust.compiler.placement import Agents, placement_of
 from registry_trust.compiler.startup_taint import REMOVED, Wait, kept
+from registry_trust.compiler.verifiers import Verifiers
 from registry_trust.controller.announcements import Announcements, replacements
 from registry_trust.controller.events import About
 from registry_trust.controller.transitions import NOTE_LIMIT, Event, events
 from registry_trust.core.bundle import LostHistory
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
+from registry_trust.core.report import RegistryRow, RowState
 from registry_trust.core.selection import Selector
 from registry_trust.core.trust import SourceRef
+from registry_trust.core.verdict.verdict import Verdict, failed, unknown, verified
 from tools import pki
-from tools.messages.cluster import GOOD, NODES, NOW, Situation, compiled, outcome_of, secret
+from tools.messages.cluster import GOOD, NODES, NOW, REGISTRY, Situation, compiled, outcome_of, secret
 from tools.messages.nodes import FOREIGN
 from tools.pki import issue, root
 
 CA_SECRET = secret("harbor-ca", ca_crt=root().pem)
 SERVED = compiled((GOOD,), CA_SECRET).bundle
+
+
+WORKS = verified("it answers 401, so pulls work", ())
+FAILS = failed(Reason.WRONG_NAME, "...")
+NOBODY_KNOWS = unknown(Reason.REGISTRY_UNREACHABLE, "...")
+
+
+def answered(verdict: Verdict) -> RegistryRow:
+    """Return a row of a node that asked the registry."""
+    return RegistryRow(REGISTRY, RowState.CURRENT, "0123456789abcdef", verdict=verdict)
 
 
 def ending(days: int) -> bytes:
@@ -37,6 +50,7 @@ def situations() -> dict[str, Situation]:
     good = Situation(outcome_of(GOOD, CA_SECRET))
     suspended = replace(GOOD, suspend=True)
     early = issue("Early CA", pki.curve_key(5), ca=True, not_before=NOW + timedelta(days=1)).pem
+    asked = Situation(outcome_of(GOOD, CA_SECRET, verifiers=Verifiers(NODES)))
     pool_b = placement_of({"nodeSelector": {"pool": "b"}})
     two = replace(GOOD, ca_sources=(*GOOD.ca_sources, SourceRef("Secret", "other-ca", "ca.crt")))
     return {
@@ -59,6 +73,13 @@ def situations() -> dict[str, Situation]:
         "expiring": Situation(outcome_of(GOOD, secret("harbor-ca", ca_crt=ending(20) + root().pem))),
         "expiring soon": Situation(outcome_of(GOOD, secret("harbor-ca", ca_crt=ending(5) + root().pem))),
         "expired": Situation(outcome_of(GOOD, secret("harbor-ca", ca_crt=ending(-1) + root().pem))),
+        "not verified yet": asked,
+        "verified": asked.but("worker-1", registries=(answered(WORKS),)),
+        "verified by some": asked.but("worker-1", registries=(answered(WORKS),)).but(
+            "worker-2", registries=(answered(NOBODY_KNOWS),)
+        ),
+        "verified by none": asked.but("worker-2", registries=(answered(NOBODY_KNOWS),)),
+        "verification failed": asked.but("worker-3", registries=(answered(FAILS),)),
         "early": Situation(outcome_of(GOOD, secret("harbor-ca", ca_crt=early + root().pem))),
     }
 
@@ -74,6 +95,8 @@ TURNS = (
     ("good", "expiring soon"),
     ("good", "expired"),
     ("good", "early"),
+    ("not verified yet", "verified"),
+    ("not verified yet", "verification failed"),
 )
 """Pairs of situations: Events tell of the second one after the first."""
 

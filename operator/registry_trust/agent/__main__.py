@@ -25,6 +25,7 @@ from registry_trust.agent.delivery.watch import Watch
 from registry_trust.agent.loop import Loop
 from registry_trust.agent.runtime.runtimes import Runtimes
 from registry_trust.agent.supervision import Supervisor
+from registry_trust.agent.verifier import Verifier
 from registry_trust.process import logs, pages
 from registry_trust.process.secrecy import keep_memory_private
 
@@ -64,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "runtime": runtime.run,
         "reporter": reporter.run,
     }
-    loop = Loop(given, inbox, Runtimes(given, runtime.ask), reporter, state, stop)
+    verifier = Verifier(given.host_view, inbox.wake, stop)
+    threads["verifier"] = verifier.run
+    loop = Loop(given, inbox, Runtimes(given, runtime.ask), reporter, state, stop, verifier=verifier)
 
     def end(_signal: int, _frame: object) -> None:
         stop.set()

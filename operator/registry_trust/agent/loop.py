@@ -29,6 +29,7 @@ from registry_trust.agent.runtime.runtimes import Runtimes
 from registry_trust.agent.runtime.targets import choose
 from registry_trust.agent.store.drift import Drift
 from registry_trust.agent.store.tenure import SIGN_EVERY
+from registry_trust.agent.verifier import Verifier, inquiries_of
 from registry_trust.core.desired import Desired, desired_state
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
@@ -73,6 +74,7 @@ class Loop:
         health: Health,
         stop: threading.Event,
         *,
+        verifier: Verifier,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monotonic = monotonic
@@ -81,6 +83,7 @@ class Loop:
         self._runtimes = runtimes
         self._reporter = reporter
         self._health = health
+        self._verifier = verifier
         self._stopping = stop
         self._passes = Passes(
             options.roots,
@@ -179,7 +182,7 @@ class Loop:
     def _wanted(self, received: ReceivedBundle, node: NodeSeen) -> Wanted | Problem:
         """Return what a bundle means for this node; why this version fails on it, if it does."""
         try:
-            desired = desired_state(received.bundle, node.labels)
+            desired = desired_state(received.bundle, node.labels, self._options.node)
             held = held_removals(received.bundle, node.labels, self._options.namespace, self._options.bundle)
         except Exception as error:  # noqa: BLE001 - nothing that is read from a Secret may leave the loop
             return unreadable(error)
@@ -235,6 +238,8 @@ class Loop:
             # A report names the bundle that was applied as a whole: rows of what is left may not all fit into it.
             applied = self._acceptance.last_applied(received.uid)
         rows, remarks = self._remarks(result, facts)
+        self._verifier.want(inquiries_of(rows, wanted.desired, result.candidates, self._options.roots))
+        rows = self._verifier.with_verdicts(rows)
         self._health.entries = Counter(row.state.value for row in rows)
         self._health.repairs = self._passes.repairs.total
         notices = (heard.bundle_problem, self._acceptance.notice, *result.notices, *remarks)

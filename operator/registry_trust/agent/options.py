@@ -49,6 +49,7 @@ class Options:
     configurations: tuple[Mount, ...] = ()
     containerd_files: tuple[str, ...] = ()
     systemd_units: Mount | None = None
+    host_view: str = ""
     listen: tuple[str, int] | None = None
     log_format: str = "json"
     log_level: str = "info"
@@ -85,6 +86,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         configurations=tuple(given.runtime_config),
         containerd_files=tuple(given.containerd_config),
         systemd_units=given.systemd_units,
+        host_view=given.host_view or "",
         listen=given.listen,
         log_format=given.log_format,
         log_level=given.log_level,
@@ -145,6 +147,13 @@ def argument_parser() -> argparse.ArgumentParser:
         type=_mount,
         metavar="HOSTPATH[=MOUNT]",
         help="the host's /run/systemd/units, which shows when a runtime was started",
+    )
+    add(
+        "--host-view",
+        type=_absolute,
+        metavar="DIRECTORY",
+        help="where the host's /etc/hosts, /etc/ssl/certs and /etc/systemd/system are mounted; a registry that this "
+        "node verifies is then asked as the runtime would ask it",
     )
     add("--listen", type=_address, metavar="HOST:PORT", help="serve /healthz, /readyz and /metrics; HOST may be empty")
     add("--log-format", choices=FORMATS, default=Options.log_format, help="lines of text, or JSON")

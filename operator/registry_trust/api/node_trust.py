@@ -10,6 +10,7 @@ from registry_trust.api.fields import APIModel, Conditions, Count, Message, Reas
 from registry_trust.core.layout import NAME_LIMIT, Layout
 from registry_trust.core.names import MAXIMUM_NOTICES, MAXIMUM_ROWS, MAXIMUM_TARGETS
 from registry_trust.core.report import RowState, TargetState
+from registry_trust.core.verdict.verdict import State as VerdictState
 
 KIND = "NodeTrust"
 PLURAL = "nodetrusts"
@@ -49,6 +50,21 @@ class TargetStatus(APIModel):
     message: Message | None = None
 
 
+class VerificationStatus(APIModel):
+    """Whether a pull from a registry would work on this node."""
+
+    state: Annotated[
+        VerdictState,
+        Field(
+            strict=False,
+            description="Verified: the registry answers as for a pull. Failed: a pull would fail. Unknown: the agent "
+            "can't decide that; see the message.",
+        ),
+    ]
+    reason: ReasonWord | None = None
+    message: Message | None = None
+
+
 class RegistryStatus(APIModel):
     """How one registry stands on this node."""
 
@@ -71,6 +87,12 @@ class RegistryStatus(APIModel):
     ]
     reason: ReasonWord | None = None
     message: Message | None = None
+    verification: Annotated[
+        VerificationStatus | None,
+        Field(
+            description="What the registry answered to this node; absent where another node asks, or nobody has yet."
+        ),
+    ] = None
 
 
 class NodeNotice(APIModel):

@@ -17,7 +17,7 @@ from registry_trust.core.errors import InvalidField, RegistryTrustError
 from registry_trust.core.names import API_VERSION
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import listing, quote
-from registry_trust.core.trust import DEFAULT_CA_RETENTION, ExistingFilesPolicy, Trust
+from registry_trust.core.trust import DEFAULT_CA_RETENTION, ExistingFilesPolicy, Trust, Verification
 
 _NAME_LENGTH = 253
 
@@ -58,6 +58,7 @@ def parse_trust(obj: Mapping[str, object]) -> Trust:
         ca_retention=parse_duration(spec.ca_retention) if spec.ca_retention is not None else DEFAULT_CA_RETENTION,
         existing_files=spec.existing_files_policy or ExistingFilesPolicy.REFUSE,
         suspend=bool(spec.suspend),
+        verification=spec.verification or Verification.REPORT,
     )
 
 

@@ -14,7 +14,7 @@ from registry_trust.api.trust_status import RegistryTrustStatus
 from registry_trust.core.duration import DURATION, parse_duration
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
-from registry_trust.core.trust import ExistingFilesPolicy
+from registry_trust.core.trust import ExistingFilesPolicy, Verification
 
 KIND = "RegistryTrust"
 PLURAL = "registrytrusts"
@@ -153,6 +153,15 @@ class RegistryTrustSpec(APIModel):
             "goes: when the trust or the registry in it is removed, and at an uninstallation that removes files. It "
             "counts when a place is taken: Refuse later on gives nothing back. If several trusts name a registry, one "
             "that says Replace is enough.",
+        ),
+    ] = None
+    verification: Annotated[
+        Verification | None,
+        Field(
+            strict=False,  # a manifest has the word, not the enum's member
+            description="Whether some of the nodes that have the files ask each registry if a pull would work. Report "
+            "(the default): condition Verified says what they found. Require: and the trust is Ready only once it is "
+            "verified. Off: no node asks.",
         ),
     ] = None
     suspend: Annotated[

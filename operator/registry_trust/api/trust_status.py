@@ -133,7 +133,9 @@ class RegistryTrustStatus(APIModel):
         Field(
             description="Accepted: the spec and its sources can be used; if not, the last good content stays served. "
             "Distributed: every selected node with a live agent has `revision` on disk. Expiring: a served certificate "
-            "is about to expire. Ready: Accepted and Distributed. Reconciling and Stalled are there only while true."
+            "is about to expire. Verified: some nodes asked the registries, and a pull would work "
+            "(spec.verification). Ready: Accepted and Distributed, and Verified if the spec requires it. Reconciling "
+            "and Stalled are there only while true."
         ),
     ] = None
     nodes: Annotated[NodeCounts | None, Field(description="How many nodes are selected, and in which state.")] = None

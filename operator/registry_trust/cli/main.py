@@ -178,6 +178,11 @@ main.add_command(lint_command)
     is_flag=True,
     help="Remove the taint registrytrust.io/not-ready from each node once all that its trusts ask for is there.",
 )
+@click.option(
+    "--verify-registries",
+    is_flag=True,
+    help="Let some nodes ask each trust's registries whether a pull would work, for the condition Verified.",
+)
 def operator_command(
     *,
     namespace: str,
@@ -190,6 +195,7 @@ def operator_command(
     expiry_warning: str,
     trust_limit: str,
     remove_startup_taint: bool,
+    verify_registries: bool,
 ) -> None:
     """Run the operator: compile every RegistryTrust and its sources into the bundle, and report status."""
     import asyncio
@@ -216,6 +222,7 @@ def operator_command(
         expiry_warning=duration(expiry_warning, "--expiry-warning"),
         trust_limit=byte_count(trust_limit, "--trust-limit"),
         startup_taint=remove_startup_taint,
+        verification=verify_registries,
     )
     checked(settings.kubeconfig)
 

@@ -24,10 +24,11 @@ from registry_trust.compiler.removals import Removals, decide_removals
 from registry_trust.compiler.retention import Serving, last_good, replacement_warnings, retain
 from registry_trust.compiler.served_certificates import served_certificates
 from registry_trust.compiler.sources import Sources
+from registry_trust.compiler.verifiers import NOBODY, Verifiers
 from registry_trust.core.bundle import SIZE_LIMIT, Bundle, IndexedTrust, TrustContent, TrustState
-from registry_trust.core.bundle_format import encode
+from registry_trust.core.bundle_format import encode, size_of
 from registry_trust.core.problem import Problem
-from registry_trust.core.trust import Trust
+from registry_trust.core.trust import Trust, Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Outcome:
     """What came of one trust.
 
     `content` is what is served (last good content where there are errors), `since` the serial at which it last
-    changed, `revision` 12 hex digits that name it; empty where nothing is served.
+    changed, `revision` 12 hex digits that name it; empty where nothing is served. `verifiers` are the nodes that ask
+    its registries whether a pull would work.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Outcome:
     registries: tuple[str, ...] = ()
     suspended: bool = False
     withdrawn: bool = False
+    verification: Verification = Verification.OFF
+    verifiers: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -109,6 +113,7 @@ def compile_bundle(
     removals_frozen: bool = False,
     resume: bool = False,
     trust_limit: int = TRUST_LIMIT,
+    verifiers: Verifiers = NOBODY,
 ) -> Compiled:
     """Compile every trust into the next bundle.
 
@@ -127,6 +132,7 @@ def compile_bundle(
         removals_frozen: see `removals.judge`.
         resume: take back a withdrawal, because somebody installed registry-trust again.
         trust_limit: bytes that one trust may take of the bundle.
+        verifiers: chooses the nodes that ask a trust's registries whether a pull would work.
     """
     ordered = _in_index_order(trusts, last)
     checker.forget_all_but({item.name for item in ordered})
@@ -143,14 +149,14 @@ def compile_bundle(
     frame = Bundle(
         serial=last.serial + 1, fleet_size=fleet_size, withdrawn=last.withdrawn and not resume, lost_history=lost
     )
-    draft = _assemble(ordered, served, removals, blobs, last, frame)
+    draft = _assemble(ordered, served, removals, blobs, last, frame, verifiers)
     changed, encoded = _differs(draft, last), encode(draft)
     refused: Mapping[str, Problem] = {}
     if changed and _needs_fitting(draft, size_of(encoded), last, trust_limit):
         # What does not fit covers nothing: a removed trust goes only for content that is served already.
         kept = {item.name: last_good(last.trust(item.name)).content for item in ordered}
         removals = decide_removals(last, kept, elapsed, confirmed_serial=confirmed_serial, frozen=removals_frozen)
-        draft, served, refused = _fit(ordered, served, removals, blobs, last, frame, trust_limit)
+        draft, served, refused = _fit(ordered, served, removals, blobs, last, frame, trust_limit, verifiers)
         changed, encoded = _differs(draft, last), encode(draft)
     bundle = draft if changed else last
     crowding = fullness.crowding(bundle, size_of(encoded), SIZE_LIMIT)
@@ -168,6 +174,7 @@ def compile_bundle(
                 *crowding.get(item.name, ()),
             ),
             refused.get(item.name),
+            verifiers,
         )
         for item in ordered
     }
@@ -175,11 +182,6 @@ def compile_bundle(
     ends = (removals.due, held_until, *(serving.due for serving in served.values()))
     due = min((end - elapsed for end in ends if end is not None), default=None)
     return Compiled(bundle, encoded if changed else {}, outcomes, removals, changed, due, tuple(crowding))
-
-
-def size_of(encoded: Mapping[str, bytes]) -> int:
-    """Return the bytes that a bundle takes as the data of a Secret, names included."""
-    return sum(len(key) + len(value) for key, value in encoded.items())
 
 
 def _in_index_order(trusts: Sequence[TrustInput], last: Bundle) -> list[TrustInput]:
@@ -215,9 +217,10 @@ def _assemble(
     blobs: Mapping[str, bytes],
     last: Bundle,
     frame: Bundle,
+    verifiers: Verifiers,
 ) -> Bundle:
     """Put the index together: existing trusts and tombstones at the places that they have, new ones at the end."""
-    live = {item.name: _indexed(item, served[item.name], last) for item in ordered}
+    live = {item.name: _indexed(item, served[item.name], last, verifiers) for item in ordered}
     names = [trust.name for trust in last.trusts if trust.name in live or trust.name in removals.tombstones]
     names += [item.name for item in ordered if last.trust(item.name) is None]
     trusts = tuple(live.get(name) or removals.tombstones[name] for name in names)
@@ -230,14 +233,14 @@ def _assemble(
     )
 
 
-def _indexed(item: TrustInput, serving: Serving, last: Bundle) -> IndexedTrust:
+def _indexed(item: TrustInput, serving: Serving, last: Bundle, verifiers: Verifiers) -> IndexedTrust:
     before, content = last.trust(item.name), serving.content
     unchanged = before is not None and before.content == content and before.state is not TrustState.REMOVED
     since = before.since if before is not None and unchanged else last.serial + 1
     state = TrustState.ACTIVE if content is not None else TrustState.HELD
-    return IndexedTrust(
-        item.name, item.uid, since, state, content, origins=serving.origins, roots_replaced=serving.roots_replaced
-    )
+    origins, replaced = serving.origins, serving.roots_replaced
+    indexed = IndexedTrust(item.name, item.uid, since, state, content, origins=origins, roots_replaced=replaced)
+    return verifiers.assigned(indexed, before, item.trust)
 
 
 def _differs(draft: Bundle, last: Bundle) -> bool:
@@ -268,15 +271,16 @@ def _fit(
     last: Bundle,
     frame: Bundle,
     trust_limit: int,
+    verifiers: Verifiers,
 ) -> tuple[Bundle, dict[str, Serving], dict[str, Problem]]:
     """Take what fits, in index order, and say of each other trust why it does not; see `admission`."""
     chosen = {item.name: last_good(last.trust(item.name)) for item in ordered}
-    draft = _assemble(ordered, chosen, removals, blobs, last, frame)
+    draft = _assemble(ordered, chosen, removals, blobs, last, frame, verifiers)
     weights = {trust.name: _weigh(trust, blobs) for trust in draft.trusts}
     room = SIZE_LIMIT - size_of(encode(replace(draft, trusts=(), blobs={})))
     share = fair_share(weights.values(), room)
     pending = {
-        item.name: _weigh(_indexed(item, served[item.name], last), blobs)
+        item.name: _weigh(_indexed(item, served[item.name], last, verifiers), blobs)
         for item in ordered
         if chosen[item.name] != served[item.name]
     }
@@ -298,7 +302,7 @@ def _fit(
             if fits(name, weight, weights, share, room):
                 chosen[name], weights[name], progress = served[name], weight, True
                 del pending[name]
-    draft = _assemble(ordered, chosen, removals, blobs, last, frame)
+    draft = _assemble(ordered, chosen, removals, blobs, last, frame, verifiers)
     size = size_of(encode(draft))
     refused = {name: fullness.over_its_limit(weight, trust_limit) for name, weight in too_large.items()}
     refused |= {name: fullness.no_room(weight, share, size, SIZE_LIMIT) for name, weight in pending.items()}
@@ -320,6 +324,7 @@ def _outcome(
     sources: Sources,
     warnings: tuple[Problem, ...],
     refused: Problem | None,
+    verifiers: Verifiers,
 ) -> Outcome:
     indexed = bundle.trust(item.name)
     content = indexed.content if indexed is not None else None
@@ -334,6 +339,8 @@ def _outcome(
         certificates=certificates,
         content=content,
         since=indexed.since if indexed is not None else bundle.serial,
+        verification=verifiers.wanted(item.trust),
+        verifiers=indexed.verifiers if indexed is not None else (),
         registries=item.trust.registries if item.trust is not None else content.registries if content else (),
         suspended=item.trust is not None and item.trust.suspend,
         withdrawn=bundle.withdrawn,

@@ -24,6 +24,8 @@ class Standing:
     """Live agents in the whole cluster."""
     daemon_set: bool = True
     """There is a DaemonSet that makes agents."""
+    asked: tuple[tuple[str, NodeStanding], ...] = ()
+    """The trust's verifiers that have a verdict, by name."""
 
     @property
     def selected(self) -> int:
@@ -163,6 +165,10 @@ class Fleet:
         ]
         return max(0, serial - min(reported, default=serial))
 
+    def able(self) -> list[FleetNode]:
+        """Return the nodes that can do something now: Ready, with a live agent."""
+        return [node for name, node in self._nodes.items() if node.ready and self.live(name)]
+
     def tainted(self) -> list[FleetNode]:
         """Return the Nodes that have the startup taint."""
         return [node for node in self._nodes.values() if node.startup_taints]
@@ -189,11 +195,15 @@ class Fleet:
             behind.sort(key=lambda item: (_URGENCY[item[1].state], item[0]))
             if excluded:
                 behind.append((excluded[0], _excluded(excluded)))
+        served = self._trusts.get(trust)
+        verifiers = sorted(served.verifiers) if served is not None else ()
+        asked = [(name, nodes[name]) for name in verifiers if name in nodes and nodes[name].verdict is not None]
         return Standing(
             {state: counts[state] for state in NodeState},
             tuple(behind[:most]),
             len(self._agents.live),
             self._agents.placement is not None,
+            tuple(asked),
         )
 
     def _recount_node(self, node: str) -> set[str]:

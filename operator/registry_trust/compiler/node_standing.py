@@ -12,12 +12,17 @@ from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RowState, TargetState
 from registry_trust.core.selection import labels_hash
+from registry_trust.core.verdict.verdict import State as VerdictState
+from registry_trust.core.verdict.verdict import Verdict
 
 _OS = "kubernetes.io/os"
 """Set by every kubelet to Go's runtime.GOOS (well-known labels)."""
 
 _WORST_FIRST = {RowState.FAILED: 0, RowState.PENDING: 1, RowState.HELD: 1, RowState.CURRENT: 2}
 _BAD_TARGETS = frozenset({TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED})
+
+
+VERDICTS_WORST_FIRST = (VerdictState.FAILED, VerdictState.UNKNOWN, VerdictState.VERIFIED)
 
 
 class NodeState(StrEnum):
@@ -59,15 +64,21 @@ class Served:
     name: str
     since: int
     content: TrustContent
+    verifiers: frozenset[str] = frozenset()
+    """Names of the nodes that ask its registries; what others say of them does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStanding:
-    """One node's state for one trust: why it is not current, and which registry that is about (may be empty)."""
+    """One node's state for one trust: why it is not current, and which registry that is about (may be empty).
+
+    A verifier that is current has the worst of the verdicts that it came to, and `registry` is that one's.
+    """
 
     state: NodeState
     problem: Problem | None = None
     registry: str = ""
+    verdict: Verdict | None = None
 
 
 def judge(  # noqa: PLR0911 - one return for each state
@@ -95,7 +106,7 @@ def judge(  # noqa: PLR0911 - one return for each state
         if seen:
             failure = _failure(report, trust)
             if failure is None:
-                return NodeStanding(NodeState.CURRENT)
+                return _verified(report, trust) if node.name in trust.verifiers else NodeStanding(NodeState.CURRENT)
             # What a node said before it went away must not block a trust for ever.
             if live and node.ready:
                 return failure
@@ -114,6 +125,16 @@ def judge(  # noqa: PLR0911 - one return for each state
             ),
         )
     return NodeStanding(NodeState.PENDING, Problem(Reason.NODE_PENDING, "the agent has not reported this revision yet"))
+
+
+def _verified(report: NodeReport, trust: Served) -> NodeStanding:
+    """Return the standing of a verifier that is current."""
+    registries = trust.content.registries
+    asked = [(row.registry, row.verdict) for row in report.registries if row.registry in registries and row.verdict]
+    if not asked:
+        return NodeStanding(NodeState.CURRENT)
+    registry, verdict = min(asked, key=lambda each: (VERDICTS_WORST_FIRST.index(each[1].state), each[0]))
+    return NodeStanding(NodeState.CURRENT, registry=registry, verdict=verdict)
 
 
 def _failure(report: NodeReport, trust: Served) -> NodeStanding | None:

@@ -88,7 +88,7 @@ def decide_removals(
 def _tombstone(trust: IndexedTrust, serial: int, now: float) -> IndexedTrust:
     if trust.state is TrustState.REMOVED:
         return trust
-    return replace(trust, state=TrustState.REMOVED, since=serial, removed_at=now)
+    return replace(trust, state=TrustState.REMOVED, since=serial, removed_at=now, verifiers=())
 
 
 def _covered(gone: IndexedTrust, live: Iterable[TrustContent | None]) -> bool:

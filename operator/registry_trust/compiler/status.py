@@ -14,6 +14,7 @@ from registry_trust.compiler.content import SourcedCertificate
 from registry_trust.compiler.fleet import Standing
 from registry_trust.compiler.node_standing import NodeState
 from registry_trust.compiler.served_certificates import that_matter
+from registry_trust.compiler.verified import is_on_its_way, verified
 from registry_trust.core.certificate_state import ENDING, EXPIRY_WARNING, CertificateState, state_of
 from registry_trust.core.conditions import Condition, ConditionStatus, merge
 from registry_trust.core.names import AGENT, MAXIMUM_CERTIFICATES, MAXIMUM_FAILING_NODES, PRODUCT
@@ -21,6 +22,7 @@ from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import clip, listing
 from registry_trust.core.times import rfc3339
+from registry_trust.core.trust import Verification
 
 Judged = tuple[SourcedCertificate, CertificateState]
 """A certificate and its state at the moment of the status."""
@@ -97,10 +99,15 @@ def without(status: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
 def _conditions(outcome: Outcome, standing: Standing, certificates: Sequence[Judged]) -> list[Condition]:
     accepted = _accepted(outcome)
     distributed = _distributed(outcome, standing)
-    conditions = [accepted, distributed, _expiring(certificates)]
+    asked = verified(outcome, standing.asked)
+    conditions = [accepted, distributed, _expiring(certificates), *([] if asked is None else [asked])]
     if accepted.status is not ConditionStatus.TRUE:
         conditions.append(Condition("Ready", ConditionStatus.FALSE, accepted.reason, accepted.message))
         conditions.append(Condition("Stalled", ConditionStatus.TRUE, accepted.reason, accepted.message))
+    elif distributed.status is ConditionStatus.TRUE and asked is not None and _is_awaited(outcome, asked):
+        conditions.append(Condition("Ready", ConditionStatus.FALSE, asked.reason, asked.message))
+        kind = "Reconciling" if is_on_its_way(asked) else "Stalled"
+        conditions.append(Condition(kind, ConditionStatus.TRUE, asked.reason, asked.message))
     elif distributed.status is ConditionStatus.TRUE:
         conditions.append(Condition("Ready", ConditionStatus.TRUE, Reason.READY, distributed.message))
     else:
@@ -109,6 +116,10 @@ def _conditions(outcome: Outcome, standing: Standing, certificates: Sequence[Jud
         kind = "Stalled" if stuck else "Reconciling"
         conditions.append(Condition(kind, ConditionStatus.TRUE, distributed.reason, distributed.message))
     return conditions
+
+
+def _is_awaited(outcome: Outcome, asked: Condition) -> bool:
+    return outcome.verification is Verification.REQUIRE and asked.status is not ConditionStatus.TRUE
 
 
 def _accepted(outcome: Outcome) -> Condition:

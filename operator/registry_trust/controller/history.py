@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from registry_trust.compiler.compile import Compiled, size_of
+from registry_trust.compiler.compile import Compiled
 from registry_trust.compiler.handover import take_over
 from registry_trust.compiler.lost_history import go_on_after, highest_reported
 from registry_trust.controller import metrics
@@ -15,7 +15,7 @@ from registry_trust.controller.budget import Budget
 from registry_trust.controller.bundle_secret import BundleSecret, StoredBundle
 from registry_trust.controller.clock import Clock
 from registry_trust.core.bundle import Bundle
-from registry_trust.core.bundle_format import encode
+from registry_trust.core.bundle_format import encode, size_of
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport

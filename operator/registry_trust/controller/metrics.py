@@ -76,6 +76,7 @@ class TrustsCollector(Collector):
     def __init__(self) -> None:
         self._nodes: dict[str, Mapping[str, int]] = {}
         self._certificates: dict[str, Mapping[str, int]] = {}
+        self._verdicts: dict[str, Mapping[str, int]] = {}
         self._ends: dict[str, tuple[tuple[str, str, float], ...]] = {}
 
     def show(
@@ -83,17 +84,19 @@ class TrustsCollector(Collector):
         trust: str,
         nodes: Mapping[str, int],
         certificates: Mapping[str, int],
+        verdicts: Mapping[str, int],
         ends: tuple[tuple[str, str, float], ...],
     ) -> None:
-        """Take nodes and certificates by state, and kind, SHA-256 and end (Unix time) of those that are to be shown."""
+        """Take nodes, certificates and verdicts by state, and kind, SHA-256 and end (Unix time) of what is shown."""
         self._nodes[trust] = nodes
         self._certificates[trust] = certificates
+        self._verdicts[trust] = verdicts
         self._ends[trust] = ends
 
     def forget_all_but(self, trusts: set[str]) -> None:
         """Drop the trusts that are gone."""
         for name in self._nodes.keys() - trusts:
-            del self._nodes[name], self._certificates[name], self._ends[name]
+            del self._nodes[name], self._certificates[name], self._verdicts[name], self._ends[name]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return the metrics as they are now."""
@@ -103,7 +106,13 @@ class TrustsCollector(Collector):
             "Served certificates by state for each trust; a CA certificate that is only retained does not count.",
             labels=["trust", "state"],
         )
-        for family, shown in ((nodes, self._nodes), (certificates, self._certificates)):
+        verdicts = GaugeMetricFamily(
+            "registry_trust_verdicts",
+            "Nodes that asked a trust's registries if a pull would work, by what they found.",
+            labels=["trust", "state"],
+        )
+        shown_of = ((nodes, self._nodes), (certificates, self._certificates), (verdicts, self._verdicts))
+        for family, shown in shown_of:
             for trust, counts in list(shown.items()):
                 for state, count in counts.items():
                     family.add_metric([trust, state], count)
@@ -115,7 +124,7 @@ class TrustsCollector(Collector):
         for trust, ends in list(self._ends.items()):
             for kind, digest, end in ends:
                 expiry.add_metric([trust, kind, digest], end)
-        return (nodes, certificates, expiry)
+        return (nodes, certificates, verdicts, expiry)
 
 
 MOST_CERTIFICATES = 8

@@ -10,6 +10,7 @@ from registry_trust.compiler.content import Checker
 from registry_trust.compiler.fleet import Fleet, count_missing
 from registry_trust.compiler.node_standing import Served
 from registry_trust.compiler.served_certificates import states
+from registry_trust.compiler.verifiers import NOBODY, Verifiers
 from registry_trust.controller import metrics
 from registry_trust.controller.agents import find_agents
 from registry_trust.controller.announcements import Announcements
@@ -94,6 +95,8 @@ class Reconciler:
         agents = find_agents(self._server, self._settings.namespace, self._settings.agent_name, nodes)
         if agents.placement is None and self._fleet.agents.placement is not None:
             _log.error("there is no DaemonSet %s; apply the chart or deploy/ again", self._settings.agent_name)
+        # A trust of which nobody could ask yet gets its verifiers when agents come.
+        changed = changed or self._fleet.agents.live != agents.live
         self._statuses.touch(self._fleet.set_agents(agents))
         metrics.AGENTS_MISSING.set(count_missing(self._cluster.nodes.values().values(), agents))
         metrics.SERIAL_LAG.set(self._fleet.serial_lag(self._history.last.serial))
@@ -145,6 +148,7 @@ class Reconciler:
                 # An operator that starts was installed; one that runs leaves a withdrawal alone.
                 resume=not self.ready,
                 trust_limit=self._settings.trust_limit,
+                verifiers=Verifiers(self._fleet.able()) if self._settings.verification else NOBODY,
             )
         metrics.COMPILATIONS.inc()
         if compiled.changed or stored.problem is not None:
@@ -213,7 +217,7 @@ class Reconciler:
 
 def _served(outcomes: Mapping[str, Outcome]) -> list[Served]:
     return [
-        Served(outcome.name, outcome.since, outcome.content)
+        Served(outcome.name, outcome.since, outcome.content, frozenset(outcome.verifiers))
         for outcome in outcomes.values()
         if outcome.content is not None
     ]

@@ -25,6 +25,7 @@ class OperatorSettings:
         expiry_warning: how long before its end a certificate is expiring, at most.
         startup_taint: remove the startup taint from nodes.
         trust_limit: bytes that one trust may take of the bundle.
+        verification: let some nodes ask each trust's registries whether a pull would work.
     """
 
     namespace: str
@@ -41,3 +42,4 @@ class OperatorSettings:
     expiry_warning: timedelta = EXPIRY_WARNING
     trust_limit: int = TRUST_LIMIT
     startup_taint: bool = False
+    verification: bool = False

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from registry_trust.compiler.compile import Compiled, Outcome
-from registry_trust.compiler.fleet import Fleet
+from registry_trust.compiler.fleet import Fleet, Standing
 from registry_trust.compiler.kinds import TRUST
 from registry_trust.compiler.node_standing import NodeState
 from registry_trust.compiler.served_certificates import states, that_matter
@@ -24,6 +24,8 @@ from registry_trust.controller.pace import Pace
 from registry_trust.controller.transitions import events
 from registry_trust.core.certificate_state import CertificateState
 from registry_trust.core.names import API_VERSION, MAXIMUM_FAILING_NODES, OPERATOR, TRUSTS
+from registry_trust.core.trust import Verification
+from registry_trust.core.verdict.verdict import State
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +109,7 @@ class StatusWriter:
             return  # Gone, or newer than what was compiled: its next pass writes it.
         standing = fleet.standing(name, MAXIMUM_FAILING_NODES)
         status = make_status(outcome, standing, now, found.status, expiry_warning=self._expiry_warning)
-        _measure(outcome, standing.counts, now, self._expiry_warning)
+        _measure(outcome, standing, now, self._expiry_warning)
         self._delays.stand(outcome, distributed=_is_distributed(status), now=self._clock.steady())
         if status == found.status:
             return
@@ -160,14 +162,16 @@ def _is_distributed(status: Mapping[str, Any]) -> bool:
     return any(each["type"] == "Distributed" and each["status"] == "True" for each in status["conditions"])
 
 
-def _measure(outcome: Outcome, counts: Mapping[NodeState, int], now: datetime, warning: timedelta) -> None:
+def _measure(outcome: Outcome, standing: Standing, now: datetime, warning: timedelta) -> None:
+    verdicts = Counter(node.verdict.state for _, node in standing.asked if node.verdict is not None)
     lasting = that_matter(outcome.certificates, now)
     found = Counter(states(lasting, now.timestamp(), warning))
     soonest = sorted((certificate.facts for certificate in lasting), key=lambda facts: facts.not_after)
     ends = {(f.kind.value, f.sha256[:16]): f.not_after.timestamp() for f in soonest[: metrics.MOST_CERTIFICATES]}
     metrics.EACH_TRUST.show(
         outcome.name,
-        {state.value: counts[state] for state in NodeState},
+        {state.value: standing.counts[state] for state in NodeState},
         {state.value: found[state] for state in CertificateState},
+        {} if outcome.verification is Verification.OFF else {state.value: verdicts[state] for state in State},
         tuple((kind, digest, end) for (kind, digest), end in ends.items()),
     )

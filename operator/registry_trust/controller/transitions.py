@@ -59,6 +59,7 @@ def _conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Eve
     for kind, bad in (
         (Reason.ACCEPTED, Reason.REJECTED),
         (Reason.DISTRIBUTED, Reason.NOT_DISTRIBUTED),
+        (Reason.VERIFIED, Reason.VERIFICATION_FAILED),
     ):
         was, now = old.get(kind, {}), new.get(kind, {})
         turned = was.get("status") != now.get("status")

@@ -102,6 +102,8 @@ class IndexedTrust:
     """Sources whose CA certificates were all replaced with no overlap, and the Unix time of it: status warns of it."""
     held_until: float | None = None
     """Unix time to which the mass-removal guard keeps a REMOVED trust on the nodes; None where it does not hold it."""
+    verifiers: tuple[str, ...] = ()
+    """Names of the nodes that ask the trust's registries whether a pull would work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,8 @@ class Bundle:
 
         def essence(bundle: Bundle) -> object:
             trusts = tuple(
-                (t.name, t.uid, t.state, t.content, t.removed_at, t.origins, t.held_until) for t in bundle.trusts
+                (t.name, t.uid, t.state, t.content, t.removed_at, t.origins, t.held_until, t.verifiers)
+                for t in bundle.trusts
             )
             return trusts, bundle.fleet_size, bundle.withdrawn, bundle.lost_history
 

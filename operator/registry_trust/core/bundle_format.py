@@ -49,6 +49,11 @@ def encode(bundle: Bundle) -> dict[str, bytes]:
     return {INDEX_KEY: text.encode(), **dict(sorted(bundle.blobs.items()))}
 
 
+def size_of(encoded: Mapping[str, bytes]) -> int:
+    """Return the bytes that a bundle takes as the data of a Secret, names included."""
+    return sum(len(key) + len(value) for key, value in encoded.items())
+
+
 def encode_selector(selector: Selector) -> dict[str, Any]:
     """Return a selector in the shape of a Kubernetes label selector."""
     encoded: dict[str, Any] = {}
@@ -151,6 +156,8 @@ def _encode_trust(trust: IndexedTrust) -> dict[str, Any]:
         encoded["removedAt"] = trust.removed_at
     if trust.held_until is not None:
         encoded["heldUntil"] = trust.held_until
+    if trust.verifiers:
+        encoded["verifiers"] = list(trust.verifiers)
     if trust.roots_replaced:
         encoded["rootsReplaced"] = [[str(source), moment] for source, moment in trust.roots_replaced]
     if trust.content is not None:
@@ -238,6 +245,7 @@ def _decode_trust(entry: Mapping[str, Any]) -> IndexedTrust:
             (SourceRef.parse(source), moment) for source, moment in _decode_moments(entry.get("rootsReplaced", []))
         ),
         held_until=None if held_until is None else values.moment(held_until),
+        verifiers=tuple(values.text(name) for name in values.sequence(entry.get("verifiers", []))),
     )
 
 

@@ -18,7 +18,7 @@ class DesiredRegistry:
     """One registry's material on a node, and the names of the trusts that it comes from, in index order.
 
     With `replace`, another process's files in its place give way: one of the trusts says so. `carrying` is known once a
-    root was looked at.
+    root was looked at. With `verify`, this node asks the registry whether a pull would work.
     """
 
     registry: str
@@ -26,6 +26,7 @@ class DesiredRegistry:
     material: Material = field(repr=False)
     replace: bool = False
     carrying: Carrying | None = None
+    verify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,13 @@ class Desired:
     lost_history: LostHistory | None = None
 
 
-def desired_state(bundle: Bundle, labels: Mapping[str, str]) -> Desired:
+def desired_state(bundle: Bundle, labels: Mapping[str, str], node: str = "") -> Desired:
     """Select the trusts of a node and unite what they say of each registry.
+
+    Args:
+        bundle: all trusts.
+        labels: the node's.
+        node: its name; by it the bundle says which registries it asks.
 
     Several trusts for one registry add up: CA certificates are united; client pairs are united by name, and where two
     trusts give different content under one name, the earlier one in the index has it.
@@ -69,6 +75,7 @@ def desired_state(bundle: Bundle, labels: Mapping[str, str]) -> Desired:
             tuple(trust.name for trust in trusts),
             material,
             replace=ExistingFilesPolicy.REPLACE in policies,
+            verify=bool(node) and any(node in trust.verifiers for trust in trusts),
         )
         conflicts.extend(lost)
     return Desired(registries, unknown, tuple(conflicts), lost_history=bundle.lost_history)

@@ -78,6 +78,9 @@ class Reason(StrEnum):
     RUNTIME_UNKNOWN = "RuntimeUnknown"
     RUNTIME_NOT_RESTARTED = "RuntimeNotRestarted"
     WRITE_FAILED = "WriteFailed"
+    # what the registry answers
+    NOT_VERIFIED = "NotVerified"
+    VERIFICATION_FAILED = "VerificationFailed"
     DRIFT_REPAIRED = "DriftRepaired"
     NOT_WATCHED = "NotWatched"
     CONTENT_HELD = "ContentHeld"

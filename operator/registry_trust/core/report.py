@@ -9,6 +9,8 @@ from enum import StrEnum
 from registry_trust.core.names import MAXIMUM_ROWS, MAXIMUM_TARGETS
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
+from registry_trust.core.verdict.verdict import State as VerdictState
+from registry_trust.core.verdict.verdict import Verdict
 
 
 class RowState(StrEnum):
@@ -37,7 +39,8 @@ class RegistryRow:
     """One registry on a node; with `trust` the row is about that trust alone.
 
     `generation` is the content hash that the files have (empty where there are none). A current row may have a problem,
-    too: the files are in place, and the runtime has another use for them.
+    too: the files are in place, and the runtime has another use for them. `verdict` is there where this node asked the
+    registry with these files.
     """
 
     registry: str
@@ -45,6 +48,7 @@ class RegistryRow:
     generation: str = ""
     problem: Problem | None = None
     trust: str = ""
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ class NodeReport:
         return self.failing > sum(row.state is RowState.FAILED for row in self.registries)
 
 
-_ORDER = {RowState.FAILED: 0, RowState.PENDING: 2, RowState.HELD: 3, RowState.CURRENT: 4}
+_ORDER = {RowState.FAILED: 0, RowState.PENDING: 2, RowState.HELD: 3, RowState.CURRENT: 6}
 _BAD_TARGETS = frozenset({TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED})
 
 
@@ -97,9 +101,9 @@ def order_rows(rows: Iterable[RegistryRow]) -> tuple[tuple[RegistryRow, ...], in
     """Return the rows that a report shows, the number of registries and of failing rows.
 
     Failures come first, then removals that are held: `summary` and the admin learn of these from the rows alone, so
-    one of them is shown however many registries fail.
+    one of them is shown however many registries fail. Registries that this node asked come before others.
     """
-    everything = sorted(rows, key=lambda row: (1 if _is_held(row) else _ORDER[row.state], row.registry, row.trust))
+    everything = sorted(rows, key=lambda row: (_order(row), row.registry, row.trust))
     failing = sum(row.state is RowState.FAILED for row in everything)
     registries = len({row.registry for row in everything})
     shown = everything[:MAXIMUM_ROWS]
@@ -107,6 +111,14 @@ def order_rows(rows: Iterable[RegistryRow]) -> tuple[tuple[RegistryRow, ...], in
     if held is not None and held not in shown:
         shown[-1] = held
     return tuple(shown), registries, failing
+
+
+def _order(row: RegistryRow) -> int:
+    if _is_held(row):
+        return 1
+    if row.state is RowState.CURRENT and row.verdict is not None:
+        return 4 if row.verdict.state is VerdictState.FAILED else 5
+    return _ORDER[row.state]
 
 
 def order_targets(rows: Iterable[TargetRow]) -> tuple[TargetRow, ...]:

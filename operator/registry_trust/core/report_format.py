@@ -11,6 +11,8 @@ from registry_trust.core.reasons import Reason
 from registry_trust.core.registry import MAXIMUM_LENGTH
 from registry_trust.core.report import NodeReport, RegistryRow, RowState, TargetRow, TargetState, summary
 from registry_trust.core.text import FIELD_LIMIT, MESSAGE_LIMIT, clip, escape
+from registry_trust.core.verdict.verdict import State as VerdictState
+from registry_trust.core.verdict.verdict import Verdict
 
 LARGEST_COUNT = 2**31 - 1
 """The largest int32, which is what the kinds' counts are."""
@@ -44,6 +46,7 @@ def encode_report(report: NodeReport) -> dict[str, Any]:
                 reason="" if row.problem is None else row.problem.reason,
                 message="" if row.problem is None else clip(row.problem.message),
             )
+            | _encode_verdict(row.verdict)
             for row in report.registries
         ],
         "registryCount": report.registry_count,
@@ -80,6 +83,7 @@ def decode_report(status: Mapping[str, Any]) -> NodeReport:
             generation=_text(row.get("generation")),
             problem=_problem(row, _DEFAULT_OF_ROW.get(state)),
             trust=_text(row.get("trust")),
+            verdict=_decode_verdict(row.get("verification")),
         )
         for row in (status.get("registries") or ())[:MAXIMUM_ROWS]
     )
@@ -109,6 +113,29 @@ _DEFAULT_OF_ROW: Mapping[str, Reason] = {
 }
 """The reason of a row that gives none, or one that this version does not know."""
 
+
+def _encode_verdict(verdict: Verdict | None) -> dict[str, Any]:
+    if verdict is None:
+        return {}
+    reason, message = verdict.problem.reason, verdict.problem.message
+    return {"verification": {"state": verdict.state.value, "reason": reason.value, "message": clip(message)}}
+
+
+def _decode_verdict(found: object) -> Verdict | None:
+    """Return the verdict of a row; None where there is none, or it is of a state that this version does not know."""
+    if not isinstance(found, Mapping) or found.get("state") not in _VERDICTS:
+        return None
+    state = VerdictState(found["state"])
+    problem = _problem(found, _DEFAULT_OF_VERDICT[state])
+    return None if problem is None else Verdict(state, problem)
+
+
+_DEFAULT_OF_VERDICT = {
+    VerdictState.VERIFIED: Reason.VERIFIED,
+    VerdictState.FAILED: Reason.VERIFICATION_FAILED,
+    VerdictState.UNKNOWN: Reason.VERDICT_UNCLEAR,
+}
+_VERDICTS = tuple(state.value for state in VerdictState)
 _REASONS = frozenset(reason.value for reason in Reason)
 
 

@@ -24,6 +24,17 @@ class ExistingFilesPolicy(StrEnum):
     """It puts them aside in one step, keeps them, and puts them back when the entry goes."""
 
 
+class Verification(StrEnum):
+    """What it means for a trust whether nodes can pull from its registries."""
+
+    REPORT = "Report"
+    """Some nodes ask the registries, and status has what they found."""
+    REQUIRE = "Require"
+    """And the trust is Ready only once one of them found that a pull would work, and none that it would not."""
+    OFF = "Off"
+    """No node asks."""
+
+
 class SourceKind(StrEnum):
     """Where certificates come from: kinds of object, and the trust itself."""
 
@@ -120,6 +131,7 @@ class Trust:
     ca_retention: float = DEFAULT_CA_RETENTION
     existing_files: ExistingFilesPolicy = ExistingFilesPolicy.REFUSE
     suspend: bool = False
+    verification: Verification = Verification.REPORT
 
     def references(self) -> Iterator[SourceRef]:
         """Yield the reference of every source."""

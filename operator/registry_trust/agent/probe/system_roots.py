@@ -24,26 +24,36 @@ _OVERRIDES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _MOST_LINKS = 100
 
 
-def system_roots(environment: Mapping[str, str], root: Path = Path("/")) -> tuple[bytes, ...] | None:
+_IN_BUNDLE = ("usr/share/ca-certificates/", "usr/local/share/ca-certificates/")
+"""Where Debian's links lead; its update-ca-certificates writes all that they lead to into the first of the bundles."""
+
+
+def system_roots(
+    environment: Mapping[str, str], root: Path = Path("/"), *, partial: bool = False
+) -> tuple[bytes, ...] | None:
     """Return the DER of every certificate that Go takes for the system's; None if they can't all be seen.
 
     Args:
         environment: the runtime's own; with a variable of Go's in it that names other files, nothing is seen.
         root: where the host's file system is.
+        partial: only /etc/ssl/certs of it is there, so that a link can lead to something that is out of sight.
     """
     if any(environment.get(name) for name in _OVERRIDES):
         return None
     found: dict[bytes, None] = {}
     try:
-        for path in dict.fromkeys(_files(root)):
+        for path in dict.fromkeys(_files(root, partial=partial)):
             found |= dict.fromkeys(certificates(str(path)))
     except (OSError, NotAsTheRuntime):
         return None
     return tuple(found) or None
 
 
-def _files(root: Path) -> Iterator[Path]:
-    bundle = next((path for name in _BUNDLES if (path := _on_host(root, name)).is_file()), None)
+def _files(root: Path, *, partial: bool) -> Iterator[Path]:
+    bundles = _BUNDLES[:1] if partial else _BUNDLES
+    bundle = next((path for name in bundles if (path := _on_host(root, name)).is_file()), None)
+    if partial and bundle is None:
+        raise OSError("which bundle Go takes can't be seen")
     if bundle is not None:
         yield bundle
     for name in _DIRECTORIES:
@@ -52,6 +62,8 @@ def _files(root: Path) -> Iterator[Path]:
                 path = _on_host(root, f"{name}/{each.name}")
                 if path.is_file():
                     yield path
+                elif partial and not path.exists() and not str(path.relative_to(root)).startswith(_IN_BUNDLE):
+                    raise OSError("what a link leads to can't be seen")
 
 
 def _on_host(root: Path, name: str) -> Path:

@@ -46,6 +46,19 @@ CONDITIONS: Mapping[Reason, Explanation] = {
         "If you expected some, compare `kubectl get nodes --show-labels` with `spec.nodeSelector`.",
         _CONDITION,
     ),
+    Reason.NOT_VERIFIED: Explanation(
+        "`Verified` is Unknown: no node has asked the trust's registries yet with what is served now. Up to three "
+        "nodes do, a second after they have the files.",
+        "Wait. If it stays, look whether an agent runs on a selected node; `kubectl get nt NODE -o yaml` has what each "
+        "node found.",
+        _CONDITION,
+    ),
+    Reason.VERIFICATION_FAILED: Explanation(
+        "`Verified` is False: a node that asked a registry of this trust found that its pulls fail. The files are in "
+        "place all the same; with `verification: Require` the trust is not `Ready`.",
+        "The message names the node, the registry and the reason; look that up here and do what it says.",
+        _TOLD,
+    ),
     Reason.WITHDRAWN: Explanation(
         "`Distributed` is False because the bundle was withdrawn (`helm uninstall` with `cleanup.removeFiles`, or "
         "`registry-trust withdraw`): every agent removes the files it wrote.",
