@@ -13,7 +13,7 @@ import pytest
 
 from registry_trust.agent.store import drift as drift_module
 from registry_trust.agent.store import linux_calls
-from registry_trust.agent.store.drift import Drift
+from registry_trust.agent.store.drift import Changes, Drift
 from tools.trials.roots import CA_1, CA_2, Root, add_neighbours, missing_for_mounts, wanted
 
 
@@ -127,10 +127,29 @@ def test_where_the_kernel_gives_no_watch_it_says_what_to_raise_and_that_it_polls
     watcher.close()
 
 
+@pytest.mark.parametrize(
+    ("places", "entries"),
+    [
+        ([], set()),
+        ([("/r", "a.example")], {"a.example"}),
+        ([("/r/.store", "a.example"), ("/r/.store/b.example/1", "ca.crt")], {"a.example", "b.example"}),
+        ([("/r/.store/b.example", "")], {"b.example"}),
+        ([("/r", ""), ("/r", "a.example")], None),
+        ([("/r/.store", "")], None),
+        ([("/r", ".store")], None),
+        ([("/other", "a.example"), ("/r/.storehouse/c.example", "x")], set()),
+    ],
+    ids=str,
+)
+def test_a_change_concerns_the_entry_around_it_and_one_of_the_root_or_the_store_itself_every_entry(places, entries):
+    assert Changes(frozenset(places)).entries("/r", ".store") == entries
+    assert Changes(frozenset(places), overflow=True).entries("/r", ".store") is None
+
+
 def test_an_overflow_of_the_kernels_queue_counts_as_a_change(drift):
     data = drift_module._EVENT.pack(-1, linux_calls.IN_Q_OVERFLOW, 0, 0)
 
-    assert drift._take(data)
+    assert drift._take(data, set())
 
 
 # ---- the root moved away under its mount -----------------------------------------------------------------------------

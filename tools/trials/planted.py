@@ -14,9 +14,9 @@ def leaks(_folder: Path) -> None:
     """Keep a descriptor of every bundle that comes."""
     real, kept = subscriptions.received_bundle, []
 
-    def leaking(secret: Any) -> Any:
+    def leaking(secret: Any, last: Any = None) -> Any:
         kept.append(os.open("/dev/null", os.O_RDONLY))
-        return real(secret)
+        return real(secret, last)
 
     subscriptions.received_bundle = leaking
 

@@ -27,10 +27,10 @@ from registry_trust.agent.runtime.facts import Facts, readers_of
 from registry_trust.agent.runtime.node import signs_of
 from registry_trust.agent.runtime.runtimes import Runtimes
 from registry_trust.agent.runtime.targets import choose
-from registry_trust.agent.store.drift import Drift
+from registry_trust.agent.store.drift import Changes, Drift
 from registry_trust.agent.store.tenure import SIGN_EVERY
 from registry_trust.agent.verifier import Verifier, inquiries_of
-from registry_trust.core.desired import Desired, desired_state
+from registry_trust.core.desired import Desired, UnitedTrusts, desired_state
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import held_removals
@@ -92,12 +92,16 @@ class Loop:
             breathe=self._breathe,
             monotonic=monotonic,
         )
+        self._united = UnitedTrusts()
         self._acceptance = Acceptance()
         self._drift = Drift()
+        self._unnoticed: Changes | None = None
+        """Where something may have changed unnoticed before a watch was there; None: anywhere."""
+        self._look_due = self._due = self._started = monotonic()
+        """When the next turn is to be made without news (`_due`), and with a look at everything."""
         self._rest = Rest(inbox, self._drift)
         self._targets = Journal()
         self._unusable = Journal()
-        self._started = monotonic()
         self._failures = 0
         """Turns in a row that ended with an exception."""
 
@@ -127,9 +131,15 @@ class Loop:
             now = self._breathe()
             if detached := self._passes.roots.detached():
                 raise Detached(detached)  # noqa: TRY301 - no exception that the boundary below takes
-            wait = self._turn(self._inbox.take(), now)
-            self._drift.watch(self._passes.roots.watched_paths())
+            changes, (heard, woken) = self._changes(now), self._inbox.take()
+            if changes is not None and not woken and self._is_echo(now, changes):
+                self._unnoticed = Changes()
+                return self._due - now
+            wait = self._turn(heard, now, changes)
+            self._unnoticed = self._drift.watch(self._passes.roots.watched_paths(), again=changes is None)
+            self._due = now + wait
         except Exception as error:  # noqa: BLE001 - the boundary of a turn: whatever it met, the next one comes
+            self._unnoticed = None
             self._unforeseen("a turn of the loop", error)
             self._failures += 1
             return full_jitter(self._failures, random.random)
@@ -157,40 +167,51 @@ class Loop:
         log.error("%s failed and goes on: %s", where, kind)
         return kind
 
-    def _turn(self, heard: Heard, now: float) -> float:
+    def _changes(self, now: float) -> Changes | None:
+        """Return where something changed since the last turn; None if it may be anywhere, and now and then."""
+        noticed, unnoticed, self._unnoticed = self._drift.drain(), self._unnoticed, None
+        if unnoticed is None or noticed.overflow or self._drift.polling is not None or now >= self._look_due:
+            self._look_due = now + self._options.drift_interval
+            return None
+        return Changes(noticed.places | unnoticed.places)
+
+    def _is_echo(self, now: float, changes: Changes) -> bool:
+        """Say whether the last turn's own writes alone woke this one: a look at what they changed is enough."""
+        return now < self._due and self._passes.unchanged(changes)
+
+    def _turn(self, heard: Heard, now: float, changes: Changes | None) -> float:
         """Do what is to be done now; return the seconds until the next turn at the latest."""
-        self._drift.drain()
         if not self._acceptance.looked():
-            self._look(heard, now)
+            self._look(heard, now, changes)
         self._acceptance.consider(heard.bundle, now)
-        waits = [self._options.drift_interval, SIGN_EVERY, self._acceptance.wait(now)]
+        waits = [max(self._look_due - now, 0.0), SIGN_EVERY, self._acceptance.wait(now)]
         unknown = self._started + RUNTIME_PATIENCE - now
         # The first seconds belong to the question which runtime this is; without an answer it is not known.
         early = heard.runtime is None and bool(self._options.configurations) and unknown > 0
         waits += [unknown] if early else []
         if self._acceptance.bundle is None or heard.node is None or early:
             # Without labels nobody knows what is selected: a pass could remove what is to stay.
-            self._look(heard, now)
+            self._look(heard, now, changes)
             return _least(waits)
         wanted = self._wanted(self._acceptance.bundle, heard.node)
         if isinstance(wanted, Problem):
-            self._look(heard, now, wanted)
+            self._look(heard, now, changes, wanted)
             return _least(waits)
-        next_pass = self._apply(heard, self._acceptance.bundle, heard.node, wanted, now)
+        next_pass = self._apply(heard, self._acceptance.bundle, heard.node, wanted, now, changes)
         return _least([*waits, None if next_pass is None else max(next_pass, 0.05)])
 
     def _wanted(self, received: ReceivedBundle, node: NodeSeen) -> Wanted | Problem:
         """Return what a bundle means for this node; why this version fails on it, if it does."""
         try:
-            desired = desired_state(received.bundle, node.labels, self._options.node)
+            desired = desired_state(received.bundle, node.labels, self._options.node, self._united)
             held = held_removals(received.bundle, node.labels, self._options.namespace, self._options.bundle)
         except Exception as error:  # noqa: BLE001 - nothing that is read from a Secret may leave the loop
             return unreadable(error)
         return Wanted(desired, held)
 
-    def _look(self, heard: Heard, now: float, unusable: Problem | None = None) -> None:
+    def _look(self, heard: Heard, now: float, changes: Changes | None, unusable: Problem | None = None) -> None:
         """Look at the files without changing any: no usable bundle, or nobody knows the Node's labels or runtime."""
-        states, rows, complete = self._passes.look()
+        states, rows, complete = self._passes.look(changes)
         self._acceptance.remember(states)
         newest = max(states, key=lambda state: state.serial, default=Applied("", 0))
         if states and complete and not self._health.ready:
@@ -224,12 +245,18 @@ class Loop:
         return candidates, facts
 
     def _apply(
-        self, heard: Heard, received: ReceivedBundle, node: NodeSeen, wanted: Wanted, now: float
+        self,
+        heard: Heard,
+        received: ReceivedBundle,
+        node: NodeSeen,
+        wanted: Wanted,
+        now: float,
+        changes: Changes | None,
     ) -> float | None:
         """Make a pass and report; return the seconds until something of it is due again."""
         candidates, facts = self._choice(heard, node)
         applied = Applied(received.uid, received.bundle.serial)
-        result = self._passes.apply(candidates, wanted.desired, applied, now)
+        result = self._passes.apply(candidates, wanted.desired, applied, now, changes)
         if result.whole:
             self._acceptance.applied(applied)
             self._health.serial = applied.serial

@@ -15,7 +15,7 @@ SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 _HIGHEST_PORT = 65535
 _SHORTEST, _LONGEST = 0.1, 3600.0
-"""Seconds between two full checks."""
+"""Seconds between two checks of all files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ def argument_parser() -> argparse.ArgumentParser:
         type=_seconds,
         default=Options.drift_interval,
         metavar="SECONDS",
-        help="seconds between full checks of all files (in addition to inotify); default 15",
+        help="seconds between checks of all files (in addition to inotify); default 15",
     )
     return parser
 

@@ -44,6 +44,10 @@ class Repairs:
         """Say whether somebody keeps undoing the entry."""
         return self.recent(key, now) > TOLERATED
 
+    def contested(self, now: float) -> list[Key]:
+        """Return the entries that somebody keeps undoing."""
+        return [key for key in list(self._times) if self.is_contested(key, now)]
+
     def recent(self, key: Key, now: float) -> int:
         """Return the number of repairs in the window (64 at most)."""
         times = self._times.get(key)

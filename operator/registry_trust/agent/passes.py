@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -15,14 +15,16 @@ from registry_trust.agent.rollback import Applied
 from registry_trust.agent.roots import Opened, Roots
 from registry_trust.agent.runtime.candidates import Candidate
 from registry_trust.agent.steps import Steps
+from registry_trust.agent.store.drift import Changes
 from registry_trust.agent.store.failures import unexpected
 from registry_trust.agent.store.locked_store import LockedStore
+from registry_trust.agent.store.observe import Observation
 from registry_trust.core.desired import Desired
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import STORE
 from registry_trust.core.mirrors import mirror_notices
 from registry_trust.core.observed import Target
-from registry_trust.core.plan import make_plan, merge_rows
+from registry_trust.core.plan import Plan, SettledRows, make_plan, merge_rows
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.removal_hold import hold_losses
@@ -63,7 +65,8 @@ class _Brought:
     """What came of one target in a pass, as far as it went."""
 
     rows: Sequence[RegistryRow] = ()
-    notices: list[Problem] = field(default_factory=list)
+    notices: Sequence[Problem] = ()
+    garbage: Sequence[Problem] = ()
     entries: set[Key] = field(default_factory=set)
     left: int = 0
     garbage_due: float | None = None
@@ -97,19 +100,22 @@ class Passes:
         self.repairs = Repairs()
         self.failures = Failures()
         self._steps = Steps(self.repairs, self.failures)
+        self._settled: dict[str, SettledRows] = {}
+        self._left: dict[str, Observation] | None = None
+        """How the last pass left the roots; None if something is still to be done in them, or to be said of them."""
         self._monotonic = monotonic
         self._journal = Journal()
         self._faults = Journal()
         self._serial = 0
 
-    def look(self) -> tuple[tuple[Applied, ...], tuple[RegistryRow, ...], bool]:
-        """Look at all roots without changing anything.
+    def look(self, changes: Changes | None = None) -> tuple[tuple[Applied, ...], tuple[RegistryRow, ...], bool]:
+        """Look at all roots without changing anything; `changes` as in `Roots.open`.
 
         Returns:
             What each root remembers of its bundle, a row for each entry of ours, and whether every root could be read.
         """
         rows: dict[str, RegistryRow] = {}
-        with self._opened() as (_, opened):
+        with self._opened(changes) as (_, opened):
             states = self.roots.states(opened)
             self._say_faults(opened)
             for path, seen in opened.seen.items():
@@ -126,7 +132,14 @@ class Passes:
                     )
             return states, tuple(rows.values()), not opened.failed
 
-    def apply(self, candidates: Sequence[Candidate], desired: Desired, applied: Applied, now: float) -> PassResult:
+    def apply(
+        self,
+        candidates: Sequence[Candidate],
+        desired: Desired,
+        applied: Applied,
+        now: float,
+        changes: Changes | None = None,
+    ) -> PassResult:
         """Plan, write and verify every target.
 
         Args:
@@ -134,16 +147,20 @@ class Passes:
             desired: what the node is to have.
             applied: the bundle that this is, to be remembered.
             now: monotonic time.
+            changes: as in `Roots.open`.
         """
         self._serial = applied.serial
+        self._left, written = None, self.roots.written
         targets = [each.target for each in candidates if each.target is not None]
         brought: dict[str, _Brought] = {}
-        with self._opened() as (stack, opened):
+        with self._opened(changes) as (stack, opened):
             opened.neighbours, opened.unseen = self.roots.neighbours(targets)
             end = self._monotonic() + LONGEST
             for target in targets:
                 brought[target.path] = self._bring(target, desired, applied, opened, now, end)
             self.roots.states(opened)
+            if self.roots.written == written:
+                self._left = self._as_left(targets, brought, desired, opened)
             stack.close()
         self.failures.keep({key for each in brought.values() for key in each.entries})
         whole = not any(each.left for each in brought.values())
@@ -171,10 +188,11 @@ class Passes:
         try:
             store = opened.store(target.path)
             self.roots.claim(target.path, store, now)
+            plan = self._plan(target, desired, opened)
+            # What a step is taken for is what its entry is now, not what it was in an earlier pass.
+            while self.roots.observe_again(opened, target.path, [step.entry for step in plan.steps]):
+                plan = self._plan(target, desired, opened)
             seen = opened.seen[target.path]
-            plan = make_plan(target, desired, opened.observed())
-            if desired.lost_history is not None:
-                plan = hold_losses(plan, seen.root, desired.lost_history, *self._secret)
             done.entries = {(target.path, step.entry) for step in plan.steps}
             taken = self._steps.take(plan, seen.root, store, applied.serial, now, lambda: self._monotonic() >= end)
             done.rows, done.left = taken.rows, taken.left
@@ -182,8 +200,8 @@ class Passes:
                 immediately=desired.withdrawn, enough=lambda: self._monotonic() >= end + LONGEST
             )
             done.garbage_due = garbage.due
-            done.notices += [*seen.findings, *garbage.findings]
-            done.notices += mirror_notices(target, desired, opened.observed())
+            done.garbage = garbage.findings
+            done.notices = _notices(target, desired, opened, garbage.findings)
             if not done.left:
                 done.failure = self._remember(target.path, store, applied, now, withdrawn=desired.withdrawn)
         except Exception as error:  # noqa: BLE001 - the boundary of one root: its fault is no other root's
@@ -194,6 +212,43 @@ class Passes:
             done.entries.add((target.path, ""))
         self._say((target.path, STORE), done.failure)
         return done
+
+    def unchanged(self, changes: Changes) -> bool:
+        """Say whether the roots are as the last pass left them, with nothing to be done: the changes are its own.
+
+        Args:
+            changes: where something changed since then.
+        """
+        if self._left is None or not self.roots.hold(changes):
+            return False
+        if not changes:
+            return True
+        with self.roots.open(changes) as (_, opened):
+            return not opened.failed and opened.seen == self._left
+
+    def _as_left(
+        self, targets: Sequence[Target], brought: Mapping[str, _Brought], desired: Desired, opened: Opened
+    ) -> dict[str, Observation] | None:
+        """Return how the roots are now; None if another pass would do anything in one, or say anything else of it."""
+        try:
+            self.roots.observe_after(opened)
+            done = all(self._is_done(brought[target.path], target, desired, opened) for target in targets)
+        except Exception:  # noqa: BLE001 - nothing was left undone because of it, and the next turn makes a whole pass
+            return None
+        return opened.seen if done and not opened.failed else None
+
+    def _is_done(self, done: _Brought, target: Target, desired: Desired, opened: Opened) -> bool:
+        if done.failure is not None or done.left:
+            return False
+        plan = self._plan(target, desired, opened)
+        same = not plan.steps and list(plan.rows) == list(done.rows)
+        return same and _notices(target, desired, opened, done.garbage) == list(done.notices)
+
+    def _plan(self, target: Target, desired: Desired, opened: Opened) -> Plan:
+        plan = make_plan(target, desired, opened.observed(), self._settled.setdefault(target.path, SettledRows()))
+        if desired.lost_history is not None:
+            plan = hold_losses(plan, opened.seen[target.path].root, desired.lost_history, *self._secret)
+        return plan
 
     def _remember(
         self, path: str, store: LockedStore, applied: Applied, now: float, *, withdrawn: bool
@@ -216,8 +271,8 @@ class Passes:
         return None
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[ExitStack, Opened]]:
-        with self.roots.open() as (stack, opened):
+    def _opened(self, changes: Changes | None) -> Iterator[tuple[ExitStack, Opened]]:
+        with self.roots.open(changes) as (stack, opened):
             for path in self.roots.stores:
                 self._say((path, ""), None if path not in opened.failed else opened.failed[path].problem)
             yield stack, opened
@@ -233,6 +288,11 @@ class Passes:
             log.warning(
                 "%s/%s: %s; no usable bundle has been received yet to write it again", path, entry, faults[path, entry]
             )
+
+
+def _notices(target: Target, desired: Desired, opened: Opened, garbage: Sequence[Problem]) -> list[Problem]:
+    mirrors = mirror_notices(target, desired, opened.observed())
+    return [*opened.seen[target.path].findings, *garbage, *mirrors]
 
 
 def _after(candidate: Candidate, target: Target, failure: Problem | None, opened: Opened) -> Candidate:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from registry_trust.agent.options import Mount
 from registry_trust.agent.rollback import Applied
 from registry_trust.agent.store.default import Defaults
+from registry_trust.agent.store.drift import Changes
 from registry_trust.agent.store.failures import unexpected
 from registry_trust.agent.store.locked_store import LockedStore
 from registry_trust.agent.store.neighbour_roots import NeighbourRoots
@@ -97,14 +98,18 @@ class Roots:
         return [*own, *self._neighbours.watched_paths()]
 
     @contextmanager
-    def open(self) -> Iterator[tuple[ExitStack, Opened]]:
+    def open(self, changes: Changes | None = None) -> Iterator[tuple[ExitStack, Opened]]:
         """Lock and look at every root, in the order of their paths; one that fails is left out.
+
+        `changes` says where something changed since the last time; None if it is not known, or not for sure.
 
         A directory that is mounted twice (a host's /etc/docker/certs.d may be a link to containerd's) is locked once:
         a second lock would wait for the first one's end.
         """
         opened = Opened()
         paths: dict[tuple[int, int], str] = {}
+        for store in self.stores.values():
+            store.note(changes)
         with ExitStack() as stack:
             for path, store in sorted(self.stores.items()):
                 try:
@@ -113,15 +118,34 @@ class Roots:
                         opened.stores[path], opened.seen[path] = opened.stores[first], opened.seen[first]
                     else:
                         locked = stack.enter_context(store.lock())
-                        seen = locked.observe()
-                        settled = self._defaults.settle(path, seen.root, self._monotonic())
-                        opened.seen[path] = replace(seen, root=settled)
+                        opened.seen[path] = self._settled(path, locked.observe(noted=True))
                         opened.stores[path] = locked
                     self._watched[path] = opened.seen[path].watched
                 except Exception as error:  # noqa: BLE001 - the boundary of one root: its fault is no other root's
                     failure = error if isinstance(error, StoreFailure) else unexpected(path, error)
                     opened.failed[path] = failure
             yield stack, opened
+
+    def observe_again(self, opened: Opened, path: str, entries: Collection[str]) -> bool:
+        """Read those of a root's entries that were not read in this pass; say whether one is not as it was before."""
+        seen = opened.stores[path].observe_again(entries)
+        if seen is not None:
+            opened.seen[path] = self._settled(path, seen)
+        return seen is not None
+
+    def observe_after(self, opened: Opened) -> None:
+        """Look at what this pass made of the roots in which it took a step."""
+        for path, store in opened.stores.items():
+            if path not in opened.failed and store.stepped():
+                opened.seen[path] = self._settled(path, store.observe(noted=True))
+                self._watched[path] = opened.seen[path].watched
+
+    def hold(self, changes: Changes) -> bool:
+        """Say whether all these changes are in roots that are written or in their stores."""
+        return all(any(store.holds(path) for store in self.stores.values()) for path, _ in changes.places)
+
+    def _settled(self, path: str, seen: Observation) -> Observation:
+        return replace(seen, root=self._defaults.settle(path, seen.root, self._monotonic()))
 
     def states(self, opened: Opened) -> tuple[Applied, ...]:
         """Return what each root that serves our bundle remembers of it, and leave a sign of life there."""

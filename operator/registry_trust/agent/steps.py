@@ -85,7 +85,8 @@ class Steps:
 
     def pauses(self, now: float) -> list[float]:
         """Return the seconds until each repair that has to wait may be made."""
-        return [pause for key in self._written if (pause := self._repairs.wait(key, now)) > 0]
+        contested = (key for key in self._repairs.contested(now) if key in self._written)
+        return [pause for key in contested if (pause := self._repairs.wait(key, now)) > 0]
 
     def _due(self, plan: Plan, observed: ObservedRoot, rows: dict[str, RegistryRow], now: float) -> list[Step]:
         """Return the steps that are not paced; the row of a registry that failed not long ago still says so."""
@@ -138,10 +139,11 @@ class Steps:
     def _contest(self, plan: Plan, observed: ObservedRoot, rows: dict[str, RegistryRow], now: float) -> None:
         """Fail the rows of entries that somebody keeps undoing, whether or not they are in place right now."""
         switches = {step.entry: step for step in plan.steps if isinstance(step, Switch)}
-        for key, (digest, _) in self._written.items():
+        for key in self._repairs.contested(now):
             path, entry = key
-            if path != plan.target.path or not self._repairs.is_contested(key, now):
+            if path != plan.target.path or key not in self._written:
                 continue
+            digest, _ = self._written[key]
             own = observed.own.get(entry)
             registry = switches[entry].desired.registry if entry in switches else own.registry if own else ""
             if registry in rows and rows[registry].state is not RowState.FAILED:

@@ -128,6 +128,8 @@ class Verifier:
         """Return the rows with what is known of their files."""
         with self._lock:
             known = {(s.registry, s.digest): due.verdict for s, due in self._due.items()}
+        if not known:
+            return tuple(rows)
         return tuple(
             row if row.trust else replace(row, verdict=known.get((row.registry, row.generation))) for row in rows
         )

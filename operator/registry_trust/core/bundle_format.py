@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from registry_trust.core import bundle_values as values
@@ -87,8 +88,21 @@ def decode_selector(data: Mapping[str, Any]) -> Selector:
     )
 
 
-def decode(data: Mapping[str, bytes]) -> Bundle:
+@dataclass(slots=True)
+class Decoded:
+    """What the last bundle was made of: a trust or a blob that is still the same is not checked again."""
+
+    trusts: dict[str, tuple[str, IndexedTrust]] = field(default_factory=dict)
+    """By name: what the index said, as text, and what it meant."""
+    blobs: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def decode(data: Mapping[str, bytes], last: Decoded | None = None) -> Bundle:
     """Return the bundle that a Secret's data holds; unknown fields are ignored.
+
+    Args:
+        data: the Secret's data.
+        last: what the last bundle was made of, and then this one; the result is the same without it.
 
     Raises:
         UnusableBundle: BundleMissing where there is no index at all, BundleUnreadable where it can't be understood or
@@ -108,19 +122,26 @@ def decode(data: Mapping[str, bytes]) -> Bundle:
             Reason.UNSUPPORTED_BUNDLE,
             f"the bundle needs a reader of schema {minimum} and this one reads {SCHEMA}; upgrade registry-trust here",
         )
+    last = last or Decoded()
     try:
-        bundle = _decode_index(index, data)
+        decoded = _decode_trusts(values.sequence(index["trusts"]), last)
+        bundle = _decode_index(index, tuple(trust for _, trust in decoded.values()), data, last.blobs)
     except _NO_INDEX as error:
         raise _unreadable(error) from None
-    _check_blobs(bundle)
+    _check_blobs(bundle, last)
+    last.trusts, last.blobs = decoded, bundle.blobs
     return bundle
 
 
-def _check_blobs(bundle: Bundle) -> None:
+def _check_blobs(bundle: Bundle, last: Decoded) -> None:
     for reference, blob in bundle.blobs.items():
-        if reference_of(blob) != reference:
+        if last.blobs.get(reference) is not blob and reference_of(blob) != reference:
             raise _altered(reference, "is not what its name says")
-    for content in (trust.content for trust in bundle.trusts if trust.content is not None):
+    for trust in bundle.trusts:
+        content = trust.content
+        # The same references mean the same bytes, which were checked.
+        if content is None or (trust.name in last.trusts and last.trusts[trust.name][1] is trust):
+            continue
         certificates = {*content.ca_certificates, *(pair.certificate for pair in content.client_certificates)}
         for reference in sorted(certificates):
             if not is_certificates(bundle.blobs[reference]):
@@ -181,17 +202,29 @@ def _encode_trust(trust: IndexedTrust) -> dict[str, Any]:
     return encoded
 
 
-def _decode_index(index: Mapping[str, Any], data: Mapping[str, bytes]) -> Bundle:
-    trusts = tuple(_decode_trust(values.mapping(entry)) for entry in values.sequence(index["trusts"]))
-    names = [trust.name for trust in trusts]
-    if len(set(names)) != len(names):
-        raise ValueError(names)
+def _decode_trusts(entries: Sequence[Any], last: Decoded) -> dict[str, tuple[str, IndexedTrust]]:
+    """Return what each entry of the index says and the trust that it means, by name and in their order."""
+    decoded: dict[str, tuple[str, IndexedTrust]] = {}
+    for entry in map(values.mapping, entries):
+        known = last.trusts.get(values.text(entry["name"]))
+        # As text: for Python, 1, 1.0 and True are equal, and only one of them is a number here.
+        said = repr(entry)
+        found = known if known is not None and known[0] == said else (said, _decode_trust(entry))
+        if found[1].name in decoded:
+            raise ValueError("name")
+        decoded[found[1].name] = found
+    return decoded
+
+
+def _decode_index(
+    index: Mapping[str, Any], trusts: tuple[IndexedTrust, ...], data: Mapping[str, bytes], known: Mapping[str, bytes]
+) -> Bundle:
     serial = values.number(index["serial"])
     lost = _decode_lost_history(index.get("lostHistory"))
     if any(trust.since > serial for trust in trusts) or (lost is not None and lost.since > serial):
         raise ValueError(serial)
     blobs = {
-        reference: data[reference]
+        reference: known[reference] if known.get(reference) == data[reference] else data[reference]
         for trust in trusts
         if trust.content is not None
         for reference in trust.content.references()

@@ -46,13 +46,56 @@ class Desired:
     lost_history: LostHistory | None = None
 
 
-def desired_state(bundle: Bundle, labels: Mapping[str, str], node: str = "") -> Desired:
+@dataclass(frozen=True, slots=True)
+class _United:
+    trusts: tuple[IndexedTrust, ...]
+    item: DesiredRegistry
+    conflicts: tuple[RegistryRow, ...]
+
+
+class UnitedTrusts:
+    """What came of each registry the last time: the same trusts make the same value again.
+
+    Their content names each PEM by its hash, so nothing else of the bundle matters.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, _United] = {}
+        self._next: dict[str, _United] = {}
+
+    def of(self, registry: str, trusts: list[IndexedTrust], blobs: Mapping[str, bytes], node: str) -> _United:
+        """Return what these trusts say of a registry on a node."""
+        known = self._last.get(registry)
+        if known is None or known.trusts != tuple(trusts):
+            material, lost = _unite(registry, trusts, blobs)
+            policies = {trust.content.existing_files for trust in trusts if trust.content is not None}
+            names = tuple(trust.name for trust in trusts)
+            item = DesiredRegistry(
+                registry,
+                names,
+                material,
+                replace=ExistingFilesPolicy.REPLACE in policies,
+                verify=bool(node) and any(node in trust.verifiers for trust in trusts),
+            )
+            known = _United(tuple(trusts), item, tuple(lost))
+        self._next[registry] = known
+        return known
+
+    def end(self) -> None:
+        """Forget the registries that were not asked for."""
+        self._last, self._next = self._next, {}
+
+
+def desired_state(
+    bundle: Bundle, labels: Mapping[str, str], node: str = "", united: UnitedTrusts | None = None
+) -> Desired:
     """Select the trusts of a node and unite what they say of each registry.
 
     Args:
         bundle: all trusts.
         labels: the node's.
         node: its name; by it the bundle says which registries it asks.
+        united: what came of it the last time, on the same node; the result is the same without it.
 
     Several trusts for one registry add up: CA certificates are united; client pairs are united by name, and where two
     trusts give different content under one name, the earlier one in the index has it.
@@ -67,17 +110,12 @@ def desired_state(bundle: Bundle, labels: Mapping[str, str], node: str = "") -> 
                 by_registry.setdefault(registry, []).append(trust)
     registries: dict[str, DesiredRegistry] = {}
     conflicts: list[RegistryRow] = []
+    united = united or UnitedTrusts()
     for registry, trusts in sorted(by_registry.items()):
-        material, lost = _unite(registry, trusts, bundle.blobs)
-        policies = {trust.content.existing_files for trust in trusts if trust.content is not None}
-        registries[registry] = DesiredRegistry(
-            registry,
-            tuple(trust.name for trust in trusts),
-            material,
-            replace=ExistingFilesPolicy.REPLACE in policies,
-            verify=bool(node) and any(node in trust.verifiers for trust in trusts),
-        )
-        conflicts.extend(lost)
+        found = united.of(registry, trusts, bundle.blobs, node)
+        registries[registry] = found.item
+        conflicts.extend(found.conflicts)
+    united.end()
     return Desired(registries, unknown, tuple(conflicts), lost_history=bundle.lost_history)
 
 

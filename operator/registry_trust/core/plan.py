@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from registry_trust.core.around import Around, look_around
 from registry_trust.core.carrying import carry, obstacle, remark
@@ -56,7 +56,46 @@ class Plan:
     rows: tuple[RegistryRow, ...] = ()
 
 
-def make_plan(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot]) -> Plan:
+@dataclass(slots=True)
+class SettledRows:
+    """The rows of one target's registries that needed no step, from one plan to the next.
+
+    A row is still right if the very same value is wanted, the very same one was seen, and nothing around them is
+    another. Nothing that depends on other registries is kept.
+    """
+
+    _around: object = None
+    _rows: dict[str, tuple[DesiredRegistry, OwnEntry, str, RegistryRow]] = field(default_factory=dict)
+
+    def begin(self, target: Target, desired: Desired, roots: Mapping[str, ObservedRoot]) -> None:
+        """Begin a plan; where anything around the entries changed, no row is right any longer."""
+        seen = {path: roots[path] for path in (target.path, *target.lookup_chain()) if path in roots}
+        around = target, desired.unknown, {path: _around_entries(root) for path, root in seen.items()}
+        if around != self._around:
+            self._around, self._rows = around, {}
+        elif len(self._rows) > len(desired.registries):
+            self._rows = {name: row for name, row in self._rows.items() if name in desired.registries}
+
+    def row(self, item: DesiredRegistry, observed: ObservedRoot) -> tuple[str, RegistryRow] | None:
+        """Return an entry's name and its row, if that is still right."""
+        known = self._rows.get(item.registry)
+        if known is None or known[0] is not item or observed.own.get(known[2]) is not known[1]:
+            return None
+        return known[2], known[3]
+
+    def keep(self, item: DesiredRegistry, own: OwnEntry, entry: str, row: RegistryRow) -> None:
+        """Remember the row of a registry that needs no step."""
+        self._rows[item.registry] = item, own, entry, row
+
+
+def _around_entries(root: ObservedRoot) -> tuple[object, ...]:
+    linked = frozenset([name for name, own in root.own.items() if own.generation])
+    return root.foreign, root.unreadable, root.kept, linked
+
+
+def make_plan(
+    target: Target, desired: Desired, roots: Mapping[str, ObservedRoot], settled: SettledRows | None = None
+) -> Plan:
     """Compare what a target is to hold with what it holds.
 
     Args:
@@ -64,6 +103,7 @@ def make_plan(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot
         desired: what the node is to have.
         roots: what every observed root holds, by path; the target's own must be among them. A root of the target's
             chain that is not mounted is simply not known.
+        settled: what the last plan of this target found; the plan is the same without it.
 
     Nothing that this installation did not write is ever changed or removed, and only what a trust says `Replace` for
     is put aside or hidden: elsewhere the plan has a failing row instead of a step.
@@ -72,7 +112,14 @@ def make_plan(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot
     steps: list[Step] = []
     rows: list[RegistryRow] = []
     wanted: set[str] = set()
+    settled = settled or SettledRows()
+    settled.begin(target, desired, roots)
     for registry, item in desired.registries.items():
+        known = settled.row(item, observed)
+        if known is not None:
+            wanted.add(known[0])
+            rows.append(known[1])
+            continue
         entry = entry_name(target.layout, registry)
         wanted.add(entry)
         if entry in observed.unreadable:
@@ -91,14 +138,15 @@ def make_plan(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot
         carried = None if carrying is None else carrying.carried
         digest = content_hash(target.layout, registry, item.material, carrying)
         same = own is not None and own.digest == digest and own.carried == carried
+        remarked = _remark(target, item, entry, observed, around, carrying)
+        rows.append(RegistryRow(registry, RowState.CURRENT, digest, remarked))
         if own is None or not same or not own.intact or not own.generation:
             whole = replace(item, carrying=carrying)
             steps.append(Switch(entry, whole, digest, repair=same, replace=entry in observed.foreign))
         elif own.trusts != item.trusts:
             steps.append(Record(entry, item.trusts))
-        rows.append(
-            RegistryRow(registry, RowState.CURRENT, digest, _remark(target, item, entry, observed, around, carrying))
-        )
+        elif around.offer is None:
+            settled.keep(item, own, entry, rows[-1])
     removals, kept = _unwanted(observed, desired, wanted)
     return Plan(target, (*steps, *removals), (*rows, *kept))
 

@@ -70,12 +70,16 @@ class Inbox:
         with self._lock:
             return self._heard
 
-    def take(self) -> Heard:
-        """Return what was heard so far, and clear the descriptor first, so that nothing is missed."""
+    def take(self) -> tuple[Heard, bool]:
+        """Return what was heard so far, and whether anybody woke the one who waits.
+
+        The descriptor is cleared first, so that nothing is missed.
+        """
+        woken = False
         with suppress(BlockingIOError):
             while os.read(self._reader, 4096):
-                pass
-        return self.look()
+                woken = True
+        return self.look(), woken
 
     def put_bundle(self, received: ReceivedBundle) -> None:
         """A usable bundle arrived."""

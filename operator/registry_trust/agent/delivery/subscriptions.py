@@ -42,8 +42,8 @@ def node_subject(name: str) -> Subject:
     return Subject("/api/v1/nodes", name, "node", {"Accept": METADATA_ONLY})
 
 
-def received_bundle(secret: Mapping[str, Any]) -> ReceivedBundle:
-    """Return the bundle in a Secret as the API server sends it.
+def received_bundle(secret: Mapping[str, Any], last: bundle_format.Decoded | None = None) -> ReceivedBundle:
+    """Return the bundle in a Secret as the API server sends it; `last` is what the last one was made of.
 
     Raises:
         UnusableBundle: it holds none that this version can use.
@@ -55,7 +55,7 @@ def received_bundle(secret: Mapping[str, Any]) -> ReceivedBundle:
         }
     except (binascii.Error, ValueError, TypeError):
         raise UnusableBundle(Reason.BUNDLE_UNREADABLE, "the bundle's Secret is not base64") from None
-    bundle = bundle_format.decode(data)
+    bundle = bundle_format.decode(data, last)
     return ReceivedBundle(str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")), bundle)
 
 
@@ -70,6 +70,7 @@ class BundleSubscription:
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._problem: Problem | None = None
+        self._last = bundle_format.Decoded()
 
     def deliver(self, kind: str, secret: dict[str, Any]) -> None:
         """Take one event."""
@@ -85,7 +86,7 @@ class BundleSubscription:
         if known is not None and not self._problem and (known.uid, known.resource_version) == seen:
             return  # The same again, after a reconnection.
         try:
-            received = received_bundle(secret)
+            received = received_bundle(secret, self._last)
         except UnusableBundle as error:
             self._trouble(error.problem)
             return

@@ -6,6 +6,7 @@ import errno
 import os
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from registry_trust.agent.store import linux_calls as calls
 from registry_trust.agent.store.failures import shown
@@ -31,81 +32,145 @@ _EVENT = struct.Struct("iIII")
 _BUFFER = 65536
 
 
+_RENAMED = calls.IN_MOVED_FROM | calls.IN_MOVED_TO | calls.IN_CREATE | calls.IN_DELETE
+"""After one of these a name may stand for another directory, which has no watch yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What was noticed: directories by their paths, each with a name in it; no name for the directory itself.
+
+    After an overflow of the kernel's queue anything may have changed.
+    """
+
+    places: frozenset[tuple[str, str]] = frozenset()
+    overflow: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.places) or self.overflow
+
+    def entries(self, root: str, store: str) -> set[str] | None:
+        """Return the names in which something changed in a root, or in the directory `store` in it; None for any."""
+        if self.overflow:
+            return None
+        found: set[str] = set()
+        for path, name in self.places:
+            if path in (root, f"{root}/{store}"):
+                if not name or (path, name) == (root, store):
+                    return None
+                found.add(name)
+            elif path.startswith(f"{root}/{store}/"):
+                found.add(path[len(f"{root}/{store}/") :].partition("/")[0])
+        return found
+
+
 class Drift:
-    """Watches directories, not below them; says only that something changed, a look then tells what.
+    """Watches directories, not below them; says only where something changed, a look then tells what.
 
     `polling` is None while every directory is watched; else it says why a timed look has to do.
     """
 
     def __init__(self) -> None:
         self.polling: Problem | None = None
-        self._watches: dict[int, str] = {}
+        self._watches: dict[int, set[str]] = {}
+        self._numbers: dict[str, int] = {}
+        self._renamed: set[str] = set()
+        """What may be another directory than the one that is watched under this path."""
         self._descriptor: int | None = None
         try:
             self._descriptor = calls.inotify_init()
         except OSError as error:
             self.polling = not_watched(error, "")
 
-    def watch(self, paths: Iterable[str]) -> None:
+    def watch(self, paths: Iterable[str], *, again: bool = True) -> Changes:
         """Watch exactly these directories from now on; those that are not there are left out.
 
-        Asked again for every path each time: a directory that was replaced by another one of its name gets its watch.
+        Args:
+            paths: the directories.
+            again: ask for every path: a directory that was replaced by another one of its name gets its watch. Else
+                only for those that are new, or whose name was taken away or given meanwhile.
+
+        Returns:
+            The directories with a new watch: whatever changed in them before was not noticed.
         """
         if self._descriptor is None:
-            return
-        self.polling = None
-        watches: dict[int, str] = {}
+            return Changes()
+        self.polling = None if again else self.polling
+        renamed, self._renamed = self._renamed, set()
+        below = tuple(f"{path}/" for path in renamed)
+        numbers: dict[str, int] = {}
         for path in paths:
+            known = self._numbers.get(path)
+            if (
+                known is not None
+                and not again
+                and known in self._watches
+                and not (path in renamed or path.startswith(below))
+            ):
+                numbers[path] = known
+                continue
             try:
-                watches[calls.inotify_add_watch(self._descriptor, path, _MASK)] = path
+                numbers[path] = calls.inotify_add_watch(self._descriptor, path, _MASK)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     self.polling = not_watched(error, path)
+        watches: dict[int, set[str]] = {}
+        for path, number in numbers.items():
+            watches.setdefault(number, set()).add(path)
         for number in self._watches.keys() - watches.keys():
             try:
                 calls.inotify_remove_watch(self._descriptor, number)
             except OSError:
                 continue  # The kernel dropped it with its directory.
-        self._watches = watches
+        new = frozenset((path, "") for path, number in numbers.items() if number not in self._watches)
+        self._watches, self._numbers = watches, numbers
+        return Changes(new)
 
     def fileno(self) -> int | None:
         """Return the descriptor that is readable when something changed; None where only polling is left."""
         return self._descriptor
 
-    def drain(self) -> bool:
-        """Take what was noticed, without waiting; say whether there was anything (an overflow counts)."""
-        if self._descriptor is None:
-            return False
-        changed = False
-        while True:
+    def drain(self) -> Changes:
+        """Take what was noticed, without waiting."""
+        places: set[tuple[str, str]] = set()
+        overflow = False
+        while self._descriptor is not None:
             try:
                 data = os.read(self._descriptor, _BUFFER)
             except BlockingIOError:
-                return changed
+                break
             except InterruptedError:
                 continue
             if not data:
-                return changed
-            changed = self._take(data) or changed
+                break
+            overflow = self._take(data, places) or overflow
+        return Changes(frozenset(places), overflow)
 
     def close(self) -> None:
         """Stop watching."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-            self._watches = {}
+            self._watches, self._numbers = {}, {}
 
-    def _take(self, data: bytes) -> bool:
-        changed = False
+    def _take(self, data: bytes, places: set[tuple[str, str]]) -> bool:
+        """Take some events; say whether the queue has overflowed."""
+        overflow = False
         position = 0
         while position < len(data):
             number, mask, _, length = _EVENT.unpack_from(data, position)
-            position += _EVENT.size + length
+            position += _EVENT.size
+            name = os.fsdecode(data[position : position + length].rstrip(b"\0"))
+            position += length
             if mask & calls.IN_IGNORED:
                 self._watches.pop(number, None)  # Our own removal, or the end of the directory (told before).
-            elif mask & calls.IN_Q_OVERFLOW or number in self._watches:
-                changed = True
-        return changed
+                continue
+            overflow = overflow or bool(mask & calls.IN_Q_OVERFLOW)
+            for path in self._watches.get(number, ()):
+                places.add((path, name))
+                if mask & _RENAMED:
+                    self._renamed.add(f"{path}/{name}")
+        return overflow
 
 
 def not_watched(error: OSError, path: str) -> Problem:

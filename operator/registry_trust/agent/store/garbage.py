@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from registry_trust.agent.store.directories import Directory
@@ -12,7 +13,7 @@ from registry_trust.agent.store.manifest import OWNER_FILE, Ownership
 from registry_trust.agent.store.open_store import OpenStore
 from registry_trust.agent.store.ownership import write_ownership
 from registry_trust.core.errors import StoreFailure
-from registry_trust.core.layout import PUBLIC_DIRECTORY
+from registry_trust.core.layout import PRIVATE_DIRECTORY, PUBLIC_DIRECTORY
 from registry_trust.core.problem import Problem
 
 RETRY = 60.0
@@ -49,14 +50,24 @@ class Garbage:
         """By entry the time of the next try, and what was said."""
         self.findings: tuple[Problem, ...] = ()
 
-    def collect(self, store: OpenStore, *, immediately: bool, enough: Callable[[], bool] = lambda: False) -> Collected:
-        """Remove what is due in every entry of ours, until it is enough.
+    def collect(
+        self,
+        store: OpenStore,
+        resting: Collection[str] = (),
+        *,
+        immediately: bool,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> Collected:
+        """Remove what is due in every entry of ours, until it is enough; `resting` are those that have no garbage.
 
         One entry's error never stops the others; it stands in the findings, and that entry is left alone for a while:
         even a failed write is a change, and wakes those who watch the directory.
         """
         this = _Round(self._monotonic())
         for entry in store.entries():
+            if entry in resting:
+                self._failed.pop(entry, None)
+                continue
             if enough():
                 self._leave(entry, this, this.now)
                 continue
@@ -100,6 +111,20 @@ class Garbage:
         if empty:
             store.folder.remove_directory(entry)
             store.folder.sync()
+
+
+def is_resting(folder: Directory, ownership: Ownership, linked: str) -> bool:
+    """Say whether an entry has no garbage, and a directory that is as wide as it may be.
+
+    Args:
+        folder: the entry's directory in the store.
+        ownership: its manifest.
+        linked: the generation that its link points to.
+    """
+    mode = PRIVATE_DIRECTORY if ownership.is_private() else PUBLIC_DIRECTORY
+    if not linked or ownership.current != linked or len(ownership.generations) > 1:
+        return False
+    return stat.S_IMODE(folder.status().st_mode) == mode
 
 
 def _remove_generations(directory: Directory, ownership: Ownership, ripe: set[str], *, last: bool) -> bool:

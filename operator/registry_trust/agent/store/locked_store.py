@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -14,8 +14,9 @@ from registry_trust.agent.store.failures import shown, unexpected
 from registry_trust.agent.store.garbage import Collected, Garbage
 from registry_trust.agent.store.links import foreign
 from registry_trust.agent.store.lock import LOCK, Lock
+from registry_trust.agent.store.looks import Looks
 from registry_trust.agent.store.manifest import STATE_FILE, StoreState
-from registry_trust.agent.store.observe import Observation, observe_root, paths_to_watch
+from registry_trust.agent.store.observe import Observation, is_as_remembered, observe_root, paths_to_watch
 from registry_trust.agent.store.open_store import OpenStore, require_owner
 from registry_trust.agent.store.ownership import read_state, write_state
 from registry_trust.core.errors import RegistryTrustError, StoreFailure
@@ -39,12 +40,14 @@ class Past:
 
     Attributes:
         garbage: when it saw each generation superseded.
+        looks: what it saw of each entry.
         cleared: what a dead process, or a failed step, left unfinished is away.
         durable: every link in the root is; before that nothing that one of them replaced may go.
         failed: a step of this process failed, and what it did is not known to be durable.
     """
 
     garbage: Garbage
+    looks: Looks
     cleared: bool = False
     durable: bool = False
     failed: bool = False
@@ -77,6 +80,9 @@ class LockedStore:
         self._lock: Lock | None = None
         self._store: OpenStore | None = None
         self._state: StoreState | None = None
+        self._resting: frozenset[str] = frozenset()
+        self._stepped: set[str] = set()
+        past.looks.begin()
 
     def open(self) -> None:
         """Lock the store and read what it remembers, if there is one; without one nothing is changed.
@@ -99,10 +105,37 @@ class LockedStore:
         """What the root remembers; None for a root that was never written."""
         return self._state
 
-    def observe(self) -> Observation:
-        """Look at everything in the root."""
-        seen = observe_root(self._root, self._store, self._breathe)
+    def observe(self, *, noted: bool = False) -> Observation:
+        """Look at everything in the root.
+
+        Of an entry that no note tells of, its attributes alone as long as they are those of before; with `noted`, which
+        is for who watches every directory, not even these.
+        """
+        if not noted:
+            self._past.looks.note(None)
+        seen = observe_root(self._root, self._store, self._past.looks, self._breathe)
+        self._resting = seen.resting - self._stepped
         return replace(seen, watched=paths_to_watch(self._path, seen.root, has_store=self._store is not None))
+
+    def stepped(self) -> bool:
+        """Say whether a step was taken."""
+        return bool(self._stepped)
+
+    def unread(self, entries: Iterable[str]) -> set[str]:
+        """Return those of these entries that are known from an earlier pass alone."""
+        return self._past.looks.unread(entries)
+
+    def observe_again(self, entries: Iterable[str]) -> Observation | None:
+        """Read those of these entries that are known from an earlier pass alone.
+
+        Returns:
+            What is seen now; None if that is what was remembered.
+        """
+        store = self._store
+        if store is None:
+            return None
+        same = [is_as_remembered(store, self._past.looks, entry) for entry in self.unread(entries)]
+        return None if all(same) else self.observe(noted=True)
 
     def apply(
         self, steps: Sequence[Step], layout: Layout, enough: Callable[[], bool] = lambda: False
@@ -165,7 +198,7 @@ class LockedStore:
             self._breathe()
             return enough()
 
-        return self._past.garbage.collect(self._store, immediately=immediately, enough=pause)
+        return self._past.garbage.collect(self._store, self._resting, immediately=immediately, enough=pause)
 
     def dissolve(self) -> bool:
         """Take the store directory itself away if no entry is left in it; say whether it is gone."""
@@ -208,6 +241,9 @@ class LockedStore:
             self._past.cleared = True
 
     def _take(self, step: Step, layout: Layout) -> StepOutcome:
+        self._past.looks.forget(step.entry)
+        self._stepped.add(step.entry)
+        self._resting -= {step.entry}
         try:
             if isinstance(step, Switch):
                 generation = switch(self._with_state(), step, layout)

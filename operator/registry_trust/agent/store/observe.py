@@ -5,16 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 
 from registry_trust.agent.store.default import offered, unreadable
 from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.failures import failing, shown
+from registry_trust.agent.store.garbage import is_resting
 from registry_trust.agent.store.generations import attributes_difference, difference, strangers
 from registry_trust.agent.store.links import is_kept, is_orphan
 from registry_trust.agent.store.lock import LOCK
+from registry_trust.agent.store.looks import Inspected, Looks
 from registry_trust.agent.store.manifest import (
     OWNER_FILE,
     STATE_FILE,
@@ -22,7 +25,7 @@ from registry_trust.agent.store.manifest import (
     digest_of,
     temporary_kind,
 )
-from registry_trust.agent.store.open_store import OpenStore
+from registry_trust.agent.store.open_store import OpenStore, may_be_entry
 from registry_trust.agent.store.ownership import read_any_ownership
 from registry_trust.core.carried import Carried, NotCarried
 from registry_trust.core.errors import StoreFailure
@@ -57,26 +60,45 @@ class Observation:
         findings: what is inside the store and not ours.
         faults: what is wrong with those of our entries that are not intact, by entry.
         watched: the directories, by their paths in this process, in which any change is drift.
+        resting: our entries in which there is no garbage.
     """
 
     root: ObservedRoot
     findings: tuple[Problem, ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)
     watched: tuple[str, ...] = ()
+    resting: frozenset[str] = field(default=frozenset(), compare=False)
 
 
-def observe_root(root: Directory, store: OpenStore | None, breathe: Callable[[], object] = lambda: None) -> Observation:
+def is_as_remembered(store: OpenStore, looks: Looks, entry: str) -> bool:
+    """Read an entry, and say whether it is what an earlier pass saw of it."""
+    kept = is_kept(store.root, entry)
+    before = looks.forget(entry)
+    try:
+        return looks.look(store, entry, partial(_look_at, store, entry, kept=kept), kept=kept) == before
+    except StoreFailure:
+        return False  # The next look says why.
+
+
+def observe_root(
+    root: Directory,
+    store: OpenStore | None,
+    looks: Looks | None = None,
+    breathe: Callable[[], object] = lambda: None,
+) -> Observation:
     """Look at everything in a root.
 
     Args:
         root: the root.
         store: its store; None where there is none yet.
-        breathe: called before each entry; what it raises ends the look.
+        looks: what was seen of the entries before; None for nothing.
+        breathe: called before each entry that is looked at; what it raises ends the look.
     """
     findings: list[Problem] = []
     own: dict[str, OwnEntry] = {}
     faults: dict[str, str] = {}
     unreadable: dict[str, str] = {}
+    resting: list[str] = []
     names = root.names()
     kept = frozenset(
         name.removeprefix(REPLACED)
@@ -84,19 +106,29 @@ def observe_root(root: Directory, store: OpenStore | None, breathe: Callable[[],
         if name.startswith(REPLACED) and is_kept(root, name.removeprefix(REPLACED))
     )
     if store is not None:
-        for entry in store.entries():
-            breathe()
-            try:
-                seen = _look_at(store, entry, kept=entry in kept)
-            except StoreFailure as error:
-                unreadable[entry] = error.problem.message  # One registry's bad sector stops no other registry.
-                continue
+        looks = looks or Looks()
+        looks.start(store.installation)
+        stored = store.folder.names()
+        entries = [name for name in stored if may_be_entry(name)]
+        for entry in entries:
+            seen = looks.recall(entry, kept=entry in kept)
+            if seen is None:
+                breathe()
+                try:
+                    inspect = partial(_look_at, store, entry, kept=entry in kept)
+                    seen = looks.look(store, entry, inspect, kept=entry in kept)
+                except StoreFailure as error:
+                    unreadable[entry] = error.problem.message  # One registry's bad sector stops no other registry.
+                    continue
             findings.extend(seen.findings)
             if seen.own is not None:
                 own[entry] = seen.own
                 if seen.fault:
                     faults[entry] = seen.fault
-        findings.extend(_unknown_in_store(store.folder, unreadable))
+                if seen.resting:
+                    resting.append(entry)
+        looks.end(entries)
+        findings.extend(_unknown_in_store(store.folder, stored, {*own, *unreadable}))
     foreign = {
         name: describe(root, name)
         for name in names
@@ -106,7 +138,7 @@ def observe_root(root: Directory, store: OpenStore | None, breathe: Callable[[],
     }
     observed = ObservedRoot(own, foreign, unreadable, kept)
     findings.extend(_kept_for_good(root, observed))
-    return Observation(observed, tuple(findings), faults)
+    return Observation(observed, tuple(findings), faults, resting=frozenset(resting))
 
 
 def paths_to_watch(directory: str, observed: ObservedRoot, *, has_store: bool) -> tuple[str, ...]:
@@ -115,7 +147,7 @@ def paths_to_watch(directory: str, observed: ObservedRoot, *, has_store: bool) -
     if has_store:
         folder = f"{directory}/{STORE}"
         paths.append(folder)
-        for name, entry in sorted(observed.own.items()):
+        for name, entry in observed.own.items():
             paths.append(f"{folder}/{name}")
             if entry.generation:
                 paths.append(f"{folder}/{name}/{entry.generation}")
@@ -124,26 +156,17 @@ def paths_to_watch(directory: str, observed: ObservedRoot, *, has_store: bool) -
     return tuple(paths)
 
 
-@dataclass(frozen=True, slots=True)
-class _Inspected:
-    """What one entry's directory in the store shows; `own` is None where the entry is not ours or was removed."""
-
-    own: OwnEntry | None
-    findings: tuple[Problem, ...]
-    fault: str = ""
-
-
-def _look_at(store: OpenStore, entry: str, *, kept: bool) -> _Inspected:
+def _look_at(store: OpenStore, entry: str, *, kept: bool) -> tuple[Inspected, Ownership | None]:
     if not store.folder.holds_directory(entry):
-        return _Inspected(None, ())
+        return Inspected(None, ()), None
     with store.folder.open(entry) as folder:
         ownership = read_any_ownership(folder, entry)
         if ownership is None or not store.installation or ownership.installation != store.installation:
-            return _Inspected(None, (_not_ours(folder, ownership),))
+            return Inspected(None, (_not_ours(folder, ownership),)), None
         linked = ownership.generation_of(store.root.link_text(entry))
         findings = tuple(_strangers(folder, ownership, linked))
         if not linked and not ownership.current and not kept:
-            return _Inspected(None, findings)
+            return Inspected(None, findings), ownership
         fault = entry_fault(folder, ownership, linked)
         own = OwnEntry(
             registry=ownership.registry,
@@ -153,7 +176,7 @@ def _look_at(store: OpenStore, entry: str, *, kept: bool) -> _Inspected:
             intact=not fault,
             carried=_carried(folder, ownership, linked) if not fault else None,
         )
-        return _Inspected(own, findings, fault)
+        return Inspected(own, findings, fault, resting=is_resting(folder, ownership, linked)), ownership
 
 
 def _carried(folder: Directory, ownership: Ownership, linked: str) -> Carried | None:
@@ -292,11 +315,11 @@ def _kept_for_good(root: Directory, observed: ObservedRoot) -> Iterator[Problem]
         )
 
 
-def _unknown_in_store(store: Directory, unreadable: Collection[str]) -> list[Problem]:
+def _unknown_in_store(store: Directory, names: Sequence[str], known: Collection[str]) -> list[Problem]:
     paths = [
         store.path_of(name)
-        for name in store.names()
-        if name not in (STATE_FILE, LOCK, *unreadable) and not temporary_kind(name)
+        for name in names
+        if name not in known and name not in (STATE_FILE, LOCK) and not temporary_kind(name)
         if name.startswith(".") or not store.holds_directory(name)
     ]
     return [_stranger(paths)] if paths else []

@@ -17,6 +17,11 @@ from registry_trust.core.layout import PRIVATE_DIRECTORY
 from registry_trust.core.reasons import Reason
 
 
+def may_be_entry(name: str) -> bool:
+    """Say whether a name in the store directory may be that of an entry's directory."""
+    return not name.startswith(".") and name != STATE_FILE
+
+
 @dataclass(frozen=True, slots=True)
 class OpenStore:
     """A root and its store directory, both open.
@@ -30,7 +35,7 @@ class OpenStore:
 
     def entries(self) -> list[str]:
         """Return the names in the store directory that may be entries' directories."""
-        return [name for name in self.folder.names() if not name.startswith(".") and name != STATE_FILE]
+        return [name for name in self.folder.names() if may_be_entry(name)]
 
     def installations(self) -> set[str]:
         """Return the installations that wrote the manifests in the store directory."""

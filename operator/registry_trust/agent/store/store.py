@@ -9,10 +9,13 @@ from pathlib import Path
 
 from registry_trust.agent.store import mounts
 from registry_trust.agent.store.directories import Directory
+from registry_trust.agent.store.drift import Changes
 from registry_trust.agent.store.failures import failing
 from registry_trust.agent.store.garbage import Garbage
 from registry_trust.agent.store.lock import Lock
 from registry_trust.agent.store.locked_store import LockedStore, Past
+from registry_trust.agent.store.looks import Looks
+from registry_trust.core.layout import STORE
 
 GRACE = 60.0
 """Seconds that a superseded generation stays: a pull that has read its `hosts.toml` still finds the files."""
@@ -31,6 +34,7 @@ class Store:
         shown_path: str | None = None,
         grace: float = GRACE,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
         lock_wait: float = LOCK_WAIT,
         breathe: Callable[[], object] = lambda: None,
         source: str = "",
@@ -42,6 +46,7 @@ class Store:
             shown_path: its path on the host, which messages use; the same where there is no difference.
             grace: seconds from the moment that this process saw a generation superseded to its removal.
             monotonic: a clock in seconds.
+            clock: the time of day in seconds since 1970, which the kernel stamps changes with.
             lock_wait: seconds to wait for another process that has the root.
             breathe: called between any two pieces of work; what it raises ends the pass there, and nothing is torn.
             source: whose bundle is written, `namespace/name`; empty for nobody's.
@@ -52,7 +57,7 @@ class Store:
         self._lock_wait = lock_wait
         self._breathe = breathe
         self._source = source
-        self._past = Past(Garbage(grace, monotonic))
+        self._past = Past(Garbage(grace, monotonic), Looks(monotonic, clock))
         self._origin: str | None = None
         self._locked: LockedStore | None = None
 
@@ -80,6 +85,14 @@ class Store:
                 yield locked
             finally:
                 locked.close()
+
+    def note(self, changes: Changes | None) -> None:
+        """Take in what changed since the last pass; None for anything, as where nobody watches."""
+        self._past.looks.note(None if changes is None else changes.entries(self._directory, STORE))
+
+    def holds(self, path: str) -> bool:
+        """Say whether a directory is the root, or in its store."""
+        return path == self._directory or f"{path}/".startswith(f"{self._directory}/{STORE}/")
 
     def identity(self) -> tuple[int, int]:
         """Return device and inode of the root: two mounts may be one directory.
