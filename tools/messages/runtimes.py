@@ -7,8 +7,9 @@ from fnmatch import fnmatch
 from functools import partial
 from typing import TypeVar
 
-from registry_trust.agent.options import ExplicitTarget
-from registry_trust.agent.runtime.configuration_files import UnreadableConfiguration
+from registry_trust.agent.options import ExplicitTarget, Mount, Options
+from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
+from registry_trust.agent.runtime.containerd import main_file
 from registry_trust.agent.runtime.containerd.configuration import ContainerdConfiguration, read_configuration
 from registry_trust.agent.runtime.containerd.runtime import Containerd
 from registry_trust.agent.runtime.crio import registries_conf
@@ -18,7 +19,7 @@ from registry_trust.agent.runtime.dockerd import daemon_json
 from registry_trust.agent.runtime.dockerd.daemon_json import DockerConfiguration
 from registry_trust.agent.runtime.dockerd.runtime import Dockerd
 from registry_trust.agent.runtime.facts import Facts
-from registry_trust.agent.runtime.node import MountedRoot, NodeRuntime, parse_version
+from registry_trust.agent.runtime.node import MountedRoot, NodeRuntime, Sign, parse_version
 from registry_trust.agent.runtime.restarts import IN_FORCE, InForce, Seen, in_force, learn
 from registry_trust.agent.runtime.targets import choose
 from registry_trust.core.layout import Layout, Reader
@@ -145,6 +146,8 @@ def said() -> Iterator[Problem]:
         yield from _problems(_facts(version, containerd({path: text}, version, path), mounted(root)))
     for version, files in WRONG:
         yield from _problems(_facts(version, _or_why(partial(containerd, files, version)), EVERY_ROOT))
+    for sign in Sign:
+        yield from _problems(_facts("2.4.2", _or_why(partial(elsewhere, sign)), EVERY_ROOT))
     yield from _problems(_facts("2.4.2", None, EVERY_ROOT))
     settings = ContainerdConfiguration(CONFIG, present=True, version=3, config_path=ROOT)
     yield from _problems(_facts("2.4.2", settings, EVERY_ROOT, changed(NOW.timestamp() - 3600)))
@@ -163,6 +166,12 @@ def containerd(files: Mapping[str, str], version: str, main: str = CONFIG) -> Co
     parsed = parse_version(f"containerd://{version}")
     assert parsed is not None
     return read_configuration(main, parsed, *_reading(files))
+
+
+def elsewhere(sign: Sign) -> ContainerdConfiguration | None:
+    mounts = (Mount(main_file.FOLDER, "/nowhere"),)
+    options = Options("worker-1", "registry-trust", configurations=mounts)
+    return main_file.read(ConfigurationFiles(mounts), options, "containerd://2.4.2", frozenset({sign}))
 
 
 def changed(started: float | None) -> InForce:
