@@ -97,7 +97,7 @@ RIGHTS = {
     ("Role", TRUST_NAMESPACE, "registry-trust-sources"): ["core secrets,configmaps: get,list,watch"],
     ("Role", "default", "registry-trust-events"): ["core events: create,patch"],
     ("ClusterRole", None, "registry-trust-agent"): [
-        "registrytrust.io nodetrusts: create,patch",
+        "registrytrust.io nodetrusts: get,create,patch",
         "core nodes: get,list,watch",
     ],
     ("ClusterRole", None, "registry-trust-view"): ["registrytrust.io registrytrusts,nodetrusts: get,list,watch"],

@@ -14,7 +14,7 @@ from registry_trust.cli.main import main
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "commands.md").read_text()
 SECTIONS = dict(re.findall(r"^## registry-trust (\w+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
-OWN = [name for name in main.commands if name != "agent"]
+OWN = [name for name in main.commands if name not in ("agent", "doctor")]  # These load the standard library alone.
 
 
 def in_table(section: str) -> set[str]:

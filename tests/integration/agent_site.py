@@ -43,7 +43,7 @@ RIGHTS: list[dict[str, Any]] = [
         "metadata": {"name": "agent"},
         "rules": [
             {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]},
-            {"apiGroups": ["registrytrust.io"], "resources": ["nodetrusts"], "verbs": ["create", "patch"]},
+            {"apiGroups": ["registrytrust.io"], "resources": ["nodetrusts"], "verbs": ["get", "create", "patch"]},
         ],
     },
 ]

@@ -16,6 +16,11 @@ import pytest
 from registry_trust.agent.options import Mount
 from registry_trust.agent.runtime.unit_starts import started
 from registry_trust.api.crd import render_crds
+from registry_trust.core.reasons import Reason
+from registry_trust.doctor.diagnosis import Diagnosis, Outlook, diagnose
+from registry_trust.doctor.examination import Examination
+from registry_trust.doctor.options import parse
+from registry_trust.doctor.showing import text
 from tests.integration.agent_site import AUTHORITY, BINDINGS, REGISTRY, RIGHTS, Site, trust
 from tools.cluster.control_plane import ControlPlane
 from tools.cluster.processes import Process, start
@@ -215,3 +220,38 @@ def test_a_start_tells_its_time_unless_the_clock_was_set_since(tmp_path: Path) -
 
     os.utime(link, (1000, 1000), follow_symlinks=False)  # before this machine was booted
     assert started(units, "containerd.service") is None
+
+
+def examined(host: Host) -> Diagnosis:
+    """Return what the doctor says beside the running agent, with the options of that agent's command line alone."""
+    assert host.agent is not None
+    options = parse([], first_process=Path(f"/proc/{host.agent.pid}/cmdline"))
+    return diagnose(Examination(options).evidence())
+
+
+def test_the_doctor_sees_what_the_agent_beside_it_sees(host: Host) -> None:
+    host.configure(READS_NOTHING)
+    host.start_agent(host.units())
+    host.wait_for_target("NotRead", "RootNotRead")
+
+    found = examined(host)
+    assert found.chief is not None
+    assert found.chief.reason is Reason.ROOT_NOT_READ
+    assert found.fix == host.target()["message"]
+
+    host.configure(READS)
+    host.wait_for_target("Read")
+    host.wait_for_row("Current")
+
+    def good() -> Diagnosis:
+        found = examined(host)
+        assert found.outlook is Outlook.GOOD, text(found, "")
+        return found
+
+    found = wait_until(good, "the doctor finds nothing wrong", within=30)
+    seen = found.evidence.cluster
+    assert (seen.problem, seen.serial) == ("", host.site.serial)
+    assert seen.report is not None
+    assert seen.clock is not None
+    assert abs(seen.clock.ahead) <= seen.clock.error + 1
+    assert [(each.seen.registry, each.outlook) for each in found.registries] == [(REGISTRY, Outlook.GOOD)]

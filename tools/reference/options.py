@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from deploy.generate import ROOT
-from registry_trust.agent.options import argument_parser
+from registry_trust.agent import options as agent
 from registry_trust.cli.main import main
+from registry_trust.doctor import options as doctor
 from tools.reference.parts import code, table, with_parts
 
 PAGE: Path = ROOT / "docs" / "commands.md"
@@ -18,8 +19,9 @@ _HEAD = ("option", "value", "default", "meaning")
 
 def render() -> str:
     """Return the page with a table for each command."""
-    tables = {f"options of {name}": _of(command) for name, command in main.commands.items() if name != "agent"}
-    tables["options of agent"] = table(_HEAD, map(_argument, _actions(argument_parser())))
+    own = {"agent": agent.argument_parser(), "doctor": doctor.argument_parser()}
+    tables = {f"options of {name}": _of(command) for name, command in main.commands.items() if name not in own}
+    tables |= {f"options of {name}": table(_HEAD, map(_argument, _actions(parser))) for name, parser in own.items()}
     return with_parts(PAGE.read_text(), "the command", tables)
 
 
@@ -55,8 +57,8 @@ def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 
 
 def _argument(action: argparse.Action) -> tuple[str, str, str, str]:
-    names = ", ".join(code(name) for name in action.option_strings)
+    names = ", ".join(code(name) for name in action.option_strings or [str(action.metavar)])
     choices = ", ".join(code(str(each)) for each in action.choices or ())
     default = code(str(action.default)) if action.default not in (None, "", []) else ""
-    value = choices or code(str(action.metavar or "TEXT"))
+    value = choices or (code(str(action.metavar or "TEXT")) if action.option_strings else "")
     return names, value, "**required**" if action.required else default, action.help or ""

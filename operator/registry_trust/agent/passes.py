@@ -172,7 +172,9 @@ class Passes:
         return PassResult(
             (*merge_rows([(target, brought[target.path].rows) for target in targets]), *desired.conflicts),
             tuple(
-                each if each.target is None else _after(each, each.target, brought[each.path].failure, opened)
+                each
+                if each.target is None
+                else after_look(each, each.target, brought[each.path].failure, opened.unseen)
                 for each in candidates
             ),
             tuple(dict.fromkeys(notice for each in brought.values() for notice in each.notices)),
@@ -295,15 +297,24 @@ def _notices(target: Target, desired: Desired, opened: Opened, garbage: Sequence
     return [*opened.seen[target.path].findings, *garbage, *mirrors]
 
 
-def _after(candidate: Candidate, target: Target, failure: Problem | None, opened: Opened) -> Candidate:
-    """Return a candidate as it stands after a pass."""
+def after_look(
+    candidate: Candidate, target: Target, failure: Problem | None, unseen: Mapping[str, StoreFailure]
+) -> Candidate:
+    """Return a candidate as it stands once its root was looked at.
+
+    Args:
+        candidate: by what the runtime's configuration says.
+        target: its target.
+        failure: what failed with its root.
+        unseen: why other roots can't be looked at, by path.
+    """
     row = candidate.row
     if failure is not None:
         state = row.state if row.state is TargetState.STANDBY else TargetState.FAILED
         return replace(candidate, row=replace(row, state=state, problem=failure))
-    unseen = next((opened.unseen[path] for path in target.lookup_chain() if path in opened.unseen), None)
-    if unseen is None or row.state is not TargetState.READ:
+    hidden = next((unseen[path] for path in target.lookup_chain() if path in unseen), None)
+    if hidden is None or row.state is not TargetState.READ:
         return candidate
     # Nobody knows what another root of the same reader holds: never Ready by silence.
-    row = replace(row, state=TargetState.UNKNOWN, problem=Problem(Reason.RUNTIME_UNKNOWN, unseen.problem.message))
+    row = replace(row, state=TargetState.UNKNOWN, problem=Problem(Reason.RUNTIME_UNKNOWN, hidden.problem.message))
     return replace(candidate, row=row)

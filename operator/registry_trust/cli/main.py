@@ -247,6 +247,20 @@ def agent_command(arguments: tuple[str, ...]) -> None:
     raise SystemExit(agent_main(list(arguments)))
 
 
+@main.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+    name="doctor",
+    short_help="Explain one node: what its runtime reads, and the one thing to do.",
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def doctor_command(arguments: tuple[str, ...]) -> None:
+    """Explain one node; the same as `python3 -I -m registry_trust.doctor`, which loads the standard library alone."""
+    from registry_trust.doctor.command import main as doctor_main
+
+    raise SystemExit(doctor_main(list(arguments)))
+
+
 @main.command(short_help="Print the CustomResourceDefinitions.", epilog=EXIT_CODES)
 @click.option(
     "--output-directory",

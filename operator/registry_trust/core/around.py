@@ -31,6 +31,20 @@ def look_around(target: Target, registry: str, entry: str, roots: Mapping[str, O
     return found if len(set(seen)) == 1 else replace(found, remark=_IF_CONTAINERD_STORE)
 
 
+def first_found(reader: Reader, registry: str, target: Target, roots: Mapping[str, ObservedRoot]) -> tuple[str, str]:
+    """Return where a reader's search for a registry ends: the root's path and the name in it; empty texts for nowhere.
+
+    Roots of the target's chain that are not among `roots` are taken for empty.
+    """
+    for root in target.lookup_chain():
+        observed = roots.get(root, ObservedRoot())
+        for name in lookup_names(reader, registry):
+            foreign = observed.foreign.get(name)
+            if observed.linked(name) or (foreign is not None and foreign.hides):
+                return root, name
+    return "", ""
+
+
 _IF_CONTAINERD_STORE = (
     " (if dockerd uses the containerd image store; which store it uses is not known here: a new installation of Docker "
     "29 does, an upgraded one does not)"

@@ -44,7 +44,7 @@ class ConfigurationFiles:
         if "\0" in path:
             raise UnreadableConfiguration(f"{path} can't be the path of a file")
         self._asked.add(path)
-        here = self._follow(path)
+        here = self.place_of(path)
         try:
             return regular_file.read(here, SIZE_LIMIT)
         except FileNotFoundError:
@@ -76,12 +76,12 @@ class ConfigurationFiles:
         return [
             path
             for path in found
-            if os.path.lexists(self._follow(posixpath.dirname(path)) + "/" + posixpath.basename(path))
+            if os.path.lexists(self.place_of(posixpath.dirname(path)) + "/" + posixpath.basename(path))
         ]
 
     def _matches(self, folder: str, part: str) -> list[str]:
         try:
-            names = sorted(path.name for path in Path(self._follow(folder)).iterdir())
+            names = sorted(path.name for path in Path(self.place_of(folder)).iterdir())
         except OSError:  # Go's Glob says nothing of directories that it can't list
             return []
         shape = re.compile(re.escape(part).replace(r"\?", ".").replace(r"\*", ".*"), re.DOTALL)
@@ -97,7 +97,7 @@ class ConfigurationFiles:
         times = [(found[0] / 1e9, path) for path in self._asked if (found := self._stat(path)) is not None]
         return max(times, default=(0.0, ""))
 
-    def _follow(self, path: str) -> str:
+    def place_of(self, path: str) -> str:
         """Return where this process finds a path of the host, with links followed as they lead on the host.
 
         Raises:
@@ -126,7 +126,7 @@ class ConfigurationFiles:
 
     def _stat(self, path: str) -> tuple[int, int, int] | None:
         try:
-            status = Path(self._follow(path)).stat()
+            status = Path(self.place_of(path)).stat()
         except (OSError, UnreadableConfiguration):
             return None
         return status.st_mtime_ns, status.st_size, status.st_ino

@@ -18,7 +18,7 @@ from registry_trust.agent.store.looks import Looks
 from registry_trust.agent.store.manifest import STATE_FILE, StoreState
 from registry_trust.agent.store.observe import Observation, is_as_remembered, observe_root, paths_to_watch
 from registry_trust.agent.store.open_store import OpenStore, require_owner
-from registry_trust.agent.store.ownership import read_state, write_state
+from registry_trust.agent.store.ownership import write_state
 from registry_trust.core.errors import RegistryTrustError, StoreFailure
 from registry_trust.core.layout import PUBLIC_DIRECTORY, STORE, Layout
 from registry_trust.core.plan import Record, Step, Switch
@@ -280,12 +280,8 @@ class LockedStore:
         self._lock = self._take_lock(folder)
 
     def _read(self, folder: Directory) -> None:
-        """Read what the store remembers and whose it is: as its state says, or else as all manifests agree."""
-        self._state = read_state(folder)
-        self._store = OpenStore(self._root, folder, "" if self._state is None else self._state.installation)
-        if self._state is None:
-            found = self._store.installations()
-            self._store = replace(self._store, installation=found.pop() if len(found) == 1 else "")
+        """Read what the store remembers and whose it is."""
+        self._store, self._state = OpenStore.read(self._root, folder)
 
     def _with_state(self) -> OpenStore:
         """Return the store, with a state in it; made durably if it is missing."""

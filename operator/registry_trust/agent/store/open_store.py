@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.failures import shown
 from registry_trust.agent.store.links import foreign
-from registry_trust.agent.store.manifest import OWNER_FILE, STATE_FILE, Ownership
-from registry_trust.agent.store.ownership import read_any_ownership, read_ownership
+from registry_trust.agent.store.manifest import OWNER_FILE, STATE_FILE, Ownership, StoreState
+from registry_trust.agent.store.ownership import read_any_ownership, read_ownership, read_state
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import PRIVATE_DIRECTORY
 from registry_trust.core.reasons import Reason
@@ -32,6 +32,20 @@ class OpenStore:
     root: Directory
     folder: Directory
     installation: str
+
+    @classmethod
+    def read(cls, root: Directory, folder: Directory) -> tuple[OpenStore, StoreState | None]:
+        """Return a store and what it remembers: it is whose its state says, or else whose all manifests agree on.
+
+        Raises:
+            StoreFailure: what it remembers can't be understood.
+        """
+        state = read_state(folder)
+        if state is not None:
+            return cls(root, folder, state.installation), state
+        store = cls(root, folder, "")
+        found = store.installations()
+        return replace(store, installation=found.pop() if len(found) == 1 else ""), None
 
     def entries(self) -> list[str]:
         """Return the names in the store directory that may be entries' directories."""
