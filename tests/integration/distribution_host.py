@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ from tools.distributions.settings import SETTINGS
 from tools.distributions.shape import CONFIG, DEFAULT, Shape
 from tools.distributions.starts import SPECIFICATION, started
 from tools.trials.containerd_oracle import VERSIONS
+from tools.trials.roots import MovedClock
 
 SOCKET = "/run/containerd/containerd.sock"
 _CONTAINERD = "/usr/local/bin/containerd"
@@ -51,8 +53,8 @@ exec chroot "$host" {_CONTAINERD} "$@"
 
 
 @cache
-def agent_arguments(settings: str) -> tuple[list[str], list[str]]:
-    """Return the agent's arguments as the chart has them with these values, and the host's paths that it mounts."""
+def agent_arguments(settings: str) -> tuple[list[str], dict[str, str]]:
+    """Return the agent's arguments as the chart has them with these values, and what it mounts: path to its type."""
     done = subprocess.run(
         [binary("helm"), "template", "release", CHART, "--show-only=templates/agent-daemonset.yaml", "--values=-"],
         input=settings,
@@ -63,8 +65,8 @@ def agent_arguments(settings: str) -> tuple[list[str], list[str]]:
     )
     assert done.returncode == 0, done.stderr
     pod = yaml.safe_load(done.stdout)["spec"]["template"]["spec"]
-    paths = [volume["hostPath"]["path"] for volume in pod["volumes"] if "hostPath" in volume]
-    return pod["containers"][0]["args"], paths
+    mounts = [volume["hostPath"] for volume in pod["volumes"] if "hostPath" in volume]
+    return pod["containers"][0]["args"], {mount["path"]: mount["type"] for mount in mounts}
 
 
 @dataclass
@@ -88,6 +90,7 @@ class Host:
     processes: Run
     inbox: Inbox = field(default_factory=Inbox)
     stop: threading.Event = field(default_factory=threading.Event)
+    clock: MovedClock = field(default_factory=MovedClock)
 
     def __post_init__(self) -> None:
         for path in ("/proc", "/sys", "/dev", "/tmp", "/run", "/var/lib", "/usr/local/bin", "/etc"):
@@ -130,14 +133,26 @@ class Host:
 
     def install(self, settings: str) -> None:
         """Install the agent with these values of the chart, and tell it of the Node and of one trust."""
-        arguments, paths = agent_arguments(settings)
-        for path in paths:  # The kubelet does so: DirectoryOrCreate.
-            self.path(path).mkdir(parents=True, exist_ok=True)
+        arguments, mounts = agent_arguments(settings)
+        for path, kind in mounts.items():  # As the kubelet does it.
+            directory = self.path(path if kind == "DirectoryOrCreate" else posixpath.dirname(path))
+            directory.mkdir(parents=True, exist_ok=True)
+            if kind == "FileOrCreate":
+                self.path(path).touch()
         self.options = self._here(parse([each.replace("$(NODE_NAME)", "worker-1") for each in arguments]))
         self.runtimes = Runtimes(self.options)
         health = Health(turned=0.0)
         verifier = Verifier("", self.inbox.wake, self.stop)
-        self.loop = Loop(self.options, self.inbox, self.runtimes, self.told, health, self.stop, verifier=verifier)
+        self.loop = Loop(
+            self.options,
+            self.inbox,
+            self.runtimes,
+            self.told,
+            health,
+            self.stop,
+            monotonic=self.clock,
+            verifier=verifier,
+        )
         self.inbox.put_node(NodeSeen("node-uid", self.shape.labels))
         self.inbox.put_runtime(self.runtime, self.shape.os_image, self.shape.kubelet)
         blobs = (self.registry.authority.pem, self.pair.certificate, self.pair.key)
@@ -148,7 +163,8 @@ class Host:
         self.inbox.put_bundle(ReceivedBundle("uid-1", "7", bundle))
 
     def turn(self) -> NodeReport:
-        """Let the agent make a pass; return its report."""
+        """Let the agent make the pass after which it has looked at everything again; return its report."""
+        self.clock.now += 2 * self.options.drift_interval
         self.loop.turn()
         return self.told.reports[-1]
 
