@@ -45,6 +45,7 @@ class HostTree:
     runtime: str = CONTAINERD
     registry: str = REGISTRY
     selector: Selector | None = None
+    asks: bool = False
     pauses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -107,7 +108,7 @@ class HostTree:
 
     def doctor(self, *more: str, now: float | None = None) -> Diagnosis:
         """Return what the doctor finds of the registry; nothing is waited for."""
-        options = self.options(self.registry, *more)
+        options = self.options(self.registry, *more, *([] if self.asks else ["--no-probe"]))
         clock = time.time if now is None else lambda: now
         return diagnose(Examination(options, clock=clock, pause=self.pauses.append).evidence())
 

@@ -9,13 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from registry_trust.core.reasons import Reason
 from registry_trust.core.selection import Selector
+from registry_trust.core.verdict.verdict import State, Verdict, failed, unknown, verified
 from registry_trust.doctor.diagnosis import Diagnosis, Outlook, diagnose
 from registry_trust.doctor.evidence import Effect, FileUse, PullError
 from registry_trust.doctor.examination import Examination
@@ -126,6 +129,45 @@ def test_a_selector_that_does_not_select_the_node_is_named(tree: HostTree) -> No
 
     assert "its nodeSelector does not select this node" in tree.doctor().registries[0].symptoms[0].found
     assert "its nodeSelector" not in tree.doctor("--label=zone=a").registries[0].symptoms[0].found
+
+
+ANSWERED = [
+    (failed(Reason.UNKNOWN_AUTHORITY, "put its CA in", ("CN=other",)), Outlook.FAILS, PullError.UNKNOWN_AUTHORITY),
+    (failed(Reason.WRONG_NAME, "have it reissued"), Outlook.FAILS, PullError.OTHER_NAME),
+    (failed(Reason.COMMON_NAME_ONLY, "have it reissued"), Outlook.FAILS, PullError.COMMON_NAME),
+    (failed(Reason.OUTSIDE_VALIDITY, "renew it"), Outlook.FAILS, PullError.DATES),
+    (failed(Reason.CLIENT_CERTIFICATE_REFUSED, "use another"), Outlook.FAILS, PullError.CERTIFICATE_REQUIRED),
+    (verified("it works", ()), Outlook.GOOD, None),
+    (unknown(Reason.NOT_PROBED, "a proxy"), Outlook.GOOD, None),
+]
+
+
+@pytest.mark.parametrize(("verdict", "outlook", "error"), ANSWERED)
+def test_what_the_registry_showed_counts_where_the_files_are_as_they_should_be(
+    tree: HostTree, verdict: Verdict, outlook: Outlook, error: PullError | None
+) -> None:
+    tree.bring(tree.bundle())
+    evidence = tree.doctor().evidence
+    (seen,) = evidence.registries
+
+    found = diagnose(replace(evidence, registries=(replace(seen, verdict=verdict),)))
+
+    assert (found.outlook, found.registries[0].error()) == (outlook, error)
+    assert f"asked       {verdict.state}: {verdict.problem.message}" in text(found, REGISTRY)
+    assert found.fix == ("" if outlook is Outlook.GOOD else verdict.problem.message)
+
+
+def test_a_registry_that_is_named_is_asked_with_the_files_that_are_read(tree: HostTree) -> None:
+    tree.asks, tree.registry = True, "registry.test:1"
+    tree.write("/etc/hosts", "127.0.0.1 registry.test\n")
+    tree.bring(tree.bundle())
+
+    found = tree.doctor()
+
+    (registry,) = found.registries
+    assert registry.seen.verdict is not None
+    assert registry.seen.verdict.state is State.UNKNOWN, "a loopback address of another network is never asked"
+    assert found.outlook is Outlook.GOOD
 
 
 def test_a_step_of_the_agent_in_between_is_waited_for(tree: HostTree) -> None:

@@ -59,6 +59,6 @@ def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 def _argument(action: argparse.Action) -> tuple[str, str, str, str]:
     names = ", ".join(code(name) for name in action.option_strings or [str(action.metavar)])
     choices = ", ".join(code(str(each)) for each in action.choices or ())
-    default = code(str(action.default)) if action.default not in (None, "", []) else ""
-    value = choices or (code(str(action.metavar or "TEXT")) if action.option_strings else "")
+    default = code(str(action.default)) if action.default not in (None, "", [], False) else ""
+    value = choices or (code(str(action.metavar or "TEXT")) if action.option_strings and action.nargs != 0 else "")
     return names, value, "**required**" if action.required else default, action.help or ""

@@ -82,6 +82,26 @@ def inquiries_of(
     )
 
 
+def ask(inquiry: Inquiry, view: Path | None, *, own_network: bool = False) -> Verdict:
+    """Ask a registry now, as the runtime would.
+
+    Args:
+        inquiry: the registry, and the files that are read for it.
+        view: where parts of the host's file system are; None if nowhere.
+        own_network: whether this process has the node's own network, and not that of a pod.
+    """
+    seen = environment(view)
+    question = Question(
+        inquiry.registry,
+        inquiry.directory,
+        inquiry.reader,
+        None if view is None else system_roots(seen, view, partial=True),
+        seen,
+        own_network,
+    )
+    return probe(question, datetime.now(UTC), addresses(view))
+
+
 def pause_after(failures: int, rand: Random) -> float:
     """Return the seconds until the next question, after so many in a row that were no success; a fifth more or less."""
     pause = EVERY if not failures else min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 16))
@@ -143,7 +163,7 @@ class Verifier:
                 self._news.wait(min(wait, 1.0))
                 self._news.clear()
                 continue
-            self._take(inquiry, self._ask(inquiry))
+            self._take(inquiry, ask(inquiry, self._view))
             self._stopping.wait(BETWEEN)
 
     def _next(self) -> tuple[Inquiry | None, float]:
@@ -153,17 +173,6 @@ class Verifier:
             inquiry = min(self._due, key=lambda each: self._due[each].at)
             wait = self._due[inquiry].at - self._monotonic()
         return (inquiry, 0.0) if wait <= 0 else (None, wait)
-
-    def _ask(self, inquiry: Inquiry) -> Verdict:
-        seen = environment(self._view)
-        question = Question(
-            inquiry.registry,
-            inquiry.directory,
-            inquiry.reader,
-            None if self._view is None else system_roots(seen, self._view, partial=True),
-            seen,
-        )
-        return probe(question, datetime.now(UTC), addresses(self._view))
 
     def _take(self, inquiry: Inquiry, verdict: Verdict) -> None:
         with self._lock:

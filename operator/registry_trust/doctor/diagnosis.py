@@ -13,6 +13,7 @@ from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState, TargetState
 from registry_trust.core.text import escape
+from registry_trust.core.verdict.verdict import State
 from registry_trust.doctor.evidence import Effect, Evidence, Lookup, PullError, RegistrySeen, Symptom
 
 SKEW = 30.0
@@ -214,8 +215,22 @@ def _symptoms(seen: RegistrySeen, evidence: Evidence) -> Iterator[Symptom]:
         yield Symptom(Effect.FAILS, seen.pending, _AGENTS_LOG, Reason.NODE_PENDING, None, seen.registry)
     for lookup in seen.lookups:
         yield from _of_lookup(seen, lookup)
+    if seen.verdict is not None and seen.verdict.state is not State.VERIFIED:
+        effect = Effect.FAILS if seen.verdict.state is State.FAILED else Effect.NOTE
+        problem = seen.verdict.problem
+        yield _of_problem(effect, problem, _ANSWERS.get(problem.reason), seen.registry)
     if evidence.cluster.report is not None:
         yield from _reported(seen, evidence.cluster.report)
+
+
+_ANSWERS = {
+    Reason.UNKNOWN_AUTHORITY: PullError.UNKNOWN_AUTHORITY,
+    Reason.OUTSIDE_VALIDITY: PullError.DATES,
+    Reason.WRONG_NAME: PullError.OTHER_NAME,
+    Reason.COMMON_NAME_ONLY: PullError.COMMON_NAME,
+    Reason.CLIENT_CERTIFICATE_REFUSED: PullError.CERTIFICATE_REQUIRED,
+}
+"""The words of a pull for what a registry's answer shows."""
 
 
 def _of_row(seen: RegistrySeen, row: RegistryRow) -> Iterator[Symptom]:

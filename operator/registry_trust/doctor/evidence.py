@@ -11,6 +11,7 @@ from registry_trust.core.layout import HOSTS_FILE, Reader
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, TargetRow
+from registry_trust.core.verdict.verdict import Verdict
 
 
 class PullError(StrEnum):
@@ -131,6 +132,7 @@ class RegistrySeen:
         row: what a pass would say of it; None where no bundle is known, or no trust asks for it.
         pending: what the next pass would change, in words; empty where nothing.
         refused: why no trust gives it to this node, if none does.
+        verdict: what the registry showed when it was asked with the files that are read; None if it was not asked.
     """
 
     registry: str
@@ -140,6 +142,7 @@ class RegistrySeen:
     row: RegistryRow | None = None
     pending: str = ""
     refused: str = ""
+    verdict: Verdict | None = None
     lookups: tuple[Lookup, ...] = ()
 
 

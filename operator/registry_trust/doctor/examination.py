@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from registry_trust.agent.passes import after_look
 from registry_trust.agent.runtime.candidates import Candidate
@@ -17,6 +18,7 @@ from registry_trust.agent.store import unlocked
 from registry_trust.agent.store.manifest import StoreState
 from registry_trust.agent.store.neighbour_roots import NeighbourRoots
 from registry_trust.agent.store.unlocked import RootSeen
+from registry_trust.agent.verifier import Inquiry, ask
 from registry_trust.core.around import first_found
 from registry_trust.core.desired import Desired, desired_state
 from registry_trust.core.errors import StoreFailure
@@ -26,11 +28,11 @@ from registry_trust.core.observed import ObservedRoot, Target
 from registry_trust.core.plan import Plan, Remove, Switch, make_plan, merge_rows
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
-from registry_trust.core.report import RegistryRow
+from registry_trust.core.report import NodeReport, RegistryRow, RowState
 from registry_trust.core.text import escape
 from registry_trust.doctor import cluster, wanting
 from registry_trust.doctor.cluster import Answers
-from registry_trust.doctor.evidence import Evidence, Lookup
+from registry_trust.doctor.evidence import Evidence, Lookup, RegistrySeen
 from registry_trust.doctor.loading import Loading
 from registry_trust.doctor.options import DoctorOptions
 
@@ -119,15 +121,37 @@ class Examination:
             states=_states(roots),
             remarks=(*comparison.notices, *(each for seen in roots.seen.values() for each in seen.findings)),
             registries=tuple(
-                replace(
-                    wanting.registry(name, answers, desired, roots.observed(), targets),
-                    row=next((row for row in comparison.rows if row.registry == name and not row.trust), None),
-                    pending=_pending(name, comparison, roots),
-                    lookups=tuple(_lookups(name, targets, roots, loading)),
+                self._with_verdict(
+                    replace(
+                        wanting.registry(name, answers, desired, roots.observed(), targets),
+                        row=next((row for row in comparison.rows if row.registry == name and not row.trust), None),
+                        pending=_pending(name, comparison, roots),
+                        lookups=tuple(_lookups(name, targets, roots, loading)),
+                    ),
+                    answers.seen.report,
                 )
                 for name in names
             ),
         )
+
+    def _with_verdict(self, seen: RegistrySeen, report: NodeReport | None) -> RegistrySeen:
+        """Ask the registry that is named, if its files are there and read; of others the report's word counts."""
+        rows = () if report is None else report.registries
+        said = next((row.verdict for row in rows if row.registry == seen.registry and row.verdict is not None), None)
+        lookup = next((each for each in seen.lookups if each.ours), None)
+        current = seen.row is not None and seen.row.state is RowState.CURRENT and not seen.pending
+        if not (self._options.ask and self._options.registry and lookup is not None and current):
+            return replace(seen, verdict=said)
+        root, _, entry = lookup.path.rpartition("/")
+        inquiry = Inquiry(seen.registry, "", f"{self._host.place_of(root)}/{entry}", lookup.reader)
+        return replace(seen, verdict=ask(inquiry, self._view(), own_network=self._options.node_root == ""))
+
+    def _view(self) -> Path | None:
+        """Return where parts of the host's file system are."""
+        node_root, view = self._options.node_root, self._options.agent.host_view
+        if node_root is not None:
+            return Path(node_root or "/")
+        return Path(view) if view else None
 
     def _look(self) -> _Look:
         roots = _Look()

@@ -57,6 +57,7 @@ class DoctorOptions:
         runtime: name and version, if an option says so.
         bundle: a directory with the data of the bundle's Secret; None to ask the API server.
         labels: the Node's labels, if the API server is not asked for them.
+        ask: whether the registry that is named may be asked, if its files are there and read.
     """
 
     registry: str
@@ -67,6 +68,7 @@ class DoctorOptions:
     runtime: str
     bundle: Path | None
     labels: Mapping[str, str]
+    ask: bool
 
 
 def parse(arguments: Sequence[str] | None, first_process: Path = FIRST_PROCESS) -> DoctorOptions:
@@ -92,6 +94,7 @@ def parse(arguments: Sequence[str] | None, first_process: Path = FIRST_PROCESS) 
         runtime=given.runtime,
         bundle=given.bundle,
         labels=dict(given.label),
+        ask=not given.no_probe,
     )
 
 
@@ -155,6 +158,7 @@ def argument_parser() -> argparse.ArgumentParser:
         help="the registry, as the image names it; all of them without it",
     )
     add("-o", "--output", choices=("text", "json"), default="text", help="what is printed")
+    add("--no-probe", action="store_true", help="do not connect to the registry")
     add(
         "--node-root",
         default="",

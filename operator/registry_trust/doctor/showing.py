@@ -97,6 +97,10 @@ def _registry(diagnosis: RegistryDiagnosis) -> Iterator[str]:
     yield _line("wanted", _wanted(diagnosis))
     for lookup in seen.lookups:
         yield from _lookup(lookup)
+    if seen.verdict is not None:
+        yield _line("asked", f"{seen.verdict.state.value}: {clip(seen.verdict.problem.message)}")
+        for shown in seen.verdict.shown[:_MOST_CERTIFICATES]:
+            yield _line("", f"it showed {shown}")
 
 
 def _wanted(diagnosis: RegistryDiagnosis) -> str:
@@ -207,6 +211,14 @@ def _registry_document(diagnosis: RegistryDiagnosis) -> dict[str, Any]:
         "trusts": list(seen.trusts),
         "caCertificates": seen.authorities,
         "clientCertificates": seen.pairs,
+        "verdict": None
+        if seen.verdict is None
+        else {
+            "state": seen.verdict.state.value,
+            "reason": seen.verdict.problem.reason.value,
+            "message": seen.verdict.problem.message,
+            "shown": list(seen.verdict.shown),
+        },
         "symptoms": [_symptom(each) for each in diagnosis.symptoms],
         "read": [
             {
