@@ -14,6 +14,7 @@ from tests.page_commands import FENCE, PAGES, ROOT, every_block
 
 GENERATED = {"messages.md", "api.md"}
 OF_OTHERS = (
+    "python -m ",
     "x509: ",
     "tls: ",
     "remote error: tls: ",
