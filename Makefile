@@ -7,7 +7,7 @@ SHELL := bash
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 IMAGE ?= localhost/registry-trust:$(shell sed -nE 's/^version = "(.*)"/\1/p' pyproject.toml)
-TESTS ?= tests
+TESTS ?=
 FITS := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell $(python) -c '$(FITS)' 2>&- && echo $(python))))
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \

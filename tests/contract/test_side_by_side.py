@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -22,6 +24,18 @@ def test_one_half_has_the_end_to_end_tests_and_the_other_has_the_rest_in_the_sam
     assert others[3:5] == end_to_end[3:5]
     assert others[4] == "--durations=5"
     assert END_TO_END.name in KINDS
+
+
+def test_make_test_runs_both_halves_and_with_a_path_that_path_alone() -> None:
+    def recipe(*arguments: str) -> str:
+        command = ["make", "--dry-run", "--no-print-directory", "test", *arguments]
+        environment = {**os.environ, "MAKEFLAGS": "", "MAKELEVEL": "0", "TESTS": ""}
+        return subprocess.run(
+            command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, check=True
+        ).stdout.rstrip()
+
+    assert recipe().endswith("python -m tools.side_by_side")
+    assert recipe("TESTS=tests/unit").endswith("python -m pytest tests/unit")
 
 
 @pytest.mark.parametrize(
