@@ -86,6 +86,10 @@ CARRIED_OUT: dict[str, tuple[str, ...]] = {
         "docs/migrate/daemonset.md: kubectl apply --server-side -f trusts",
         "docs/migrate/daemonset.md: kubectl delete daemonset registry-certificates",
     ),
+    "tests/e2e/test_doctor.py::test_in_the_agents_container_the_commands_of_the_pages_explain_the_node": (
+        "docs/why-is-my-pull-failing.md: kubectl -n registry-trust get pods -o wide",
+        "docs/commands.md: kubectl -n registry-trust exec POD",
+    ),
     "tests/e2e/test_agents.py::test_the_page_s_commands_verify_an_installation_on_real_nodes": (
         "docs/install.md: kubectl -n registry-trust rollout status daemonset/registry-trust-agent",
     ),
@@ -99,16 +103,10 @@ PUBLIC_BASE = (
     "the image's base comes from a public registry; end-to-end tests build the same Dockerfile on one of Debian's"
 )
 
-BESIDE = (
-    "tests/integration/test_runtime_configuration.py runs the doctor beside a real agent, with that agent's options"
-)
-
 NOT_HERE: dict[str, str] = {
     "README.md: make demo": "it takes a minute, and its parts are tested one by one; `make test` is how they run",
     "README.md: make image": f"{PUBLIC_BASE}; there is no kind here",
     "CONTRIBUTING.md: make ": "they are how these tests are started",
-    "docs/why-is-my-pull-failing.md: kubectl -n registry-trust get pods -o wide": BESIDE,
-    "docs/commands.md: kubectl -n registry-trust exec POD": BESIDE,
     "docs/install.md: make image": PUBLIC_BASE,
     "docs/install.md: make release": "tests/e2e/test_release.py pushes a release by the module that make calls",
     "docs/install.md: cosign verify": "tests/e2e/test_release.py verifies so, with the registry's CA as well",
