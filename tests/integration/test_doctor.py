@@ -170,6 +170,19 @@ def test_a_registry_that_is_named_is_asked_with_the_files_that_are_read(tree: Ho
     assert found.outlook is Outlook.GOOD
 
 
+def test_a_proxy_in_a_unit_of_the_host_is_said_without_its_value(tree: HostTree) -> None:
+    tree.bring(tree.bundle())
+    assert not [each for each in tree.doctor().symptoms if "HTTPS_PROXY" in each.found]
+
+    tree.write(
+        "/etc/systemd/system/containerd.service.d/proxy.conf", "[Service]\nEnvironment=HTTPS_PROXY=http://u:p@x\n"
+    )
+    (told,) = [each for each in tree.doctor().symptoms if "HTTPS_PROXY" in each.found]
+
+    assert told.effect is Effect.NOTE
+    assert "u:p" not in told.found
+
+
 def test_a_step_of_the_agent_in_between_is_waited_for(tree: HostTree) -> None:
     bundle = tree.bundle()
 

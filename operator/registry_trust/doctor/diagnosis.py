@@ -102,8 +102,9 @@ def _of_node(evidence: Evidence) -> Iterator[Symptom]:
     yield from _of_report(evidence)
     for remark in evidence.remarks:
         yield Symptom(Effect.NOTE, remark.message, "", remark.reason)
-    for proxy in evidence.proxies:
-        yield Symptom(Effect.NOTE, proxy)
+    if evidence.proxy:
+        gist = f"a unit of systemd sets {evidence.proxy}; if it is the runtime's, pulls go through that proxy"
+        yield Symptom(Effect.NOTE, f"{gist}, and its errors come before those of the registry")
 
 
 def _of_targets(evidence: Evidence) -> Iterator[Symptom]:

@@ -190,6 +190,7 @@ class Evidence:
         legacy: the tables of containerd's configuration that keep its CRI plugin from loading; empty without any.
         states: what each root remembers of its bundle, by its path; a text says why that can't be read.
         remarks: what is to be said of the node beside that.
+        proxy: the variable by which a unit of systemd sends requests to a proxy; empty if none is seen.
     """
 
     node: str
@@ -200,5 +201,5 @@ class Evidence:
     legacy: str = ""
     states: Mapping[str, StoreState | Problem] = field(default_factory=dict)
     remarks: tuple[Problem, ...] = ()
-    proxies: tuple[str, ...] = ()
+    proxy: str = ""
     registries: tuple[RegistrySeen, ...] = ()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from registry_trust.agent.host_view import environment
 from registry_trust.agent.passes import after_look
 from registry_trust.agent.runtime.candidates import Candidate
 from registry_trust.agent.runtime.configuration_files import ConfigurationFiles, UnreadableConfiguration
@@ -119,6 +120,7 @@ class Examination:
             targets=tuple(each.row for each in candidates),
             legacy=known.refusal() if isinstance(known, ContainerdConfiguration) else "",
             states=_states(roots),
+            proxy=next(iter(environment(self._view())), ""),
             remarks=(*comparison.notices, *(each for seen in roots.seen.values() for each in seen.findings)),
             registries=tuple(
                 self._with_verdict(
