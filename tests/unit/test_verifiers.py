@@ -62,6 +62,15 @@ def test_verifiers_stay_while_one_of_them_is_fit_so_that_nodes_that_come_and_go_
     assert "node-4" not in chosen(replace(TRUST, content=content), other), "it is not selected any longer"
 
 
+def test_a_trust_that_began_with_one_agent_gets_more_verifiers_as_agents_come_and_then_keeps_them():
+    names: set[str] = set()
+    for count in range(1, 8):
+        names = chosen(before=replace(TRUST, verifiers=tuple(sorted(names))), fleet=FLEET[:count])
+        assert len(names) == min(count, MOST)
+
+    assert chosen(before=replace(TRUST, verifiers=tuple(sorted(names)))) == names
+
+
 @pytest.mark.parametrize("state", [TrustState.HELD, TrustState.REMOVED])
 def test_nobody_asks_about_what_is_not_served(state: TrustState):
     assert chosen(replace(TRUST, state=state)) == set()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from registry_trust.compiler.node_standing import FleetNode
-from registry_trust.core.bundle import IndexedTrust, TrustState
+from registry_trust.core.bundle import IndexedTrust, TrustContent, TrustState
+from registry_trust.core.selection import Selector
 from registry_trust.core.trust import Trust, Verification
 
 MOST = 3
@@ -18,19 +19,20 @@ MOST = 3
 class Verifiers:
     """Chooses among the nodes that are Ready and have a live agent.
 
-    A trust keeps its verifiers while its content stays and one of them is still fit, so that nodes that come and go do
-    not write the bundle. New content is asked about by other nodes: in time, every part of a fleet has its turn.
+    A trust keeps its verifiers while its content stays, one of them is still fit and there are no more to be had, so
+    nodes that come and go do not write the bundle. New content is asked about by other nodes: in time, every part of a
+    fleet has its turn.
     """
 
-    def __init__(self, nodes: Iterable[FleetNode]) -> None:
-        """Take the nodes that can ask."""
-        self.enabled = True
+    def __init__(self, nodes: Iterable[FleetNode], *, enabled: bool = True) -> None:
+        """Take the nodes that can ask; none has to where that is not `enabled`."""
+        self._enabled = enabled
         self._nodes = {node.name: node for node in nodes if node.runs_linux}
-        self._ring: list[tuple[bytes, str]] = []
+        self._rings: dict[Selector | None, list[tuple[bytes, str]]] = {}
 
     def wanted(self, spec: Trust | None) -> Verification:
         """Return what it means for a trust whether pulls work; nothing where nobody asks."""
-        return spec.verification if self.enabled and spec is not None else Verification.OFF
+        return spec.verification if self._enabled and spec is not None else Verification.OFF
 
     def assigned(self, trust: IndexedTrust, before: IndexedTrust | None, spec: Trust | None) -> IndexedTrust:
         """Return a trust with its verifiers.
@@ -42,34 +44,33 @@ class Verifiers:
         """
         kept = before.verifiers if before is not None and before.since == trust.since else ()
         if spec is not None:
-            if trust.state is not TrustState.ACTIVE or spec.verification is Verification.OFF:
+            if trust.state is not TrustState.ACTIVE or trust.content is None or spec.verification is Verification.OFF:
                 kept = ()
-            elif not any(self._is_fit(name, trust) for name in kept):
-                kept = tuple(sorted(self._first(trust)))
+            elif not self._is_enough(kept, trust.content):
+                kept = self._first(trust, trust.content)
         return replace(trust, verifiers=kept) if kept else trust
 
-    def _is_fit(self, name: str, trust: IndexedTrust) -> bool:
-        node = self._nodes.get(name)
-        return node is not None and trust.content is not None and trust.content.selects(node.labels)
+    def _is_enough(self, kept: tuple[str, ...], content: TrustContent) -> bool:
+        fit = any(name in self._nodes and content.selects(self._nodes[name].labels) for name in kept)
+        return fit and (len(kept) >= MOST or len(kept) >= len(self._ring(content.selector)))
 
-    def _first(self, trust: IndexedTrust) -> Iterator[str]:
-        """Yield the first fit nodes on the ring, from the place of the trust's content on."""
-        if not self._ring:
-            self._ring = sorted((_place(name), name) for name in self._nodes)
-        start = bisect.bisect(self._ring, (_place(f"{trust.uid} {trust.since}"), ""))
-        found = 0
-        for _, name in (*self._ring[start:], *self._ring[:start]):
-            if self._is_fit(name, trust):
-                yield name
-                found += 1
-                if found == MOST:
-                    return
+    def _first(self, trust: IndexedTrust, content: TrustContent) -> tuple[str, ...]:
+        """Return the first nodes on the ring, from the place of the trust's content on."""
+        ring = self._ring(content.selector)
+        start = bisect.bisect(ring, (_place(f"{trust.uid} {trust.since}"), ""))
+        return tuple(sorted(name for _, name in (ring[start:] + ring[:start])[:MOST]))
+
+    def _ring(self, selector: Selector | None) -> list[tuple[bytes, str]]:
+        """Return the nodes that a selector selects, each at its place; made once for all trusts that have it."""
+        if selector not in self._rings:
+            chosen = (n.name for n in self._nodes.values() if selector is None or selector.selects(n.labels))
+            self._rings[selector] = sorted((_place(name), name) for name in chosen)
+        return self._rings[selector]
 
 
 def _place(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
 
 
-NOBODY = Verifiers(())
-NOBODY.enabled = False
+NOBODY = Verifiers((), enabled=False)
 """For clusters in which no node is to ask, and for commands that look at files."""
