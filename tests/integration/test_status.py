@@ -251,8 +251,8 @@ def test_a_replaced_ca_stays_across_a_restart_until_its_retention_ends(installat
     assert installation.operator is not None
     installation.operator.stop()
     installation.start_operator()
-    installation.trust("another", registries=["another.example"], caCertificates=CA)
-    installation.wait_for("another", "Accepted", within=60)
+    installation.trust("retained", registries=["retained.example"], caCertificates=CA)
+    installation.wait_for("retained", "Accepted", within=60)
     assert authorities(installation, "rotating") == {old, new}
     rows = {row["subject"]: row for row in installation.status("rotating")["certificates"]}
     assert rows["CN=the old CA"]["retainedUntil"] == until
