@@ -175,20 +175,21 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.fixture(autouse=True)
 def _log_is_left_as_found() -> Iterator[None]:
-    """Fail a test that silences the log for the tests after it."""
-    before = state_of_log()
+    """Put the levels of the log back after a test, and fail one that silences it for the tests after it."""
+    levels, silent = [logger.level for logger in LOGGERS], logging.root.manager.disable
+    before = loudness()
     yield
-    after = state_of_log()
-    if after != before:
-        for logger, level in zip(LOGGERS, before, strict=False):
-            logger.setLevel(level)
-        logging.disable(before[-1])
-        pytest.fail(f"the levels of the log were {before} before this test and are {after} now")
+    after = loudness()
+    for logger, level in zip(LOGGERS, levels, strict=True):
+        logger.setLevel(level)
+    logging.disable(silent)
+    if any(now > then for now, then in zip(after, before, strict=True)):
+        pytest.fail(f"the log was heard from the levels {before} on before this test, and from {after} on now")
 
 
-def state_of_log() -> tuple[int, ...]:
-    """Return the levels of the loggers that tests look at, and the level up to which everything is silent."""
-    return (*(logger.level for logger in LOGGERS), logging.root.manager.disable)
+def loudness() -> tuple[int, ...]:
+    """Return the level from which on each of the loggers is heard, and the one up to which everything is silent."""
+    return (*(logger.getEffectiveLevel() for logger in LOGGERS), logging.root.manager.disable)
 
 
 def declared_tools(item: pytest.Item) -> list[str]:
