@@ -30,11 +30,14 @@ while True:
         folder = f"{root}/{os.environ['REGISTRY']}"
         os.makedirs(folder, exist_ok=True)
         for name in ("ca.crt", "client.cert", "client.key"):
-            shutil.copyfile(f"/from/{name}", f"{folder}/.{name}")
-            os.replace(f"{folder}/.{name}", f"{folder}/{name}")
+            shutil.copyfile(f"/from/{name}", f"{folder}/.{name}.new")
+            os.replace(f"{folder}/.{name}.new", f"{folder}/{name}")
     time.sleep(1)
 """
-"""What such DaemonSets do in shell; the image at hand has Python alone."""
+"""What such DaemonSets do in shell; the image at hand has Python alone.
+
+A careful one: containerd and dockerd would load `.ca.crt`, and a pull fails that lists it just before it is renamed.
+"""
 
 
 def daemon_set(registry: str) -> dict[str, Any]:
