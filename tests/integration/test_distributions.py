@@ -220,7 +220,7 @@ TWISTS = {
         {"/etc/containerd/conf.d/10.toml": f"version = 2\n[{OLD}.registry]\nconfig_path = ''\n"},
     ),
 }
-"""Nodes of a distribution that somebody changed so that nothing is read, or nothing that is mounted."""
+"""Nodes of a distribution that somebody changed so nothing is read, or nothing that is mounted."""
 
 
 @pytest.mark.parametrize(("version", "name", "files"), TWISTS.values(), ids=TWISTS.keys())

@@ -196,4 +196,4 @@ def test_a_plan_is_the_same_whatever_the_last_one_was(seed: int) -> None:
         found += sum(settled.row(item, roots[ROOT]) is not None for item in wanted.values())
 
         assert make_plan(target, desired, roots, settled) == make_plan(target, desired, roots)
-    assert found, "nothing was ever remembered, so that nothing is shown"
+    assert found, "nothing was ever remembered, so nothing is shown"

@@ -19,7 +19,7 @@ lost or refused each of them then waits 30/7 s at least: together they ask less 
 def full_jitter(failures: int, random: Random, *, floor: float = 0.5, ceiling: float = 30.0) -> float:
     """Return the seconds to wait after the given number of failures in a row (1 for the first).
 
-    Uniform up to an exponential bound, so that 5,000 agents that lost one API server together come back spread over
+    Uniform up to an exponential bound, so 5,000 agents that lost one API server together come back spread over
     half a minute; a whole one would leave some without the bundle for longer than that after the server's return (the
     first answer is often one more refusal). `floor` keeps lucky draws after the first failures from being a hot loop.
     """

@@ -140,14 +140,14 @@ class Verifier:
         """Take what is to be verified now; what was found about anything else is forgotten."""
         with self._lock:
             before, now = self._due, self._monotonic()
-            self._due = {s: before.get(s) or _Due(now + SPREAD * self._random()) for s in inquiries}
+            self._due = {each: before.get(each) or _Due(now + SPREAD * self._random()) for each in inquiries}
             if self._due.keys() - before.keys():
                 self._news.set()
 
     def with_verdicts(self, rows: Sequence[RegistryRow]) -> tuple[RegistryRow, ...]:
         """Return the rows with what is known of their files."""
         with self._lock:
-            known = {(s.registry, s.digest): due.verdict for s, due in self._due.items()}
+            known = {(each.registry, each.digest): due.verdict for each, due in self._due.items()}
         if not known:
             return tuple(rows)
         return tuple(
@@ -155,12 +155,11 @@ class Verifier:
         )
 
     def run(self) -> None:
-        """Ask whenever a inquiry is due, until the process stops."""
+        """Ask whenever an inquiry is due, until the process stops."""
         while not self._stopping.is_set():
             inquiry, wait = self._next()
             if inquiry is None:
-                # The stop is seen at the next look: a pause here never lasts longer.
-                self._news.wait(min(wait, 1.0))
+                self._news.wait(wait)  # The process does not wait for this thread when it ends.
                 self._news.clear()
                 continue
             self._take(inquiry, ask(inquiry, self._view))
@@ -181,9 +180,5 @@ class Verifier:
                 return
             failures = 0 if verdict.state is State.VERIFIED else before.failures + 1
             self._due[inquiry] = _Due(self._monotonic() + pause_after(failures, self._random), failures, verdict)
-            news = before.verdict is None or (before.verdict.state, before.verdict.problem) != (
-                verdict.state,
-                verdict.problem,
-            )
-        if news:
+        if verdict != before.verdict:
             self._wake()

@@ -39,7 +39,7 @@ def unverified_hosts(data: bytes) -> tuple[UnverifiedHost, ...]:
 
 
 def mirror_notices(target: Target, desired: Desired, roots: Mapping[str, ObservedRoot]) -> Iterator[Problem]:
-    """Say where another process's `hosts.toml` needs a line so that pulls through it use a registry's CA."""
+    """Say where another process's `hosts.toml` needs a line so pulls through it use a registry's CA."""
     readers = _BY_HOSTS_TOML.intersection(target.possible_readers())
     if not readers or target.standby:
         return

@@ -57,7 +57,7 @@ class Symptom:
     Attributes:
         found: what, where; printable ASCII.
         fix: the one thing to do; empty where nothing is to be done.
-        reason: from the one table; None for what is no matter of a trust or a node's files.
+        reason: from the one table; None for what does not concern a trust or a node's files.
         error: the words with which a pull fails because of it, if it does.
         where: the registry or the root that it is about; empty for the node as a whole.
     """
@@ -163,7 +163,7 @@ class ClusterSeen:
         problem: why it did not answer; empty where it did.
         runtime: as in the Node's status, or as an option says; empty where that is not known.
         report: what the node's NodeTrust says; None where there is none, or it can't be read (`report_problem`).
-        bundle_problem: why there is no usable bundle; None where there is one.
+        bundle_problem: why the bundle can't be used; None if it can.
         uid, serial: of the bundle.
     """
 

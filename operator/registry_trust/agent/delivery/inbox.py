@@ -73,7 +73,7 @@ class Inbox:
     def take(self) -> tuple[Heard, bool]:
         """Return what was heard so far, and whether anybody woke the one who waits.
 
-        The descriptor is cleared first, so that nothing is missed.
+        The descriptor is cleared first, so nothing is missed.
         """
         woken = False
         with suppress(BlockingIOError):

@@ -36,7 +36,7 @@ def system_roots(
     Args:
         environment: the runtime's own; with a variable of Go's in it that names other files, nothing is seen.
         root: where the host's file system is.
-        partial: only /etc/ssl/certs of it is there, so that a link can lead to something that is out of sight.
+        partial: only /etc/ssl/certs of it is there, so a link can lead to something that is out of sight.
     """
     if any(environment.get(name) for name in _OVERRIDES):
         return None

@@ -108,7 +108,7 @@ def _basic_constraints(found: Extensions, outer: DERReader) -> bool:
     if value.next_is(INTEGER):
         found.path_length = value.integer("basicConstraints")
         if not 0 <= found.path_length < 1 << 31:
-            raise DERError("basicConstraints has a path length that is no small number")
+            raise DERError("basicConstraints has a path length that is not a small number")
     return True
 
 

@@ -1,4 +1,4 @@
-"""The fix: what an admin writes so that containerd reads a root, in words, with the file that counts and the restart.
+"""The fix: what an admin writes so containerd reads a root, in words, with the file that counts and the restart.
 
 Distributions that write containerd's main file themselves, or keep it where nobody can, have another file for it:
 k3s pkg/agent/templates, k0s docs/runtime.md and pkg/component/worker/containerd, MicroK8s
