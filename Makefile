@@ -64,8 +64,8 @@ cluster: .venv/.ready .venv/.go ## start three real nodes and leave them up (roo
 	@$(BIN)/python -m tools.cluster up
 cluster-down: .venv/.ready ## remove every trace of `make cluster`, also after a crash
 	@$(BIN)/python -m tools.cluster down
-bench: .venv/.ready .venv/.go ## measure delays and memory
-	@$(BIN)/python -m tools.bench
+bench: .venv/.ready .venv/.go ## measure delays, CPU and memory of a node and of fleets; writes docs/bench.md
+	@$(BIN)/python -m tools.bench --report docs $(PARTS)
 torture: .venv/.ready .venv/.go ## kill, unplug, refuse, attack and read the store, hang and stop leaders; writes docs/torture.md
 	@$(BIN)/python -m tools.torture --report docs $(PARTS)
 requirements: .venv/.ready ## lock the newest allowed packages, with hashes for every platform

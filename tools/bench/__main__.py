@@ -1,116 +1,92 @@
-"""`make bench`: from the PATCH of a source to the switched entry, memory, hostile input, and the oracle's speed."""
+"""`make bench`: measures one node, fleets and many trusts, each figure beside a floor of the same run.
+
+`python -m tools.bench [--report FOLDER] [PART...]`; with parts, the rest of a report in FOLDER stays.
+"""
 
 from __future__ import annotations
 
 import argparse
-import base64
-import json
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from tools.authority import Authority, Pair
-from tools.bench import hostile, oracle
-from tools.bench.floor import Client, durable_write, patch_to_event
-from tools.cluster.control_plane import ControlPlane
-from tools.cluster.waiting import wait_until
-from tools.installation import TRUST_NAMESPACE, Installation
+from tools.bench import figures, fleets, hostile, many_trusts, node, oracle, plots
+from tools.bench.figures import Part
 
-REGISTRY = "bench.example:5000"
+FLEETS = (100, 1_000, 3_000, 5_000)
 
-
-def main() -> None:
-    """Measure, and print a table or JSON."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
-    parser.add_argument("--runs", type=int, default=100)
-    parser.add_argument("--output", choices=["table", "json"], default="table")
-    options = parser.parse_args()
-    with ControlPlane() as plane:
-        figures = measure(plane, options.runs)
-    if options.output == "json":
-        sys.stdout.write(json.dumps(figures, indent=2) + "\n")
-        return
-    sys.stdout.write(f"{'milliseconds':58} {'p50':>8} {'p99':>8}\n")
-    for name, (middle, high) in figures["milliseconds"].items():
-        sys.stdout.write(f"{name:58} {middle:8.1f} {high:8.1f}\n")
-    for name, kilobytes in figures["resident"].items():
-        sys.stdout.write(f"{'resident memory of the ' + name:58} {kilobytes / 1024:8.1f} MiB\n")
-    sys.stdout.write(hostile.table() + oracle.table())
+_LINES = {
+    "first node": "PATCH to the first node's files",
+    "middle node": "PATCH to the middle node's files",
+    "last node": "PATCH to the last node's files",
+    "Distributed=True": "PATCH to Distributed=True",
+}
+_COST = {
+    "API server, 1 node": "API server, CPU for each node and rotation",
+    "operator, 100 nodes": "operator, CPU for each 100 nodes and rotation",
+    "agent": "agent, CPU for a rotation",
+}
 
 
-def measure(plane: ControlPlane, runs: int) -> dict[str, Any]:
-    """Return p50 and p99 in milliseconds by name, and resident kilobytes by process."""
-    installation = Installation(plane)
-    installation.install()
-    installation.add_node("bench")
-    operator = installation.start_operator()
-    agent = installation.start_agent("bench")
-    try:
-        product = secret_to_entry(installation, agent.root(), runs)
-        floor = [
-            event * 2 + write
-            for event, write in zip(
-                patch_to_event(plane, runs, 4000), durable_write(plane.run.subfolder("floor"), runs), strict=True
-            )
-        ]
-        resident = {"operator": _resident(operator.pid), "agent": _resident(agent.process.pid)}
-    finally:
-        installation.stop()
-    return {
-        "milliseconds": {
-            "floor: two hops through the API server, one durable write": _percentiles(floor),
-            "PATCH of the source Secret to the switched entry": _percentiles(product),
-        },
-        "resident": resident,
+def all_parts() -> dict[str, tuple[str, float, Callable[[Part], None]]]:
+    """Return title, deadline in seconds, and what measures each part, by the word that chooses it."""
+    parts: dict[str, tuple[str, float, Callable[[Part], None]]] = {
+        "node": ("One node", 1_200, node.one_registry),
+        "registries": ("One node with 1,000 registries", 1_200, node.many_registries),
+        "updates": ("One node after 1,000 updates", 1_200, node.many_updates),
+        "trusts": ("1,000 trusts", 1_200, many_trusts.measure),
     }
+    for nodes in FLEETS:
+        parts[f"fleet-{nodes}"] = (f"A fleet of {nodes:,} nodes", 600 + nodes * 0.4, fleets.measure)
+    parts["hostile"] = ("Hostile input, checked in a fresh process each", 600, hostile.measure)
+    parts["oracle"] = ("What the tests read with", 600, oracle.measure)
+    return parts
 
 
-def secret_to_entry(installation: Installation, root: Path, runs: int) -> list[float]:
-    """Return seconds from the PATCH of a CA and client pair to the entry's switch on the node, once for each run."""
-    authority = Authority.create("bench CA")
-    pairs = [authority.client(f"node-{number}") for number in range(runs + 1)]
-    installation.secret("bench", _data(authority, pairs[0]))
-    installation.trust(
-        "bench",
-        registries=[REGISTRY],
-        caCertificates=[{"secretKeyRef": {"name": "bench", "key": "ca.crt"}}],
-        clientCertificates=[{"secretRef": {"name": "bench"}}],
-    )
-    entry = root / REGISTRY
-    wait_until(entry.is_symlink, "the first files are on the node", within=60)
-    client, path = Client(installation.plane), f"/api/v1/namespaces/{TRUST_NAMESPACE}/secrets/bench"
-    taken: list[float] = []
-    for number, pair in enumerate(pairs[1:], start=1):
-        before = entry.readlink()
-        data = {key: base64.b64encode(value).decode() for key, value in _data(authority, pair).items()}
-        started = time.perf_counter()
-        client.request("PATCH", path, {"data": data})
-        deadline = started + 30
-        while entry.readlink() == before:
-            if time.perf_counter() > deadline:
-                raise RuntimeError(f"run {number}: nothing was switched for 30 s")
-            time.sleep(0.0005)
-        taken.append(time.perf_counter() - started)
-        time.sleep(0.1)  # a rotation of its own each time, not one long burst
-    return taken
+def written(parts: list[Part], folder: Path) -> None:
+    """Write the report and its plots into a folder."""
+    made = {
+        "bench-node.svg": ("PATCH to entry on one node", _of_node(parts)),
+        "bench-delay.svg": (
+            "From PATCH to nodes, by size of the fleet",
+            plots.of_fleets(parts, _LINES, up="s", floors=True),
+        ),
+        "bench-cost.svg": ("CPU of one rotation, by size of the fleet", plots.of_fleets(parts, _COST, up="ms")),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, (_, plot) in made.items():
+        if plot:
+            (folder / file).write_text(plot)
+    shown = [(title, file) for file, (title, plot) in made.items() if plot]
+    (folder / "bench.json").write_text(figures.as_json(parts))
+    (folder / "bench.md").write_text(figures.as_markdown(parts, shown))
 
 
-def _data(authority: Authority, pair: Pair) -> dict[str, bytes]:
-    return {"ca.crt": authority.pem, "tls.crt": pair.certificate, "tls.key": pair.key}
+def _of_node(parts: list[Part]) -> str:
+    curves = next((part.curves for part in parts if part.curves), {})
+    return plots.of_curves(curves, up="ms") if curves else ""
 
 
-def _percentiles(seconds: Sequence[float]) -> tuple[float, float]:
-    ordered = sorted(seconds)
-    return ordered[len(ordered) // 2] * 1000, ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))] * 1000
+def main() -> int:
+    """Measure, print the tables, write the report; return 1 if a part gave up."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
+    parser.add_argument("--report", type=Path, help="folder for bench.md, bench.json and the plots")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="one of the parts alone (default: all)")
+    options = parser.parse_args()
+    known = all_parts()
+    names = options.parts or list(known)
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"there is no part {', '.join(unknown)}; there are: {', '.join(known)}")
+    parts: list[Part] = []
+    for name in names:
+        title, deadline, measure = known[name]
+        nodes = int(name.partition("-")[2] or 0)
+        parts.append(Part(name, title, deadline, nodes).run(measure))
+        if options.report is not None:  # After each part: an hour's figures are not lost with the last one.
+            written(figures.merged(figures.read(options.report) if options.parts else (), parts), options.report)
+    sys.stdout.write(figures.as_markdown(parts))
+    return 1 if any(part.gave_up for part in parts) else 0
 
 
-def _resident(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    return 0
-
-
-main()
+if __name__ == "__main__":
+    sys.exit(main())

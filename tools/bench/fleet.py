@@ -1,27 +1,23 @@
-"""A fleet on one machine: what a start, a rotation and a quiet minute cost API server, operator and agents.
+"""A fleet on one machine: a control plane, the operator, and the real code of the agents, a hundred to a process.
 
-The API server, the operator and the code of the agents are the real ones, and each node has its own token, Node and
-root. What is simulated: everything shares the cores and the disk of one machine, many agents share a process, and
-there are no kubelets. Command line: `python -m tools.bench.fleet --nodes 100,1000 --output json`.
+Each node has its own token, Node and root. What is simulated: everything shares the cores and the disk of one machine,
+many agents share a process, and there are no kubelets.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
-import json
 import os
-import selectors
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from tools.authority import Authority
-from tools.bench.floor import Client, durable_write
+from tools.bench.floor import Client
 from tools.cluster.control_plane import ControlPlane
 from tools.cluster.processes import Process, start
 from tools.installation import DAEMON_SET, NAMESPACE, REPOSITORY, TRUST_NAMESPACE, Installation
@@ -32,7 +28,27 @@ CROWD = 100
 
 _TICK = os.sysconf("SC_CLK_TCK")
 
-T = TypeVar("T")
+_LIMITS = {
+    # An agent has an inotify instance and six threads of its own; on a node it has the whole limit to itself.
+    "/proc/sys/fs/inotify/max_user_instances": 8192,
+    "/proc/sys/fs/inotify/max_user_watches": 1 << 20,
+    "/proc/sys/kernel/pid_max": 1 << 17,
+}
+
+
+@contextmanager
+def roomy() -> Iterator[None]:
+    """Raise the limits that a fleet on one machine meets and a node does not, and put them back; root alone can."""
+    before = {path: int(Path(path).read_text()) for path in _LIMITS}
+    try:
+        if os.geteuid() == 0:
+            for path, wanted in _LIMITS.items():
+                Path(path).write_text(str(max(wanted, before[path])))
+        yield
+    finally:
+        if os.geteuid() == 0:
+            for path, value in before.items():
+                Path(path).write_text(str(value))
 
 
 @dataclass(frozen=True)
@@ -43,39 +59,21 @@ class Work:
     operator: float
     agents: float
 
-
-@dataclass(frozen=True)
-class Rotation:
-    """One PATCH of the source: seconds to the files of the first, the middle and the last node, and to the status."""
-
-    first: float
-    middle: float
-    last: float
-    distributed: float
-    connections: int
-    """Connections to the API server that the agents opened for it."""
-    reports: int
-    """Requests for reports."""
-    work: Work
+    def since(self, before: Work) -> Work:
+        """Return what came since then."""
+        return Work(self.api_server - before.api_server, self.operator - before.operator, self.agents - before.agents)
 
 
 @dataclass(frozen=True)
-class Figures:
-    """One fleet; seconds and MiB."""
+class Answered:
+    """The API server's own count of requests, by the line of the metric with all its labels."""
 
-    nodes: int
-    start: float
-    """From the first agent's start to the last node's files."""
-    reported: float
-    """From the first agent's start to `Distributed=True`."""
-    rotations: tuple[Rotation, ...]
-    quiet_minute: Work
-    memory: dict[str, float]
-    """Resident: `API server before` (with every Node, without agents), `API server`, `operator`."""
-    floor: dict[str, float]
-    """Without registry-trust: the last of as many watchers has an event; as many durable writes, one after another."""
-    load: float
-    """Other work on the machine: its load (one minute) before this began."""
+    rows: tuple[tuple[str, int], ...]
+
+    def of(self, **labels: str) -> int:
+        """Return how many requests have these labels."""
+        wanted = [f'{name}="{value}"' for name, value in labels.items()]
+        return sum(count for line, count in self.rows if all(label in line for label in wanted))
 
 
 class Fleet:
@@ -95,18 +93,8 @@ class Fleet:
     def prepare(self) -> None:
         """Install the product, and make every Node, token and root."""
         self.installation.install()
-        for name in self.names:
-            node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"pool": "fleet"}}}
-            uid = self.admin.request("POST", "/api/v1/nodes", node)["metadata"]["uid"]
-            bound = {"kind": "Node", "apiVersion": "v1", "name": name, "uid": uid}
-            asked = {
-                "apiVersion": "authentication.k8s.io/v1",
-                "kind": "TokenRequest",
-                "spec": {"audiences": [], "expirationSeconds": 7200, "boundObjectRef": bound},
-            }
-            path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/registry-trust-agent/token"
-            (self.folder / f"{name}.token").write_text(self.admin.request("POST", path, asked)["status"]["token"])
-            (self.folder / name).mkdir()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(self._add_nodes, (self.names[begin::4] for begin in range(4))))
         self.installation.secret("fleet", self._data())
         self.installation.trust(
             "fleet",
@@ -118,6 +106,22 @@ class Fleet:
         counts = {"currentNumberScheduled": count, "desiredNumberScheduled": count, "numberMisscheduled": 0}
         path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets/{DAEMON_SET}/status"
         self.admin.request("PATCH", path, {"status": {**counts, "numberReady": count}})
+
+    def _add_nodes(self, names: Sequence[str]) -> None:
+        admin = Client(self.plane)
+        for name in names:
+            node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"pool": "fleet"}}}
+            uid = admin.request("POST", "/api/v1/nodes", node)["metadata"]["uid"]
+            bound = {"kind": "Node", "apiVersion": "v1", "name": name, "uid": uid}
+            asked = {
+                "apiVersion": "authentication.k8s.io/v1",
+                "kind": "TokenRequest",
+                "spec": {"audiences": [], "expirationSeconds": 7200, "boundObjectRef": bound},
+            }
+            path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/registry-trust-agent/token"
+            (self.folder / f"{name}.token").write_text(admin.request("POST", path, asked)["status"]["token"])
+            (self.folder / name).mkdir()
+        admin.close()
 
     def start_agents(self) -> None:
         """Start all agents at once."""
@@ -181,14 +185,12 @@ class Fleet:
         wanted = f"0100007F:{self.plane.port:04X}"
         return {int(row[1].partition(":")[2], 16) for row in rows if row[2] == wanted and row[3] == "01"}
 
-    def reports(self) -> int:
-        """Return how many requests for reports the API server has answered."""
-        ours = [
-            line
-            for line in self.plane.kubectl("get", "--raw", "/metrics").splitlines()
-            if line.startswith("apiserver_request_total{") and '"nodetrusts"' in line and "LIST" not in line
-        ]
-        return sum(int(line.rpartition(" ")[2]) for line in ours if 'verb="WATCH"' not in line)
+    def answered(self) -> Answered:
+        """Return how many requests the API server has answered, by its own count."""
+        rows = (
+            line for line in self.admin.text("/metrics").splitlines() if line.startswith("apiserver_request_total{")
+        )
+        return Answered(tuple((line, int(float(line.rpartition(" ")[2]))) for line in rows))
 
     def work(self) -> Work:
         """Return the processor's seconds so far."""
@@ -210,123 +212,6 @@ class Fleet:
         return {"ca.crt": self.authority.pem, "tls.crt": pair.certificate, "tls.key": pair.key}
 
 
-def measure(nodes: int, rotations: int, quiet: float) -> Figures:
-    """Measure one fleet on a control plane of its own."""
-    load = os.getloadavg()[0]
-    with _fleet(nodes) as fleet:
-        fleet.prepare()
-        floor = {
-            "fan-out": _fan_out(fleet.plane, nodes),
-            "durable writes": sum(durable_write(fleet.plane.run.subfolder("floor"), nodes)),
-        }
-        memory = {"API server before": fleet.memory("API server")}
-        fleet.installation.start_operator()
-        _until(lambda: fleet.installation.readiness() == "ok\n" or None, "the operator is ready", 120)
-        began = time.time()
-        fleet.start_agents()
-        _until(fleet.has_files, "every node has its files", 600)
-        started = fleet.switched()[-1] - began
-        revision = _until(lambda: fleet.is_distributed(""), "every node has reported", 600)
-        reported = time.time() - began
-        time.sleep(10)
-        turned = []
-        for _ in range(rotations):
-            turned.append(_rotation(fleet, revision))
-            revision = fleet.is_distributed("")
-            time.sleep(5)
-        time.sleep(65 if quiet else 0)  # until the superseded files are gone
-        before = fleet.work()
-        time.sleep(quiet)
-        minute = _scaled(_difference(before, fleet.work()), 60 / quiet if quiet else 0)
-        memory |= {what: fleet.memory(what) for what in ("API server", "operator")}
-        return Figures(nodes, started, reported, tuple(turned), minute, memory, floor, load)
-
-
-def _rotation(fleet: Fleet, revision: str) -> Rotation:
-    links, opened, reports, work = fleet.links(), fleet.connections(), fleet.reports(), fleet.work()
-    began = fleet.rotate()
-    ended = 0.0
-
-    def distributed() -> str:
-        return fleet.is_distributed(revision)
-
-    _until(distributed, "every node has reported the rotation", 600)
-    ended = time.time() - began
-    assert all(new != links[name] for name, new in fleet.links().items()), "a node reported without its files"
-    times = [each - began for each in fleet.switched()]
-    asked = fleet.reports() - reports
-    return Rotation(
-        times[0],
-        times[len(times) // 2],
-        times[-1],
-        ended,
-        len(fleet.connections() - opened),
-        asked,
-        _difference(work, fleet.work()),
-    )
-
-
-@contextmanager
-def _fleet(nodes: int) -> Iterator[Fleet]:
-    with ExitStack() as stack:
-        fleet = Fleet(stack.enter_context(ControlPlane()), nodes)
-        stack.callback(fleet.stop)
-        yield fleet
-
-
-def _fan_out(plane: ControlPlane, watchers: int) -> float:
-    """Return seconds from a PATCH to its event at the last of so many bare watchers."""
-    path = "/api/v1/namespaces/default/configmaps"
-    admin = Client(plane)
-    version = admin.request("POST", path, {"metadata": {"name": "fan-out"}})["metadata"]["resourceVersion"]
-    query = f"watch=1&fieldSelector=metadata.name%3Dfan-out&resourceVersion={version}"
-    clients = [Client(plane) for _ in range(watchers)]
-    with selectors.DefaultSelector() as waiting:
-        for client in clients:
-            waiting.register(client.stream(f"{path}?{query}").fileno(), selectors.EVENT_READ)
-        began = time.perf_counter()
-        admin.request("PATCH", f"{path}/fan-out", {"data": {"a": "b" * 4000}})
-        while waiting.get_map():
-            for key, _ in waiting.select(60):
-                waiting.unregister(key.fd)
-        ended = time.perf_counter()
-    for client in clients:
-        client.close()
-    return ended - began
-
-
-def _until(check: Callable[[], T | None], what: str, within: float) -> T:
-    deadline = time.monotonic() + within
-    while not (found := check()):
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not within {within:g} s: {what}")
-        time.sleep(0.1)
-    return found
-
-
 def _seconds(pids: Sequence[int]) -> float:
     rows = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids)
     return sum(int(row[11]) + int(row[12]) for row in rows) / _TICK
-
-
-def _difference(before: Work, after: Work) -> Work:
-    return Work(after.api_server - before.api_server, after.operator - before.operator, after.agents - before.agents)
-
-
-def _scaled(work: Work, factor: float) -> Work:
-    return Work(work.api_server * factor, work.operator * factor, work.agents * factor)
-
-
-def main() -> None:
-    """Measure fleets, and print JSON or a table for docs/sizing.md."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench.fleet", description=__doc__)
-    parser.add_argument("--nodes", default="100,1000", help="sizes of fleets, separated by commas")
-    parser.add_argument("--rotations", type=int, default=3)
-    parser.add_argument("--quiet", type=float, default=60.0, help="seconds without any change, after the last rotation")
-    options = parser.parse_args()
-    figures = [asdict(measure(int(nodes), options.rotations, options.quiet)) for nodes in options.nodes.split(",")]
-    sys.stdout.write(json.dumps(figures, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """What hostile input costs: each shape is checked once in a fresh process, as the operator would check a source.
 
-Command line: `python -m tools.bench.hostile` prints all. The fresh process (`check LENGTH`) takes the input from
+The fresh process (`python -m tools.bench.hostile check LENGTH`) takes the input from
 its standard input, so that only the check counts; LENGTH is that of the certificate where a key follows it.
 """
 
@@ -23,6 +23,7 @@ from registry_trust.certificates.authorities import read_ca_certificates
 from registry_trust.certificates.pairs import read_client_pair
 from registry_trust.core.errors import UnusableMaterial
 from tools import der, pki
+from tools.bench.figures import Part
 from tools.der import armour, distinguished, extension, handmade, sequence, tlv
 from tools.pki import issue
 
@@ -169,20 +170,16 @@ def cost_of(shape: str) -> Cost:
     return Cost(**json.loads(done.stdout))
 
 
-def table() -> str:
-    """Return what every shape costs, in words."""
-    lines = [f"{'hostile input, checked in a fresh process':58} {'ms':>8} {'MiB':>8}"]
+def measure(part: Part) -> None:
+    """Measure what every shape costs."""
     for shape in SHAPES:
         found = cost_of(shape)
-        lines.append(f"{shape:58} {found.milliseconds:8.1f} {found.kibibytes / 1024:8.1f}  {found.verdict}")
-    return "\n".join(lines) + "\n"
+        remark = f"{found.verdict}; {found.kibibytes / 1024:.1f} MiB"
+        part.add(shape, "ms", found.milliseconds, remark=remark)
 
 
 def main(arguments: list[str]) -> None:
-    """Print the table, or check what comes in."""
-    if not arguments:
-        sys.stdout.write(table())
-        return
+    """Check what comes in."""
     given = sys.stdin.buffer.read()
     length = int(arguments[1]) if arguments[1:] else None
     found = cost(given, None) if length is None else cost(given[:length], given[length:])

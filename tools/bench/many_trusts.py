@@ -1,12 +1,8 @@
-"""Many trusts that share CAs: an unchanged compilation, a change of one of them, and an operator that starts again.
-
-Command line: `python -m tools.bench.many_trusts [TRUSTS]` (1,000).
-"""
+"""Many trusts that share CAs: an unchanged compilation, a change of one of them, and an operator that starts again."""
 
 from __future__ import annotations
 
 import base64
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +19,8 @@ from registry_trust.core.report import NodeReport, RegistryRow, RowState
 from registry_trust.core.selection import labels_hash
 from registry_trust.core.trust import SourceKind
 from tools.authority import Authority
-from tools.bench.floor import Client
+from tools.bench.figures import Part
+from tools.bench.floor import Client, patch_to_event
 from tools.cluster.control_plane import ControlPlane
 from tools.cluster.kubeconfig import write_kubeconfig
 from tools.cluster.waiting import wait_until
@@ -189,24 +186,28 @@ def _trust(number: int) -> dict[str, Any]:
     return made
 
 
-def main() -> None:
-    """Measure, and print."""
-    count = int(sys.argv[1]) if sys.argv[1:] else 1_000
+def measure(part: Part, count: int = 1_000) -> None:
+    """Measure many trusts.
+
+    Raises:
+        RuntimeError: something took too long; what was found until then is in the part.
+    """
     compiled = sorted(unchanged_compilation(2_000))
-    sys.stdout.write(f"unchanged compilation of 2,000 trusts: {compiled[len(compiled) // 2] * 1000:.0f} ms\n")
+    part.add("an unchanged compilation of 2,000 trusts, CPU", "ms", compiled[len(compiled) // 2] * 1000, goal=60)
     with ControlPlane() as plane, faulty(plane) as way:
         many = ManyTrusts(plane, way, count)
         try:
-            began = time.monotonic()
             many.prepare()
-            sys.stdout.write(f"{count} trusts, Secrets, Nodes and reports made: {time.monotonic() - began:.0f} s\n")
+            part.say(f"{count} trusts, Secrets, Nodes and reports are made")
             restart = many.restart()
-            sys.stdout.write(f"restart: ready after {restart.seconds:.1f} s; {dict(restart.asked)}\n")
-            changes = sorted(many.change() for _ in range(20))
-            sys.stdout.write(f"a change is in the bundle: median {changes[10]:.2f} s, longest {changes[-1]:.2f} s\n")
+            what = f"operator, start to ready with {count:,} trusts, sources and reports"
+            remark = f"{restart.asked.total()} requests; API server and operator share the cores"
+            part.add(what, "s", restart.seconds, goal=30, remark=remark)
+            part.add("writes of an operator that starts again", "", restart.writes, goal=0)
+            floor = max(patch_to_event(plane, 100, 4000))
+            changes = sorted(many.change() for _ in range(100))
+            what = f"one of {count:,} trusts changes: it is in the bundle,"
+            part.add(f"{what} p50", "s", changes[len(changes) // 2])
+            part.add(f"{what} p99", "s", changes[-2], floor=floor, goal=1, remark="floor: slowest of 100 raw events")
         finally:
             many.stop()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,7 @@
-"""How fast the oracle reads: each program with a runtime's loader, by question and answer, and in a loop of its own.
-
-Command line: `python -m tools.bench.oracle`.
-"""
+"""How fast the oracle reads: each program with a runtime's loader, by question and answer, and in a loop of its own."""
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,16 +9,16 @@ from pathlib import Path
 from registry_trust.core.layout import ClientPair, Layout
 from registry_trust.core.layout import Layout as Written
 from tools import pki
+from tools.bench.figures import Part
 from tools.cluster.loaders import GENERATIONS, Loaders
 from tools.trials.roots import REGISTRY, Root, wanted
 
 SECONDS = 2.0
 
 
-def table() -> str:
-    """Return readings a minute of every program and layout, in words."""
+def measure(part: Part) -> None:
+    """Measure the readings a minute of every program and layout: a CA and a pair, by one worker."""
     pair = ClientPair("client", pki.client().pem, pki.pkcs8(pki.client().key))
-    lines = [f"{'readings a minute: CA and pair, by one worker':58} {'asked':>8} {'looping':>8}"]
     with tempfile.TemporaryDirectory() as folder:
         for layout in Layout:
             (Path(folder) / layout.value).mkdir()
@@ -31,8 +27,8 @@ def table() -> str:
             with Loaders(program=name, system_roots=False) as program:
                 for layout in layouts:
                     asked, looping = _rates(program, layout, Path(folder) / layout.value)
-                    lines.append(f"{f'{name} ({layout})':58} {asked:8,} {looping:8,}")
-    return "\n".join(lines) + "\n"
+                    remark = f"{looping:,} in a loop of its own"
+                    part.add(f"{name} ({layout}), readings a minute", "", asked, remark=remark)
 
 
 def _rates(program: Loaders, layout: Layout, root: Path) -> tuple[int, int]:
@@ -46,7 +42,3 @@ def _rates(program: Loaders, layout: Layout, root: Path) -> tuple[int, int]:
     seen = spin.stop()
     assert not seen.failures, seen.errors
     return round(asked * 60), round(seen.rounds / (time.monotonic() - began) * 60)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(table())
