@@ -205,7 +205,7 @@ class Installation:
         conditions = self.status(name).get("conditions", [])
         return next((each for each in conditions if each["type"] == kind), {})
 
-    def wait_for(self, name: str, kind: str, value: str = "True", within: float = 20.0) -> dict[str, Any]:
+    def wait_for(self, name: str, kind: str, value: str = "True", within: float = 60.0) -> dict[str, Any]:
         """Wait until a condition has a value and speaks of the newest generation; return it."""
 
         def reached() -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from tools.cluster.folders import REPOSITORY
 TOOLS = ("helm", "metrics-lint", "alerts", "kstatus", "argohealth")
 pytestmark = pytest.mark.tools(*TOOLS)
 
-OF_THE_REPOSITORY = ("test_repository", "test_contributing", "test_version", "test_kustomize")
+OF_THE_REPOSITORY = ("test_repository", "test_contributing", "test_version", "test_kustomize", "test_side_by_side")
 """Contract tests of files, git and programs: another Python can't change what they find."""
 
 SCRIPT = """

@@ -31,8 +31,9 @@ def make_settings() -> kopf.OperatorSettings:
             settings.watching.field_selectors[kind.group, kind.resource] = kind.field_selector
     # One task per object lives this long after its last event; the default of 5 s doubles the memory of a large LIST.
     settings.queueing.idle_timeout = 0.1
-    # kopf's own backoffs are fixed: after an outage every operator would come back in the same second.
-    steps = [1, 1, 2, 3, 5, 8, 13, 21, *([30] * 20)]
+    # kopf's own backoffs are fixed: after an outage every operator would come back in the same second. They go up to
+    # 8 s: a change is seen that soon after an outage of any length, and all watches make about one request a second.
+    steps = [1, 1, 2, 3, 5, *([8] * 80)]
     settings.networking.request_timeout = 60
     settings.networking.connect_timeout = 10
     settings.networking.error_backoffs = [step * random.uniform(0.7, 1.3) for step in steps]  # noqa: S311 - jitter
