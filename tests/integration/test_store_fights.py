@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from registry_trust.core.layout import STORE, Layout
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 from tools.torture.errors import AgentOnRoot
-from tools.torture.scenarios import SCENARIOS, prepared
-from tools.trials.roots import CA_1, REGISTRY, Root, files_of, fingerprint, wanted
+from tools.torture.scenarios import SCENARIOS, prepared, quick_folder
+from tools.trials.roots import CA_1, CA_2, PAIR_1, REGISTRY, Root, copy, files_of, fingerprint, wanted
 
 (ROTATION,) = [scenario for scenario in SCENARIOS if scenario.name == "rotate-pair"]
 CONTESTED_AFTER = 5
@@ -64,6 +65,13 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.WARNING)
     yield
     logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Give a folder in memory: what a clearing leaves does not depend on the disk."""
+    with quick_folder() as folder:
+        yield folder
 
 
 def row_of(agent: AgentOnRoot) -> RegistryRow:
@@ -135,17 +143,62 @@ def test_links_whose_store_was_taken_away_are_ours_and_are_written_anew(layout: 
     assert root.read() == files_of(CA_1)
 
 
-def test_a_link_into_the_store_that_still_leads_to_files_is_left_alone_without_its_manifest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", Layout, ids=str)
+def test_whatever_a_clearing_leaves_of_an_entry_one_pass_makes_it_whole(layout: Layout, place: Path) -> None:
+    desired, files = wanted(CA_1, pairs=(PAIR_1,)), files_of(CA_1, pairs=(PAIR_1,))
+    template = Root(place / "template", layout)
+    template.bring_well(desired)
+    parts = [path.relative_to(template.path) for path in template.path.rglob("*") if not path.is_dir()]
+    parts += [path.relative_to(template.path) for path in template.path.iterdir() if path.is_symlink()]
+    assert len(parts) >= 7
+
+    for number in range(1 << len(parts)):
+        root = Root(copy(template.path, place / "certs.d"), layout)
+        gone = [path for bit, path in enumerate(parts) if number >> bit & 1]
+        for path in gone:
+            (root.path / path).unlink()
+        for folder in sorted((path for path in root.path.rglob("*") if path.is_dir()), reverse=True):
+            with suppress(OSError):
+                folder.rmdir()  # As a clearing does; one that still holds something stays.
+
+        assert [outcome.error for outcome in root.bring(desired) if outcome.error] == [], gone
+        assert root.read() == files, gone
+        root.bring_well(desired, immediately=True)
+        assert root.bring(desired) == (), gone
+        assert root.findings() == (), gone
+        assert len([path for path in root.folder().iterdir() if path.is_dir()]) == 1, gone
+        shutil.rmtree(root.path)
+
+
+def test_in_a_directory_that_lost_its_manifest_what_others_wrote_stays_and_is_named(tmp_path: Path) -> None:
+    root = Root(tmp_path / "certs.d")
+    root.bring_well(wanted(CA_2))
+    (root.generation() / "ca.crt").write_bytes(b"theirs\n")
+    (theirs,) = root.generation().iterdir()
+    (root.folder() / "owner.json").unlink()
+
+    root.bring_well(wanted(CA_2))
+    root.bring_well(wanted(CA_2), immediately=True)
+
+    assert root.read() == files_of(CA_2)
+    assert theirs.read_bytes() == b"theirs\n"
+    (finding,) = root.findings()
+    assert finding.reason is Reason.FOREIGN_FILE
+    assert str(theirs) in finding.message
+
+
+def test_of_content_that_nobody_knows_any_longer_the_link_alone_is_exchanged(tmp_path: Path) -> None:
     root = Root(tmp_path / "certs.d")
     root.bring_well(wanted(CA_1))
+    (left,) = root.generation().iterdir()
     (root.folder() / "owner.json").unlink()
-    before = fingerprint(root.path)
 
-    with root.store.lock() as store:
-        plan = root.plan(store, wanted(CA_1))
+    root.bring_well(wanted(CA_2), immediately=True)
+    root.bring_well(wanted(CA_2), immediately=True)
 
-    assert [row.problem.reason for row in plan.rows] == [Reason.FOREIGN_FILE]
-    assert fingerprint(root.path) == before
+    assert root.read() == files_of(CA_2)
+    assert left.read_bytes() == CA_1
+    assert str(left) in root.findings()[0].message
 
 
 def test_without_a_bundle_drift_is_named_and_left_for_the_bundle_to_repair(tmp_path: Path, caplog: Any) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from registry_trust.agent.single_pass import apply_once
+from registry_trust.agent.store.manifest import OWNER_FILE
 from registry_trust.core.desired import Desired
 from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import PRIVATE_FILE, STORE, ClientPair, Layout
@@ -58,6 +59,8 @@ class Scenario:
     """Changing calls that it has at least."""
     edit: bool = False
     """Somebody edited our file: that content is the old one, and the edited file is theirs."""
+    lost: bool = False
+    """Another process took the manifest away."""
     uninstall: bool = False
     theirs: bool = False
     """Another process's directory stands where the entry is to be."""
@@ -91,6 +94,10 @@ SCENARIOS = [
     Scenario("drop-pair", PAIRED_1, wanted(CA_1), READ_1, files_of(CA_1), 15),
     Scenario("remove", PAIRED_1, NOTHING, READ_1, None, 12),
     Scenario("repair", wanted(CA_1), wanted(CA_1), {"ca.crt": b"edited"}, files_of(CA_1), 15, edit=True),
+    Scenario("lost-manifest", PAIRED_1, PAIRED_1, READ_1, READ_1, 3, lost=True),
+    Scenario(
+        "lost-and-edited", wanted(CA_1), wanted(CA_1), {"ca.crt": b"edited"}, files_of(CA_1), 15, edit=True, lost=True
+    ),
 ]
 REPLACING = wanted(CA_1, pairs=(PAIR_1,), replace=True)
 GIVEN_BACK = {"ca.crt": THEIRS}
@@ -133,6 +140,8 @@ def prepared(scenario: Scenario, layout: Layout, path: Path) -> Root:
         root.bring_well(both(scenario.before, NEIGHBOUR))
     if scenario.edit:
         (root.generation() / "ca.crt").write_bytes(b"edited")
+    if scenario.lost:
+        (root.folder() / OWNER_FILE).unlink()
     return root
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -9,8 +10,17 @@ from registry_trust.agent.store.directories import Directory
 from registry_trust.agent.store.failures import shown
 from registry_trust.agent.store.generations import build, difference, remove, temporary_name
 from registry_trust.agent.store.leftovers import clear_folder
-from registry_trust.agent.store.links import clear_orphan, foreign, point, require_ours, take_away
-from registry_trust.agent.store.manifest import OWNER_FILE, Ownership, next_number, records
+from registry_trust.agent.store.links import foreign, point, require_ours, take_away
+from registry_trust.agent.store.manifest import (
+    OWNER_FILE,
+    Generation,
+    Ownership,
+    digest_of,
+    is_generation_name,
+    is_link_of,
+    next_number,
+    records,
+)
 from registry_trust.agent.store.open_store import OpenStore
 from registry_trust.agent.store.ownership import write_ownership
 from registry_trust.core.errors import StoreFailure
@@ -39,11 +49,16 @@ def switch(store: OpenStore, step: Switch, layout: Layout) -> str:
     root, registry, material = store.root, step.desired.registry, step.desired.material
     with store.made_entry(step.entry) as folder:
         before = store.require_ownership(folder, step.entry)
-        if before is None:
-            clear_orphan(root, folder, step.entry)
-        ownership = before or Ownership(store.installation, registry, step.entry, layout.value, ())
+        lost = _without_manifest(root, folder, step, layout) if before is None else {}
+        ownership = before or Ownership(
+            store.installation, registry, step.entry, layout.value, step.desired.trusts, lost
+        )
         if not step.replace:
             require_ours(root, ownership)
+        linked = ownership.generation_of(root.link_text(step.entry))
+        if _is_whole(folder, linked, lost):
+            write_ownership(folder, replace(ownership, current=linked))
+            return linked
         name = generation_name(step.digest, next_number(step.digest, [*folder.names(), *ownership.generations]))
         files = render(layout, registry, material, name, step.desired.carrying)
         ownership = replace(
@@ -71,6 +86,27 @@ def switch(store: OpenStore, step: Switch, layout: Layout) -> str:
                 _undo(root, folder, before, ownership)
             raise
     return name
+
+
+def _without_manifest(root: Directory, folder: Directory, step: Switch, layout: Layout) -> dict[str, Generation]:
+    """Return the generations of an entry whose manifest another process took away, as far as they are known.
+
+    The one that the link names is ours by the form of the link. What is in a generation of the content that is wanted
+    now is ours by its bytes, and goes as any other; of other content nothing is known, and it stays.
+    """
+    text, wanted = root.link_text(step.entry), step.desired
+    linked = {text.rpartition("/")[2]} if text and is_link_of(step.entry, text) else set()
+    same = {name for name in {*folder.names()} | linked if is_generation_name(name) and digest_of(name) == step.digest}
+    files = {name: render(layout, wanted.registry, wanted.material, name, wanted.carrying) for name in same}
+    return {name: records(files.get(name, [])) for name in linked | same}
+
+
+def _is_whole(folder: Directory, name: str, lost: Mapping[str, Generation]) -> bool:
+    """Say whether a generation that lost its manifest has all the bytes that are known of it."""
+    if not lost.get(name) or not folder.holds_directory(name):
+        return False
+    with folder.open(name) as directory:
+        return not difference(directory, lost[name])
 
 
 def _undo(root: Directory, folder: Directory, before: Ownership | None, after: Ownership) -> None:

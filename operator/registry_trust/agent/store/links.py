@@ -161,38 +161,20 @@ def put_back(root: Directory, folder: Directory, temporary: str, ownership: Owne
 
 
 def is_orphan(root: Directory, store: Directory | None, entry: str) -> bool:
-    """Say whether an entry is a link of ours that leads nowhere: somebody took its directory in the store away.
+    """Say whether an entry is a link of ours without a manifest: another process took that away, or all of the store.
 
-    OpenShift's node-ca removes every directory that it does not know, and leaves links. Nobody else makes a link of
-    this form, and nothing is read through it; one that still leads somewhere, or whose manifest is there, is no orphan.
+    OpenShift's node-ca removes every directory that it does not know, and leaves links. A program that clears a root
+    while we write there leaves any part of what we wrote. Nobody else makes a link of this form; one whose manifest is
+    there is judged by that.
     """
-    text = root.link_text(entry)
-    if not is_link_of(entry, text):
+    if not is_link_of(entry, root.link_text(entry)):
         return False
     if store is None or store.look(entry) is None:
         return True
     if not store.holds_directory(entry):
         return False
     with store.open(entry) as folder:
-        return _leads_nowhere(folder, text)
-
-
-def clear_orphan(root: Directory, folder: Directory, entry: str) -> None:
-    """Remove an orphan; moved aside first and looked at there, and what is none goes back."""
-    text = root.link_text(entry)
-    if not is_link_of(entry, text) or not _leads_nowhere(folder, text):
-        return
-    temporary = temporary_name("link")
-    root.rename(entry, folder, temporary)
-    if is_link_of(entry, folder.link_text(temporary)):
-        folder.unlink(temporary)
-    else:
-        folder.rename_to_free(temporary, root, entry)
-    root.sync()
-
-
-def _leads_nowhere(folder: Directory, text: str | None) -> bool:
-    return folder.look(OWNER_FILE) is None and folder.look((text or "").rpartition("/")[2]) is None
+        return folder.look(OWNER_FILE) is None
 
 
 def require_ours(root: Directory, ownership: Ownership) -> None:
