@@ -29,7 +29,7 @@ def root(tmp_path):
 def drift(root):
     watcher = Drift()
     root.observe()
-    watcher.watch(root.seen.watched)
+    watcher.watch(root.seen.watched())
     yield watcher
     watcher.close()
 
@@ -77,7 +77,7 @@ def test_a_new_generation_is_watched_after_the_next_look_and_the_old_one_no_long
     old = root.generation()
     root.bring_well(wanted(CA_2))
     root.observe()
-    drift.watch(root.seen.watched)
+    drift.watch(root.seen.watched())
     drift.drain()
 
     (old / "ca.crt").chmod(0o600)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from registry_trust.agent.store.drift import Changes
+from registry_trust.agent.store.drift import Changes, Drift
 from registry_trust.agent.store.locked_store import LockedStore
 from registry_trust.agent.store.looks import CONTENT_EVERY, GRANULARITY
 from registry_trust.agent.store.store import Store
+from registry_trust.core.desired import Desired
 from registry_trust.core.layout import STORE
 from registry_trust.core.plan import Switch
 from tools.trials.roots import CA_1, CA_2, PAIR_1, REGISTRY, Root, missing_for_mounts, wanted
@@ -238,3 +240,58 @@ def test_no_step_goes_by_memory(root: Watched) -> None:
 
     assert outcome.error is not None
     assert (root.entry() / "ca.crt").read_bytes() == b"somebody else's"
+
+
+NAMES = [f"r{number}.example" for number in range(5)]
+
+
+def disturb(root: Watched, rand: random.Random) -> None:
+    """Do something to the root, as another process or a pass of ours does it.
+
+    Superseded generations are not watched: a timed look finds what is changed there.
+    """
+    name = rand.choice(NAMES)
+    entry, folder = root.entry(name), root.folder(name)
+    current = root.generation(name) if entry.is_symlink() else folder
+    files = sorted(path for path in current.glob("*") if path.is_file())
+    stray = rand.choice([root.path, root.path / STORE, folder]) / "stray"
+    if (does := rand.randrange(9)) == 0 and files:
+        rand.choice(files).write_bytes(b"changed")
+    elif does == 1 and entry.is_symlink():
+        entry.unlink()
+    elif does == 2 and not entry.exists() and not entry.is_symlink():
+        entry.mkdir()
+        (entry / "ca.crt").write_bytes(b"theirs")
+    elif does == 3 and entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    elif does == 4 and folder.exists():
+        shutil.rmtree(folder)
+    elif does == 7 and folder.exists():
+        folder.rename(root.path.parent / "moved")
+        shutil.copytree(root.path.parent / "moved", folder)
+        shutil.rmtree(root.path.parent / "moved")
+    elif does == 5 and stray.parent.exists():
+        shutil.rmtree(stray) if stray.exists() else stray.mkdir()
+    else:
+        contents = [wanted(rand.choice([CA_1, CA_2]), registry=each, replace=does == 6) for each in NAMES]
+        root.bring(Desired({each: one.registries[each] for each, one in zip(NAMES, contents, strict=True)}))
+        root.clock.now += 40
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_seen_by_memory_and_by_notice_is_what_a_first_look_sees(tmp_path: Path, seed: int) -> None:
+    rand, root, drift = random.Random(seed), Watched(tmp_path / "certs.d"), Drift()  # noqa: S311 - a test's own dice
+    unnoticed = drift.watch([str(root.path)])
+    try:
+        for step in range(60):
+            disturb(root, rand)
+            root.store.note(Changes(drift.drain().places | unnoticed.places))
+            with root.store.lock(clear=False) as store:
+                seen = store.observe(noted=True)
+            with Store(str(root.path), monotonic=root.clock).lock(clear=False) as store:
+                first = store.observe()
+            assert (seen, seen.resting) == (first, first.resting), f"step {step}"
+            assert sorted(seen.watched()) == sorted(first.watched())
+            unnoticed = drift.watch(seen.watched(), again=False)
+    finally:
+        drift.close()

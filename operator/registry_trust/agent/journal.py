@@ -15,6 +15,10 @@ class Journal:
     def __init__(self) -> None:
         self._said: dict[tuple[str, ...], str] = {}
 
+    def is_empty(self) -> bool:
+        """Say whether nothing is so of any subject."""
+        return not self._said
+
     def is_news(self, subject: tuple[str, ...], text: str) -> bool:
         """Say whether this is another text than the last one of that subject; an empty one ends what was said."""
         before = self._said.pop(subject, "")

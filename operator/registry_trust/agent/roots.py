@@ -80,7 +80,8 @@ class Roots:
         }
         self.written: frozenset[str] = frozenset()
         """The roots that hold this installation's store, as of the last look."""
-        self._watched: dict[str, tuple[str, ...]] = {mount.host: (mount.here,) for mount in roots}
+        self._last = {mount.host: Observation(ObservedRoot(), directory=mount.here) for mount in roots}
+        """What each root held when it was last looked at."""
         self._tenures = {mount.host: Tenure() for mount in roots}
         self._neighbours = NeighbourRoots(configurations, roots)
         self._defaults = Defaults()
@@ -94,7 +95,7 @@ class Roots:
 
     def watched_paths(self) -> list[str]:
         """Return the directories in which any change is drift."""
-        own = [path for paths in self._watched.values() for path in paths]
+        own = [path for seen in self._last.values() for path in seen.watched()]
         return [*own, *self._neighbours.watched_paths()]
 
     @contextmanager
@@ -120,7 +121,7 @@ class Roots:
                         locked = stack.enter_context(store.lock())
                         opened.seen[path] = self._settled(path, locked.observe(noted=True))
                         opened.stores[path] = locked
-                    self._watched[path] = opened.seen[path].watched
+                    self._last[path] = opened.seen[path]
                 except Exception as error:  # noqa: BLE001 - the boundary of one root: its fault is no other root's
                     failure = error if isinstance(error, StoreFailure) else unexpected(path, error)
                     opened.failed[path] = failure
@@ -138,7 +139,7 @@ class Roots:
         for path, store in opened.stores.items():
             if path not in opened.failed and store.stepped():
                 opened.seen[path] = self._settled(path, store.observe(noted=True))
-                self._watched[path] = opened.seen[path].watched
+                self._last[path] = opened.seen[path]
 
     def hold(self, changes: Changes) -> bool:
         """Say whether all these changes are in roots that are written or in their stores."""

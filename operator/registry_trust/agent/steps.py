@@ -80,7 +80,8 @@ class Steps:
         self._contest(plan, observed, rows, now)
         for row in rows.values():
             trouble = str(row.problem) if row.state is RowState.FAILED else ""
-            self._journal.trouble(log, (path, row.registry), trouble, registry=row.registry, serial=serial)
+            if trouble or not self._journal.is_empty():
+                self._journal.trouble(log, (path, row.registry), trouble, registry=row.registry, serial=serial)
         return Taken(tuple(rows.values()), len(left))
 
     def pauses(self, now: float) -> list[float]:

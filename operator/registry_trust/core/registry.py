@@ -45,6 +45,8 @@ def split(registry: str) -> tuple[str, str]:
 
 def is_loopback(registry: str) -> bool:
     """Say whether runtimes skip TLS verification for this host by themselves (containerd hosts.go, dockerd)."""
+    if not registry.startswith(("localhost", "[::1]", "127.")):
+        return False
     host, _ = split(registry)
     return host in ("localhost", "[::1]") or host.startswith("127.")
 

@@ -76,6 +76,8 @@ class Drift:
         self._numbers: dict[str, int] = {}
         self._renamed: set[str] = set()
         """What may be another directory than the one that is watched under this path."""
+        self._dropped: set[str] = set()
+        """Paths whose watch the kernel has ended, with its directory."""
         self._descriptor: int | None = None
         try:
             self._descriptor = calls.inotify_init()
@@ -97,34 +99,45 @@ class Drift:
             return Changes()
         self.polling = None if again else self.polling
         renamed, self._renamed = self._renamed, set()
-        below = tuple(f"{path}/" for path in renamed)
-        numbers: dict[str, int] = {}
-        for path in paths:
-            known = self._numbers.get(path)
-            if (
-                known is not None
-                and not again
-                and known in self._watches
-                and not (path in renamed or path.startswith(below))
-            ):
-                numbers[path] = known
-                continue
+        wanted = set(paths)
+        asked = wanted if again else self._unsure(wanted, renamed)
+        before = {number for path in asked if (number := self._forget(path)) is not None}
+        for path in self._numbers.keys() - wanted:
+            before.add(self._numbers[path])
+            self._forget(path)
+        new: set[str] = set()
+        for path in asked:
             try:
-                numbers[path] = calls.inotify_add_watch(self._descriptor, path, _MASK)
+                number = calls.inotify_add_watch(self._descriptor, path, _MASK)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     self.polling = not_watched(error, path)
-        watches: dict[int, set[str]] = {}
-        for path, number in numbers.items():
-            watches.setdefault(number, set()).add(path)
-        for number in self._watches.keys() - watches.keys():
+                continue
+            if number not in self._watches and number not in before:
+                new.add(path)
+            self._numbers[path] = number
+            self._watches.setdefault(number, set()).add(path)
+        for number in before - self._watches.keys():
             try:
                 calls.inotify_remove_watch(self._descriptor, number)
             except OSError:
                 continue  # The kernel dropped it with its directory.
-        new = frozenset((path, "") for path, number in numbers.items() if number not in self._watches)
-        self._watches, self._numbers = watches, numbers
-        return Changes(new)
+        return Changes(frozenset((path, "") for path in new))
+
+    def _unsure(self, wanted: set[str], renamed: set[str]) -> set[str]:
+        """Return the paths that are new, or whose watch may be another directory's by now."""
+        unsure = (wanted - self._numbers.keys()) | (wanted & renamed) | (wanted & self._dropped)
+        self._dropped.clear()
+        below = tuple(f"{path}/" for path in renamed)
+        return unsure | {path for path in wanted if path.startswith(below)} if below else unsure
+
+    def _forget(self, path: str) -> int | None:
+        number = self._numbers.pop(path, None)
+        if number is not None and number in self._watches:
+            self._watches[number].discard(path)
+            if not self._watches[number]:
+                del self._watches[number]
+        return number
 
     def fileno(self) -> int | None:
         """Return the descriptor that is readable when something changed; None where only polling is left."""
@@ -163,7 +176,7 @@ class Drift:
             name = os.fsdecode(data[position : position + length].rstrip(b"\0"))
             position += length
             if mask & calls.IN_IGNORED:
-                self._watches.pop(number, None)  # Our own removal, or the end of the directory (told before).
+                self._dropped |= self._watches.pop(number, set())  # The end of the directory, or our own removal.
                 continue
             overflow = overflow or bool(mask & calls.IN_Q_OVERFLOW)
             for path in self._watches.get(number, ()):

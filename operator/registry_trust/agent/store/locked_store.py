@@ -16,7 +16,7 @@ from registry_trust.agent.store.links import foreign
 from registry_trust.agent.store.lock import LOCK, Lock
 from registry_trust.agent.store.looks import Looks
 from registry_trust.agent.store.manifest import STATE_FILE, StoreState
-from registry_trust.agent.store.observe import Observation, is_as_remembered, observe_root, paths_to_watch
+from registry_trust.agent.store.observe import Observation, is_as_remembered, observe_root
 from registry_trust.agent.store.open_store import OpenStore, require_owner
 from registry_trust.agent.store.ownership import write_state
 from registry_trust.core.errors import RegistryTrustError, StoreFailure
@@ -115,7 +115,7 @@ class LockedStore:
             self._past.looks.note(None)
         seen = observe_root(self._root, self._store, self._past.looks, self._breathe)
         self._resting = seen.resting - self._stepped
-        return replace(seen, watched=paths_to_watch(self._path, seen.root, has_store=self._store is not None))
+        return replace(seen, directory=self._path, has_store=self._store is not None)
 
     def stepped(self) -> bool:
         """Say whether a step was taken."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from registry_trust.agent.store.manifest import OWNER_FILE, Ownership
 from registry_trust.agent.store.open_store import OpenStore
@@ -40,6 +40,49 @@ class Inspected:
     resting: bool = False
 
 
+@dataclass(slots=True)
+class Recalled:
+    """What is known of the entries of a root, by entry; `unread` are those that have to be looked at, in their order.
+
+    Attributes:
+        own: what is ours of them.
+        faults: what is wrong with those that are not intact.
+        findings: what is in their directories and not ours.
+        resting: those whose garbage needs no look.
+    """
+
+    own: dict[str, OwnEntry] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    findings: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+    resting: set[str] = field(default_factory=set)
+    unread: list[str] = field(default_factory=list)
+
+    def add(self, entry: str, seen: Inspected) -> None:
+        """Take in what an entry's directory shows."""
+        if seen.findings:
+            self.findings[entry] = seen.findings
+        if seen.own is None:
+            return
+        self.own[entry] = seen.own
+        if seen.fault:
+            self.faults[entry] = seen.fault
+        if seen.resting:
+            self.resting.add(entry)
+
+    def drop(self, entry: str) -> None:
+        """Forget an entry."""
+        for known in (self.own, self.faults, self.findings):
+            known.pop(entry, None)
+        self.resting.discard(entry)
+
+    def without(self, entries: Iterable[str], unread: list[str]) -> Recalled:
+        """Return a copy without some entries."""
+        copy = Recalled(self.own.copy(), self.faults.copy(), self.findings.copy(), self.resting.copy(), unread)
+        for entry in entries:
+            copy.drop(entry)
+        return copy
+
+
 @dataclass(frozen=True, slots=True)
 class _Remembered:
     found: Inspected
@@ -64,6 +107,10 @@ class Looks:
         self._clock = clock
         self._installation = ""
         self._seen: dict[str, _Remembered] = {}
+        self._all = Recalled()
+        """What `_seen` comes to, kept by differences: what nothing changed costs no step."""
+        self._kept: set[str] = set()
+        """Those in `_seen` of which is kept what they replaced."""
         self._noted: set[str] | None = None
         """Entries in which something may have changed since they were looked at; None: in any."""
         self._read: set[str] = set()
@@ -77,6 +124,7 @@ class Looks:
         """Start to look at every entry; those of another installation than before are not ours."""
         if installation != self._installation:
             self._installation, self._seen = installation, {}
+            self._all, self._kept = Recalled(), set()
 
     def note(self, entries: Collection[str] | None) -> None:
         """Take in which entries something may have changed; None for any, as where nobody watches."""
@@ -89,12 +137,19 @@ class Looks:
         """Return those of which a plan knows from an earlier pass alone."""
         return {entry for entry in entries if entry in self._seen and entry not in self._read}
 
-    def recall(self, entry: str, *, kept: bool) -> Inspected | None:
-        """Return what was seen of an entry if nothing says that it changed; None if it has to be looked at."""
-        seen = self._seen.get(entry)
-        if seen is None or seen.kept is not kept or self._noted is None or entry in self._noted:
-            return None
-        return seen.found
+    def recall(self, entries: Sequence[str], kept: frozenset[str]) -> Recalled:
+        """Return what was seen of these entries, and of which of them something says that they changed.
+
+        Args:
+            entries: all that there are.
+            kept: those of which is kept what they replaced.
+        """
+        if self._noted is None:
+            return Recalled(unread=list(entries))
+        here, seen = set(entries), self._seen.keys()
+        changed = self._noted | (self._kept ^ kept)
+        unread = (here - seen) | (here & changed)
+        return self._all.without((seen - here) | (seen & changed), [entry for entry in entries if entry in unread])
 
     def look(
         self, store: OpenStore, entry: str, inspect: Callable[[], tuple[Inspected, Ownership | None]], *, kept: bool
@@ -107,10 +162,10 @@ class Looks:
             inspect: reads it, and returns its manifest as well.
             kept: what it replaced is kept.
         """
-        seen = self._seen.pop(entry, None)
+        seen = self._seen.get(entry)
         if seen is not None and seen.kept is kept and self._holds(store, entry, seen):
-            self._seen[entry] = seen
             return seen.found
+        self._drop(entry)
         began, now = self._clock(), self._monotonic()
         found, ownership = inspect()
         self._read.add(entry)
@@ -119,11 +174,14 @@ class Looks:
             set_back = abs((self._clock() - began) - (self._monotonic() - now)) > GRANULARITY / 2
             proven = not set_back and _newest(stamps) < (began - GRANULARITY) * 1e9
             self._seen[entry] = _Remembered(found, kept, stamps if proven else {}, now)
+            self._all.add(entry, found)
+            if kept:
+                self._kept.add(entry)
         return found
 
     def forget(self, entry: str) -> Inspected | None:
         """Forget an entry, because this process is about to change it or to read it; return what was seen of it."""
-        seen = self._seen.pop(entry, None)
+        seen = self._drop(entry)
         self._read.discard(entry)
         return None if seen is None else seen.found
 
@@ -132,7 +190,14 @@ class Looks:
         self._noted = set()
         if len(self._seen) > len(entries):
             for entry in self._seen.keys() - set(entries):
-                del self._seen[entry]
+                self._drop(entry)
+
+    def _drop(self, entry: str) -> _Remembered | None:
+        seen = self._seen.pop(entry, None)
+        if seen is not None:
+            self._all.drop(entry)
+            self._kept.discard(entry)
+        return seen
 
     def _holds(self, store: OpenStore, entry: str, seen: _Remembered) -> bool:
         # Not all entries at once: a thousand would be a tenth of a second.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -17,7 +17,7 @@ from registry_trust.agent.store.garbage import is_resting
 from registry_trust.agent.store.generations import attributes_difference, difference, strangers
 from registry_trust.agent.store.links import is_kept, is_orphan
 from registry_trust.agent.store.lock import LOCK
-from registry_trust.agent.store.looks import Inspected, Looks
+from registry_trust.agent.store.looks import Inspected, Looks, Recalled
 from registry_trust.agent.store.manifest import (
     OWNER_FILE,
     STATE_FILE,
@@ -59,15 +59,31 @@ class Observation:
         root: for the plan.
         findings: what is inside the store and not ours.
         faults: what is wrong with those of our entries that are not intact, by entry.
-        watched: the directories, by their paths in this process, in which any change is drift.
+        directory: the root's path in this process, where it is written.
+        has_store: there is a store directory in it.
         resting: our entries in which there is no garbage.
     """
 
     root: ObservedRoot
     findings: tuple[Problem, ...] = ()
     faults: Mapping[str, str] = field(default_factory=dict)
-    watched: tuple[str, ...] = ()
+    directory: str = ""
+    has_store: bool = False
     resting: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def watched(self) -> list[str]:
+        """Return the directories, by their paths in this process, in which any change is drift."""
+        paths = [self.directory]
+        if self.has_store:
+            store = f"{self.directory}/{STORE}"
+            paths.append(store)
+            for name, entry in self.root.own.items():
+                paths.append(f"{store}/{name}")
+                if entry.generation:
+                    paths.append(f"{store}/{name}/{entry.generation}")
+        if DEFAULT in self.root.foreign:
+            paths.append(f"{self.directory}/{DEFAULT}")  # Followed, although it is not ours.
+        return paths
 
 
 def is_as_remembered(store: OpenStore, looks: Looks, entry: str) -> bool:
@@ -94,11 +110,9 @@ def observe_root(
         looks: what was seen of the entries before; None for nothing.
         breathe: called before each entry that is looked at; what it raises ends the look.
     """
-    findings: list[Problem] = []
-    own: dict[str, OwnEntry] = {}
-    faults: dict[str, str] = {}
+    seen = Recalled()
     unreadable: dict[str, str] = {}
-    resting: list[str] = []
+    unknown: list[Problem] = []
     names = root.names()
     kept = frozenset(
         name.removeprefix(REPLACED)
@@ -110,50 +124,30 @@ def observe_root(
         looks.start(store.installation)
         stored = store.folder.names()
         entries = [name for name in stored if may_be_entry(name)]
-        for entry in entries:
-            seen = looks.recall(entry, kept=entry in kept)
-            if seen is None:
-                breathe()
-                try:
-                    inspect = partial(_look_at, store, entry, kept=entry in kept)
-                    seen = looks.look(store, entry, inspect, kept=entry in kept)
-                except StoreFailure as error:
-                    unreadable[entry] = error.problem.message  # One registry's bad sector stops no other registry.
-                    continue
-            findings.extend(seen.findings)
-            if seen.own is not None:
-                own[entry] = seen.own
-                if seen.fault:
-                    faults[entry] = seen.fault
-                if seen.resting:
-                    resting.append(entry)
+        seen = looks.recall(entries, kept)
+        for entry in seen.unread:
+            breathe()
+            try:
+                inspect = partial(_look_at, store, entry, kept=entry in kept)
+                seen.add(entry, looks.look(store, entry, inspect, kept=entry in kept))
+            except StoreFailure as error:
+                unreadable[entry] = error.problem.message  # One registry's bad sector stops no other registry.
         looks.end(entries)
-        findings.extend(_unknown_in_store(store.folder, stored, {*own, *unreadable}))
+        unknown = _unknown_in_store(store.folder, set(stored) - seen.own.keys() - unreadable.keys())
+    ours = {STORE, *unreadable, *(name for name, own in seen.own.items() if own.generation)}
     foreign = {
         name: describe(root, name)
-        for name in names
-        if name != STORE and not name.startswith(REPLACED)
-        if not (name in own and own[name].generation) and name not in unreadable
-        if not _is_orphan(root, store.folder if store is not None else None, name)
+        for name in sorted(set(names) - ours)
+        if not name.startswith(REPLACED) and not _is_orphan(root, store.folder if store is not None else None, name)
     }
-    observed = ObservedRoot(own, foreign, unreadable, kept)
-    findings.extend(_kept_for_good(root, observed))
-    return Observation(observed, tuple(findings), faults, resting=frozenset(resting))
-
-
-def paths_to_watch(directory: str, observed: ObservedRoot, *, has_store: bool) -> tuple[str, ...]:
-    """Return the directories, by their paths in this process, in which any change is drift."""
-    paths = [directory]
-    if has_store:
-        folder = f"{directory}/{STORE}"
-        paths.append(folder)
-        for name, entry in observed.own.items():
-            paths.append(f"{folder}/{name}")
-            if entry.generation:
-                paths.append(f"{folder}/{name}/{entry.generation}")
-    if DEFAULT in observed.foreign:
-        paths.append(f"{directory}/{DEFAULT}")  # Followed, although it is not ours.
-    return tuple(paths)
+    observed = ObservedRoot(seen.own, foreign, unreadable, kept)
+    findings = (problem for entry in sorted(seen.findings) for problem in seen.findings[entry])
+    return Observation(
+        observed,
+        (*findings, *unknown, *_kept_for_good(root, observed)),
+        seen.faults,
+        resting=frozenset(seen.resting),
+    )
 
 
 def _look_at(store: OpenStore, entry: str, *, kept: bool) -> tuple[Inspected, Ownership | None]:
@@ -315,11 +309,11 @@ def _kept_for_good(root: Directory, observed: ObservedRoot) -> Iterator[Problem]
         )
 
 
-def _unknown_in_store(store: Directory, names: Sequence[str], known: Collection[str]) -> list[Problem]:
+def _unknown_in_store(store: Directory, names: Collection[str]) -> list[Problem]:
     paths = [
         store.path_of(name)
-        for name in names
-        if name not in known and name not in (STATE_FILE, LOCK) and not temporary_kind(name)
+        for name in sorted(names)
+        if name not in (STATE_FILE, LOCK) and not temporary_kind(name)
         if name.startswith(".") or not store.holds_directory(name)
     ]
     return [_stranger(paths)] if paths else []

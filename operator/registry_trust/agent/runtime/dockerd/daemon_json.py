@@ -107,7 +107,7 @@ def ignored(configuration: DockerConfiguration, registries: Iterable[str]) -> tu
     """
     names = set(configuration.insecure_registries)
     networks = [network for name in names if (network := _network(name)) is not None]
-    return tuple(name for name in registries if name in names or _within(name, networks))
+    return tuple(name for name in registries if name in names or (networks and _within(name, networks)))
 
 
 def _names(path: str, content: Mapping[str, object], key: str) -> list[str]:
