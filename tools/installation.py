@@ -221,6 +221,22 @@ class Installation:
         return f"{what} (status when the wait began: {self.status(name)})"
 
 
+def install_on_nodes(kubectl: Kubectl) -> None:
+    """Apply deploy/ as a user would, with explicit targets for dockerd and for Podman, and wait for the pods."""
+    documents = [body for body in yaml.safe_load_all(MANIFEST.read_text()) if body]
+    for body in documents:
+        if body["kind"] == "DaemonSet":
+            args = body["spec"]["template"]["spec"]["containers"][0]["args"]
+            args += ["--target=docker=/etc/docker/certs.d", "--target=containers=/etc/containers/certs.d"]
+    first = [body for body in documents if body["kind"] in ("Namespace", "CustomResourceDefinition")]
+    kubectl.apply(*first)
+    for kind in ("registrytrusts", "nodetrusts"):
+        kubectl.wait_for_kinds(f"{kind}.registrytrust.io")
+    kubectl.apply(*(body for body in documents if body not in first))
+    for workload in (f"daemonset/{DAEMON_SET}", "deployment/registry-trust-operator"):
+        kubectl("-n", NAMESPACE, "rollout", "status", workload, "--timeout=120s", timeout=130)
+
+
 def shown_objects(kubectl: Kubectl) -> dict[str, str]:
     """Return every object in which registry-trust says something: statuses, reports, Events and the like."""
     kinds = "registrytrusts,nodetrusts,events,nodes,leases"

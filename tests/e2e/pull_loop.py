@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 
 from tests.e2e.three_nodes import ELSEWHERE, SINGLE, STOCK, ThreeNodes
+from tools.cluster.pulling import Pulls, pulling_by
 from tools.cluster.waiting import wait_until
-
-
-@dataclass
-class Pulls:
-    """What a loop of pulls saw."""
-
-    done: int = 0
-    failures: list[str] = field(default_factory=list)
 
 
 @contextmanager
 def pulling(nodes: ThreeNodes) -> Iterator[Pulls]:
     """Pull again and again: kubelets on two nodes, dockerd on the third."""
-    seen, stop = Pulls(), threading.Event()
-    image = nodes.image()
-
-    def loop(pull: object, name: str) -> None:
-        assert callable(pull)
-        while not stop.is_set():
-            words = pull(image)
-            seen.done += 1
-            if words:
-                seen.failures.append(f"{name}: {words}")
-
-    loops = [
-        threading.Thread(target=loop, args=(lambda i: nodes.pull(SINGLE, i), SINGLE)),
-        threading.Thread(target=loop, args=(lambda i: nodes.pull(STOCK, i), STOCK)),
-        threading.Thread(target=loop, args=(nodes.node(ELSEWHERE).docker_pull, "dockerd")),
-    ]
-    for each in loops:
-        each.start()
-    try:
+    image, dockerd = nodes.image(), nodes.node(ELSEWHERE)
+    loops = {
+        SINGLE: partial(nodes.pull, SINGLE, image),
+        STOCK: partial(nodes.pull, STOCK, image),
+        "dockerd": partial(dockerd.docker_pull, image),
+    }
+    with pulling_by(loops) as seen:
         yield seen
-    finally:
-        stop.set()
-        for each in loops:
-            each.join(90)
 
 
 def on_every_node(nodes: ThreeNodes, revision_before: str, within: float = 30) -> None:

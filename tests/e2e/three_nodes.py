@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tools.authority import Authority, Pair
 from tools.cluster.binaries import binary
 from tools.cluster.cluster import Cluster
 from tools.cluster.kubectl import Kubectl, KubectlError
 from tools.cluster.nodes import Node
+from tools.cluster.pulling import kubelet_pull
 from tools.cluster.registry import Registry
 from tools.cluster.waiting import wait_until
-from tools.installation import BUNDLE, MANIFEST, NAMESPACE, secret, shown_objects, trust
+from tools.installation import BUNDLE, NAMESPACE, install_on_nodes, secret, shown_objects, trust
 
 SINGLE, STOCK, ELSEWHERE = "node1", "node2", "node3"
 """One root that containerd reads; containerd as shipped (literal colon); a folder nobody mounts and dockerd beside."""
@@ -40,22 +38,7 @@ class ThreeNodes:
 
     def install(self) -> None:
         """Apply deploy/ as a user would, with explicit targets for dockerd and for Podman, and wait for the pods."""
-        documents = [body for body in yaml.safe_load_all(MANIFEST.read_text()) if body]
-        for body in documents:
-            if body["kind"] == "DaemonSet":
-                args = body["spec"]["template"]["spec"]["containers"][0]["args"]
-                args += ["--target=docker=/etc/docker/certs.d", "--target=containers=/etc/containers/certs.d"]
-        first = [body for body in documents if body["kind"] in ("Namespace", "CustomResourceDefinition")]
-        self.kubectl.apply(*first)
-        for kind in ("registrytrusts", "nodetrusts"):
-            self.kubectl.wait_for_kinds(f"{kind}.registrytrust.io")
-        self.kubectl.apply(*(body for body in documents if body not in first))
-        self.kubectl(
-            "-n", NAMESPACE, "rollout", "status", "daemonset/registry-trust-agent", "--timeout=120s", timeout=130
-        )
-        self.kubectl(
-            "-n", NAMESPACE, "rollout", "status", "deployment/registry-trust-operator", "--timeout=120s", timeout=130
-        )
+        install_on_nodes(self.kubectl)
 
     @property
     def kubectl(self) -> Kubectl:
@@ -101,48 +84,12 @@ class ThreeNodes:
 
     def pull(self, node: str, image: str | None = None, within: float = 60) -> str:
         """Let the kubelet pull on a node; return the runtime's own words where it fails, else nothing."""
-        name = f"pull-{uuid.uuid4().hex[:10]}"
-        with self.pod(name, node, image or self.image()):
-            return wait_until(lambda: self._pulled(name), f"{node} pulled or failed", within=within, every=0.2).words
+        return kubelet_pull(self.kubectl, node, image or self.image(), within)
 
     def image(self, label: str = "") -> str:
         """Push an image that no node has yet."""
         unique = label or uuid.uuid4().hex[:10]
         return self.registry.push(add=[f"/pause={binary('pause')}"], entrypoint="/pause", tag=unique, label=unique)
-
-    @contextmanager
-    def pod(self, name: str, node: str, image: str) -> Iterator[None]:
-        """Run a pod on one node for as long as the block lasts."""
-        container = {"name": "main", "image": image, "imagePullPolicy": "Always"}
-        spec = {
-            "nodeName": node,
-            "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": 0,
-            "automountServiceAccountToken": False,
-            "tolerations": [{"operator": "Exists"}],
-            "containers": [container],
-        }
-        self.kubectl.apply(
-            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
-        )
-        try:
-            yield
-        finally:
-            self.kubectl("delete", "pod", name, "-n", "default", "--wait=false", "--grace-period=0", "--force")
-
-    def _pulled(self, pod: str) -> Pulled | None:
-        statuses = self.kubectl.get("pod", pod, "-n", "default").get("status", {}).get("containerStatuses") or []
-        if not statuses:
-            return None
-        state = statuses[0].get("state", {})
-        if "running" in state or "terminated" in state:
-            return Pulled("")
-        waiting = state.get("waiting", {})
-        return (
-            Pulled(waiting.get("message", ""))
-            if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff")
-            else None
-        )
 
     def condition(self, name: str, kind: str) -> dict[str, Any]:
         """Return one condition of a trust; empty where it is not there."""
@@ -198,14 +145,3 @@ class ThreeNodes:
             for component in ("operator", "agent")
         ]
         return "\n".join(parts)
-
-
-@dataclass(frozen=True)
-class Pulled:
-    """The end of a pull: empty words are success."""
-
-    words: str
-
-    def __bool__(self) -> bool:
-        """Return true: there is an outcome, whatever it is."""
-        return True
