@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from registry_trust.agent.passes import Passes, PassResult
-from registry_trust.core.layout import Layout
+from registry_trust.core.layout import STORE, Layout
 from tests.integration.looping_agent import HOST, Agent, Looping
 from tools.trials.roots import CA_1
 
@@ -75,6 +76,34 @@ def test_what_others_change_in_the_same_moment_does_ask_for_one(
     agent.turn()
     assert agent.is_well(4)
     assert (agent.roots[Layout.DOCKER] / HOST.format(0) / "ca.crt").read_bytes() == CA_1
+
+
+def test_what_a_clearing_goes_on_to_remove_from_what_was_just_written_again_is_noticed_at_once(
+    looping: Looping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = at_rest(looping, tmp_path)
+    agent.loop.turn()  # The timed look at everything; there is none from here on, as the clock stands still.
+    root, apply = agent.roots[Layout.DOCKER], Passes.apply
+    written = root / HOST.format(0) / "ca.crt"
+
+    def cleared_first(*given: Any) -> PassResult:
+        monkeypatch.setattr(Passes, "apply", apply)
+        for entry in [path for path in root.iterdir() if path.is_symlink()]:
+            entry.unlink()
+        shutil.rmtree(root / STORE)
+        return apply(*given)
+
+    monkeypatch.setattr(Passes, "apply", cleared_first)
+    (root / HOST.format(1)).unlink()
+    agent.loop.turn()
+    assert written.read_bytes() == CA_1
+    agent.loop.turn()
+    for path in (written, root / STORE / HOST.format(0) / "owner.json"):
+        path.unlink()
+        agent.loop.turn()
+
+        assert path.exists(), path
+        assert written.read_bytes() == CA_1
 
 
 def test_an_edit_while_nobody_watches_is_repaired_by_the_timed_look(looping: Looping, tmp_path: Path) -> None:

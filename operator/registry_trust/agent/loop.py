@@ -133,10 +133,13 @@ class Loop:
                 raise Detached(detached)  # noqa: TRY301 - no exception that the boundary below takes
             changes, (heard, woken) = self._changes(now), self._inbox.take()
             if changes is not None and not woken and self._is_echo(now, changes):
-                self._unnoticed = Changes()
-                return self._due - now
+                # Directories that were made again get their watch, and whatever changed in them before is looked at.
+                changes = self._watch(again=False)
+                if self._is_echo(now, changes):
+                    self._unnoticed = Changes()
+                    return self._due - now
             wait = self._turn(heard, now, changes)
-            self._unnoticed = self._drift.watch(self._passes.roots.watched_paths(), again=changes is None)
+            self._unnoticed = self._watch(again=changes is None)
             self._due = now + wait
         except Exception as error:  # noqa: BLE001 - the boundary of a turn: whatever it met, the next one comes
             self._unnoticed = None
@@ -174,6 +177,9 @@ class Loop:
             self._look_due = now + self._options.drift_interval
             return None
         return Changes(noticed.places | unnoticed.places)
+
+    def _watch(self, *, again: bool) -> Changes:
+        return self._drift.watch(self._passes.roots.watched_paths(), again=again)
 
     def _is_echo(self, now: float, changes: Changes) -> bool:
         """Say whether the last turn's own writes alone woke this one: a look at what they changed is enough."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from registry_trust.agent.store import linux_calls as calls
@@ -126,10 +126,9 @@ class Drift:
 
     def _unsure(self, wanted: set[str], renamed: set[str]) -> set[str]:
         """Return the paths that are new, or whose watch may be another directory's by now."""
-        unsure = (wanted - self._numbers.keys()) | (wanted & renamed) | (wanted & self._dropped)
+        unsure = (wanted - self._numbers.keys()) | (wanted & self._dropped)
         self._dropped.clear()
-        below = tuple(f"{path}/" for path in renamed)
-        return unsure | {path for path in wanted if path.startswith(below)} if below else unsure
+        return unsure | {path for path in wanted if _is_in_one_of(path, renamed)} if renamed else unsure
 
     def _forget(self, path: str) -> int | None:
         number = self._numbers.pop(path, None)
@@ -184,6 +183,15 @@ class Drift:
                 if mask & _RENAMED:
                     self._renamed.add(f"{path}/{name}")
         return overflow
+
+
+def _is_in_one_of(path: str, places: Collection[str]) -> bool:
+    """Say whether a path is one of these places, or below one."""
+    while path:
+        if path in places:
+            return True
+        path = path.rpartition("/")[0]
+    return False
 
 
 def not_watched(error: OSError, path: str) -> Problem:
