@@ -9,16 +9,20 @@ import pytest
 
 from tools.cluster.control_plane import ControlPlane
 from tools.trials.fault_table import ROWS, FaultTable, Outcome, Row
+from tools.trials.faulty_server import How
 from tools.trials.soak import Soak
 
 AGENTS = 4
-"""For each row: 56 in all."""
+"""For each row: 60 in all."""
+
+QUICK = tuple(row for row in ROWS if row.fault is None or row.fault.how is not How.SWALLOWS)
+"""Only 80 seconds of silence end what a proxy swallowed: `make torture` waits for them."""
 
 
 @pytest.fixture(scope="module")
 def table(plane: ControlPlane) -> Iterator[FaultTable]:
     """Start real agents, four behind each faulty way."""
-    with FaultTable(plane, ROWS, AGENTS) as started:
+    with FaultTable(plane, QUICK, AGENTS) as started:
         yield started
 
 
@@ -28,7 +32,7 @@ def outcomes(table: FaultTable) -> dict[str, Outcome]:
     return table.run(meets=20, lasts=5)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+@pytest.mark.parametrize("row", QUICK, ids=[row.name for row in QUICK])
 def test_a_fault_changes_no_file_ends_nothing_and_is_forgotten_after_it(row: Row, outcomes: dict[str, Outcome]) -> None:
     assert outcomes[row.name].broken_laws(AGENTS, outcomes["no fault"].state) == []
 

@@ -172,7 +172,7 @@ def test_a_stream_ends_when_it_is_silent_without_bookmarks_or_ten_minutes_old() 
     pulse = Pulse(renewal=RENEWAL, marked=0.0)
 
     assert pulse.patience(0.0) == SILENCE
-    assert pulse.fault(SILENCE) == "no data from the server for 150 seconds"
+    assert pulse.fault(SILENCE) == "no data from the server for 80 seconds"
     assert pulse.patience(UNMARKED - 1.0) == 1.0, "events alone keep no stream open"
     assert pulse.fault(UNMARKED) == "no bookmark from the server for 240 seconds"
     pulse.marked = RENEWAL - 10.0

@@ -70,6 +70,8 @@ ROWS = (
     Row("410 in every watch, as after a compaction", Fault(How.ENDS, b'{"type":"ERROR","object":%s}\n' % GONE)),
     Row("410 as the answer", Fault(How.ANSWERS, answer("410 Gone", GONE))),
     Row("watches stall", Fault(How.HOLDS), cuts=False),
+    Row("packets of open connections are dropped", Fault(How.FORGETS), cuts=False, passes=True),
+    Row("a proxy swallows open connections", Fault(How.SWALLOWS), cuts=False, passes=True),
     Row(
         "429 with Retry-After: 1",
         Fault(

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tools.cluster.control_plane import ControlPlane
+from tools.trials.dropped_packets import drop_all
 
 _HEAD = 1 << 20
 """Bytes of a request's or an answer's head, and of a line between two chunks."""
@@ -35,6 +36,13 @@ class How(Enum):
     CUTS = "the second half of each answer is left out"
     ENDS = "each watch brings an event of the fault's own and ends"
     HOLDS = "watches stay open and bring nothing"
+    FORGETS = "packets of the connections that are open are dropped, also after the mend; new ones work"
+    SWALLOWS = "the connections that are open acknowledge and bring nothing, also after the mend; new ones work"
+
+    @property
+    def outlives_its_mend(self) -> bool:
+        """Say whether only the client's own patience ends it."""
+        return self in (How.FORGETS, How.SWALLOWS)
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,8 @@ class FaultyServer:
         client has not heard; true ends the connection there."""
         self.resets = 0
         """Connections that were reset before TLS: nobody knows whose."""
-        self._serving: set[asyncio.Task[None]] = set()
+        self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._lost: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._flows = asyncio.Event()
         self._flows.set()
@@ -156,8 +165,16 @@ class FaultyServer:
             self._listener = None
         elif how is not How.REFUSES:
             await self._listen()
+        if how is not None and how.outlives_its_mend:
+            self._lose(drops=how is How.FORGETS)
         if cuts:
             await self._cut()
+
+    def _lose(self, *, drops: bool) -> None:
+        """Take nothing from the open connections any longer, and give them nothing."""
+        self._lost.update(self._serving.values())
+        for writer in self._lost if drops else ():
+            drop_all(writer.get_extra_info("socket"))
 
     async def _cut(self) -> None:
         """End every connection, and wait for that."""
@@ -176,7 +193,7 @@ class FaultyServer:
             return
         task = asyncio.current_task()
         assert task is not None
-        self._serving.add(task)
+        self._serving[task] = writer
         upstream: asyncio.StreamWriter | None = None
         try:
             await writer.start_tls(self._shown, ssl_handshake_timeout=20)
@@ -186,7 +203,8 @@ class FaultyServer:
         except (*_BROKEN, asyncio.CancelledError):
             pass
         finally:
-            self._serving.discard(task)
+            del self._serving[task]
+            self._lost.discard(writer)
             for each in (writer, upstream):
                 if each is not None:
                     each.transport.abort()
@@ -200,6 +218,7 @@ class FaultyServer:
     ) -> bool:
         """Take one request to its answer; say whether the connection goes on."""
         head = await reader.readuntil(b"\r\n\r\n")
+        await self._unless_lost(writer)
         request = _Request(head, await reader.readexactly(int(_header(head, b"content-length") or 0)))
         fault = self._meets(request)
         self.asked.append(Asked(time.monotonic(), request.node, request.what, fault is not None))
@@ -240,6 +259,7 @@ class FaultyServer:
             return
         while chunk := await _chunk(far):
             await self._flows.wait()
+            await self._unless_lost(writer)
             if fault is not None and fault.how is How.CUTS:
                 half = chunk[: len(chunk) // 2]
                 writer.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(half), half))
@@ -248,10 +268,17 @@ class FaultyServer:
             await writer.drain()
         await writer.drain()
 
+    async def _unless_lost(self, writer: asyncio.StreamWriter) -> None:
+        """Return if a connection is not lost; else never."""
+        if writer in self._lost:
+            await asyncio.Event().wait()
+
     def _meets(self, request: _Request) -> Fault | None:
         """Return the fault if it meets this request: every so many, so no run is luckier than another."""
         fault = self._fault
-        if fault is None or (fault.how in (How.ENDS, How.HOLDS) and not request.is_watch):
+        if fault is None or fault.how.outlives_its_mend:
+            return None
+        if fault.how in (How.ENDS, How.HOLDS) and not request.is_watch:
             return None
         self._turn += fault.share
         if self._turn < 1:

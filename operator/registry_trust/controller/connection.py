@@ -19,6 +19,7 @@ import kopf
 import urllib3
 from kubernetes import client, config
 
+from registry_trust.process import keepalive
 from registry_trust.process.unexpected import kind_of
 
 _log = logging.getLogger(__name__)
@@ -30,14 +31,6 @@ LONGEST_RETRY_AFTER = 150.0
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _THREAD = threading.local()
-_KEEPALIVE = [
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
-]
-"""No 40 ms of delayed acknowledgement on each write; a peer that is silently gone is noticed after 90 seconds."""
 
 
 def lenient(context: ssl.SSLContext) -> ssl.SSLContext:
@@ -161,7 +154,7 @@ def api_client(configuration: Any) -> client.ApiClient:
     context = _context(configuration)
     context.sslsocket_class = _BoundedSocket
     api.rest_client.pool_manager = urllib3.PoolManager(
-        ssl_context=context, retries=False, maxsize=4, socket_options=_KEEPALIVE
+        ssl_context=context, retries=False, maxsize=4, socket_options=keepalive.options()
     )
     return api
 
@@ -192,11 +185,20 @@ def kopf_session(configuration: Any, gap: Callable[[], None]) -> kopf.AiohttpSes
     names = ("authorization", "BearerToken")  # in a cluster, and from a kubeconfig
     header = next((found for name in names if (found := configuration.get_api_key_with_prefix(name))), "")
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=_context(configuration)),
+        connector=aiohttp.TCPConnector(limit=0, ssl=_context(configuration), socket_factory=_kept_alive),
         headers={"Authorization": header} if header else {},
         middlewares=(bounded,),
     )
     return kopf.AiohttpSession(aiohttp_session=session, server=configuration.host)
+
+
+def _kept_alive(address: tuple[Any, ...]) -> socket.socket:
+    """Return a socket for an address as getaddrinfo has it; aiohttp's own would wait for a silent server's packets."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    for option in keepalive.options():
+        made.setsockopt(*option)
+    return made
 
 
 def retry_after(value: str) -> float:

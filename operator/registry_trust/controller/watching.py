@@ -43,8 +43,9 @@ def make_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.persistence.diffbase_storage = NoDifferences()
     settings.watching.chunk_size = 500
-    # Bookmarks come every 60 s: two of them may be lost before a connection is taken for dead.
-    settings.watching.inactivity_timeout = 130
+    # A bookmark comes every 60 s. The kernel notices packets that are dropped; a proxy that has lost its other side
+    # acknowledges on, and nothing but this ends such a stream.
+    settings.watching.inactivity_timeout = 80
     for kind in KINDS:
         if kind.field_selector:
             settings.watching.field_selectors[kind.group, kind.resource] = kind.field_selector

@@ -76,9 +76,10 @@ class Stream:
         self.connection.deadline.move(seconds)
         try:
             line = self.response.readline(limit)
-        except TimeoutError:
-            raise
         except _BROKEN as error:
+            # One with a number is the kernel's: nothing has answered at the other end for as long as `keepalive` says.
+            if isinstance(error, TimeoutError) and error.errno is None:
+                raise
             raise RequestFailed(describe(error)) from error
         if line and not line.endswith(b"\n"):
             raise RequestFailed("the stream broke inside a line")

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from registry_trust.process import keepalive
+
 CONNECT_TIMEOUT = 10.0
 """Seconds for one address of the server to answer; the next one is tried after that."""
 
@@ -72,7 +74,6 @@ class Connection(http.client.HTTPSConnection):
         """Connect to the first address that answers, and shake hands (CPython's handshake keeps to its timeout)."""
         plain = self._dial()
         try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.settimeout(self.deadline.left())
             secured = self._tls.wrap_socket(plain, server_hostname=self.host)
             assert isinstance(secured, _DeadlineSocket)  # noqa: S101 - the context's own class, for mypy
@@ -105,6 +106,8 @@ class Connection(http.client.HTTPSConnection):
         for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
             plain = socket.socket(family, kind, protocol)
             try:
+                for option in keepalive.options():
+                    plain.setsockopt(*option)
                 plain.settimeout(min(CONNECT_TIMEOUT, self.deadline.left()))
                 plain.connect(address)
             except OSError as error:

@@ -16,8 +16,11 @@ from registry_trust.agent.delivery.api_client import APIServer, RequestFailed, S
 from registry_trust.core.text import escape
 from registry_trust.process.unexpected import kind_of
 
-SILENCE = 150.0
-"""Seconds for the next event, whole: the server sends a bookmark about every 60."""
+SILENCE = 80.0
+"""Seconds for the next event, whole: the server sends a bookmark every 60 (cacher.go, defaultBookmarkFrequency).
+
+The kernel notices packets that are dropped (`process.keepalive`); a proxy that has lost its other side acknowledges on,
+and nothing but this ends such a stream."""
 
 UNMARKED = 240.0
 """Seconds that a stream may bring anything but a bookmark: then it is not the API server's own."""
