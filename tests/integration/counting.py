@@ -18,8 +18,8 @@ class Counted:
 
 
 @contextmanager
-def counting(port: int) -> Iterator[Counted]:
-    """Pass every connection to a port of this machine on to another one of it."""
+def counting(port: int, address: str = "127.0.0.1") -> Iterator[Counted]:
+    """Pass every connection to a port of this machine, at one of its addresses, on to another one of loopback."""
 
     def carry(source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
@@ -40,7 +40,7 @@ def counting(port: int) -> Iterator[Counted]:
                     threading.Thread(target=carry, args=pair, daemon=True).start()
 
     opened: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server((address, 0)) as listening:
         counted = Counted(listening.getsockname()[1])
         accepting = threading.Thread(target=accept, daemon=True)
         accepting.start()

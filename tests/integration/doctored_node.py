@@ -95,11 +95,13 @@ class HostTree:
         return bundle
 
     def bring(self, bundle: Bundle) -> None:
-        """Bring the node to what the bundle asks for, by a pass of the agent."""
+        """Bring the node to what the bundle asks for, by passes of the agent."""
         agent = self.options().agent
         facts = Runtimes(agent).facts(self.runtime, {}, frozenset())
         passes = Passes(agent.roots, agent.configurations, source="registry-trust/registry-trust-bundle")
-        passes.apply(choose(facts), desired_state(bundle, {}), Applied("", bundle.serial), time.monotonic())
+        applied = Applied("", bundle.serial)
+        while not passes.apply(choose(facts), desired_state(bundle, {}), applied, time.monotonic()).whole:
+            pass  # As the loop does: a pass takes steps for so many seconds.
 
     def options(self, *more: str) -> DoctorOptions:
         """Return the options of a doctor outside the cluster."""
