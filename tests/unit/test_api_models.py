@@ -106,7 +106,7 @@ BAD: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
     ),
     "a scheme": (
         trust(registries=["https://harbor.example"]), Reason.INVALID_HOST, "spec.registries[0]",
-        '"https://harbor.example" has a scheme; remove "https://"',
+        '"https://harbor.example" has a scheme; write only host[:port]',
     ),
     "a path": (
         trust(registries=["a.example", "harbor.example/team"]), Reason.INVALID_HOST, "spec.registries[1]",

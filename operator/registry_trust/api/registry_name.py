@@ -22,16 +22,13 @@ _OTHERWISE = "is not a registry; write host[:port] exactly as in an image refere
 
 # (when, what to say): the first that is true is said.
 _SAYINGS = (
-    ("self == ''", "is empty; write the host[:port] of an image reference"),
-    ("self.contains('://')", "has a scheme; remove everything up to and including ://, write host[:port]"),
-    ("self.contains('@')", "contains credentials (an @); write only host[:port]"),
-    ("self.contains('/')", "has a path; write only host[:port], without the / and what follows it"),
-    ("self.contains('*')", "contains a *; runtimes do not support wildcards, so name each registry"),
-    (
-        f"self.matches('{_BARE_WORD}')",
-        "has neither a dot nor a port, so image references read it as a repository; add the port",
-    ),
-    (f"!{_NOT_THE_HUBS}", f"is Docker Hub, which image references and runtimes call {DOCKER_HUB}; write {DOCKER_HUB}"),
+    ("self == ''", registry_names.EMPTY),
+    ("self.contains('@')", registry_names.CREDENTIALS),
+    ("self.contains('://')", registry_names.SCHEME),
+    ("self.contains('/')", registry_names.PATH),
+    ("self.contains('*')", registry_names.WILDCARD),
+    (f"self.matches('{_BARE_WORD}')", registry_names.BARE_WORD),
+    (f"!{_NOT_THE_HUBS}", registry_names.HUBS_OTHER_NAME),
 )
 
 # One rule, and so one message: with a rule for each, `https://Host/` would get three.

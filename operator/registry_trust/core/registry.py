@@ -19,12 +19,20 @@ _HUBS_OTHER_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docke
 RESERVED_NAMES = frozenset({"_default", "_backup", ".registry-trust", "lost+found"})
 """Names in a `certs.d` root that mean something else: to containerd, to Spegel, to us, and to ext4."""
 
+EMPTY = "is empty; write the host[:port] of an image reference"
+CREDENTIALS = "contains credentials (an @); write only host[:port]"
+SCHEME = "has a scheme; write only host[:port], without the :// and what is before it"
+PATH = "has a path; write only host[:port], without the / and what follows it"
+WILDCARD = "contains a *; runtimes do not support wildcards, so name each registry"
+BARE_WORD = "has neither a dot nor a port, so image references read it as a repository; add the port"
+HUBS_OTHER_NAME = f"is Docker Hub, which image references and runtimes call {DOCKER_HUB}; write {DOCKER_HUB}"
+"""What the API server says of the same names, in this order (`api.registry_name`)."""
+
 _AS_IN_DNS = "write the name as it is in DNS"
 _IMPOSSIBLE = (
     ("\\", "a backslash", _AS_IN_DNS),
     ("%", "a percent sign", _AS_IN_DNS),
     ("_", "an underscore", "give the registry a DNS name without it"),
-    ("*", "a *", "runtimes do not support wildcards, so name each registry"),
 )
 """What no host can hold, as messages call it, and what to do."""
 
@@ -86,8 +94,7 @@ def check(registry: str, field: str = "", limit: int = MAXIMUM_LENGTH) -> str:
     if host.lower() in _HUBS_OTHER_NAMES and registry != DOCKER_HUB:
         raise InvalidField(
             Reason.RESERVED_HOST,
-            f"{quote(registry)} is Docker Hub, which image references and runtimes call {DOCKER_HUB}; "
-            f"write {DOCKER_HUB}",
+            f"{quote(registry)} {HUBS_OTHER_NAME}",
             field=field,
         )
     return registry
@@ -99,14 +106,12 @@ def _bad(registry: str, field: str, gist: str) -> InvalidField:
 
 def _check_characters(registry: str, field: str) -> None:
     if not registry:
-        raise InvalidField(Reason.INVALID_HOST, "is empty; write the host[:port] of an image reference", field=field)
+        raise InvalidField(Reason.INVALID_HOST, EMPTY, field=field)
     if "@" in registry:
         # What stands before the @ may be a password: it is not repeated.
-        raise InvalidField(Reason.INVALID_HOST, "contains credentials (an @); write only host[:port]", field=field)
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", registry)
-    if scheme:
-        rest = " and what follows the host" if "/" in registry[scheme.end() :] else ""
-        raise _bad(registry, field, f"has a scheme; remove {quote(scheme.group(0))}{rest}")
+        raise InvalidField(Reason.INVALID_HOST, CREDENTIALS, field=field)
+    if "://" in registry:
+        raise _bad(registry, field, SCHEME)
     for position, character in enumerate(registry):
         code = f"U+{ord(character):04X} at position {position}"
         if ord(character) < 0x20 or ord(character) == 0x7F:
@@ -122,7 +127,9 @@ def _check_characters(registry: str, field: str) -> None:
 
 def _check_punctuation(registry: str, field: str) -> None:
     if "/" in registry:
-        raise _bad(registry, field, "has a path; write only host[:port], without the / and what follows it")
+        raise _bad(registry, field, PATH)
+    if "*" in registry:
+        raise _bad(registry, field, WILDCARD)
     spelling = _CONTAINERD_SPELLING.fullmatch(registry)
     if spelling:
         written = quote(f"{spelling.group(1)}:{spelling.group(2)}")
@@ -222,9 +229,7 @@ def _check_host(registry: str, host: str, field: str, *, has_port: bool) -> None
         raise _bad(registry, field, f"is longer than the 253 characters DNS allows; {_AS_IN_DNS}")
     # A word with upper case can't be a repository, so references read it as a host (distribution/reference).
     if len(labels) == 1 and not has_port and host != "localhost" and host == host.lower():
-        raise _bad(
-            registry, field, "has neither a dot nor a port, so image references read it as a repository; add the port"
-        )
+        raise _bad(registry, field, BARE_WORD)
     if all(label.isdigit() or label.startswith("0x") for label in labels):
         try:
             canonical = str(ipaddress.IPv4Address(host))
