@@ -31,9 +31,12 @@ def administrator(plane: ControlPlane) -> ssl.SSLContext:
 class Client:
     """A bare HTTPS connection to the API server, as the administrator."""
 
-    def __init__(self, plane: ControlPlane, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, plane: ControlPlane, context: ssl.SSLContext | None = None, patience: float | None = PATIENCE
+    ) -> None:
+        """Describe it; nothing is opened yet. `patience` is in seconds, None for a stream that may be silent."""
         context = context or administrator(plane)
-        self._connection = http.client.HTTPSConnection("127.0.0.1", plane.port, context=context, timeout=PATIENCE)
+        self._connection = http.client.HTTPSConnection("127.0.0.1", plane.port, context=context, timeout=patience)
 
     def request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Send one request with a merge patch or an object as its body; return what came back."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tools.authority import Authority, Pair
@@ -34,6 +35,23 @@ _SECRETS = f"/api/v1/namespaces/{TRUST_NAMESPACE}/secrets"
 _TRUSTS = "/apis/registrytrust.io/v1alpha1/registrytrusts"
 
 
+class BundleEvents(threading.Thread):
+    """A bare watcher of the bundle; `at` is when (`time.perf_counter`) its last event came."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        super().__init__(daemon=True)
+        self._client = Client(plane, patience=None)
+        self.at = 0.0
+
+    def run(self) -> None:
+        """Follow until the connection ends."""
+        path = f"/api/v1/namespaces/{NAMESPACE}/secrets?watch=1&fieldSelector=metadata.name%3D{BUNDLE}"
+        with suppress(OSError, ValueError):
+            stream = self._client.stream(path)
+            while stream.readline():
+                self.at = time.perf_counter()
+
+
 class Node:
     """A control plane with an operator and one node; `agent` is its agent."""
 
@@ -44,6 +62,9 @@ class Node:
         self._authority = Authority.create("bench CA")
         self._pairs = [self._authority.client(f"client-{number}") for number in range(2)]
         self._rotations = 0
+        self._events = BundleEvents(plane)
+        self.to_bundle: list[float] = []
+        """Of each rotation so far: seconds from the PATCH to the bundle's event at a bare watcher."""
 
     def start(self) -> None:
         """Install, and start the operator and the agent."""
@@ -51,6 +72,7 @@ class Node:
         self.installation.add_node("bench")
         self.operator = self.installation.start_operator()
         self.agent = self.installation.start_agent("bench")
+        self._events.start()
 
     def restart_agent(self) -> None:
         """Begin with a new process on the same files."""
@@ -94,7 +116,9 @@ class Node:
             if time.perf_counter() > started + 30:
                 raise GaveUp("nothing was switched for 30 s after a PATCH")
             time.sleep(0.0005)
-        return time.perf_counter() - started
+        ended = time.perf_counter()
+        self.to_bundle.append(max(0.0, self._events.at - started))
+        return ended - started
 
     def work(self) -> tuple[float, float]:
         """Return the agent's milliseconds of CPU so far: in its own code, and in system calls."""
@@ -224,6 +248,10 @@ def _delay(part: Part, plane: ControlPlane, node: Node, runs: int) -> None:
         high, low = (_percentile(values, share) * 1000 for values in (found, floor))
         part.add(f"{what}, {name}", "ms", high, floor=low, goal_ratio=goal, remark=remark)
     part.add(f"{what}, slowest of {len(found)}", "ms", max(found) * 1000, floor=max(floor) * 1000)
+    agent = [whole - bundle for whole, bundle in zip(found, node.to_bundle[-len(found) :], strict=True)]
+    for name, values in (("operator: PATCH to the bundle's event", node.to_bundle), ("agent: event to entry", agent)):
+        part.add(f"of it, {name}, p50", "ms", _percentile(values, 0.5) * 1000)
+        part.add(f"of it, {name}, slowest", "ms", max(values) * 1000)
 
 
 def _memory(part: Part, node: Node, what: str, goal: float | None, remark: str = "") -> None:
