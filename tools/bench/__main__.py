@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from tools.bench import figures, fleets, hostile, many_trusts, node, oracle, plots
 from tools.bench.figures import Part
+from tools.cluster.folders import cache_folder
 
 FLEETS = (100, 1_000, 3_000, 5_000)
 
@@ -77,6 +79,9 @@ def main() -> int:
     names = options.parts or list(known)
     if unknown := [name for name in names if name not in known]:
         parser.error(f"there is no part {', '.join(unknown)}; there are: {', '.join(known)}")
+    # The image has its bytecode, made with it; so have the processes that are measured here.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(cache_folder() / "bytecode")
     parts: list[Part] = []
     for name in names:
         title, deadline, measure = known[name]

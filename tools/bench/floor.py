@@ -37,9 +37,11 @@ class Client:
         """Describe it; nothing is opened yet. `patience` is in seconds, None for a stream that may be silent."""
         context = context or administrator(plane)
         self._connection = http.client.HTTPSConnection("127.0.0.1", plane.port, context=context, timeout=patience)
+        self._used = time.monotonic()
 
     def request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Send one request with a merge patch or an object as its body; return what came back."""
+        self._renew()
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         self._connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": kind})
         answer = self._connection.getresponse()
@@ -50,8 +52,16 @@ class Client:
 
     def text(self, path: str) -> str:
         """Return a page that is not JSON."""
+        self._renew()
         self._connection.request("GET", path)
         return self._connection.getresponse().read().decode()
+
+    def _renew(self) -> None:
+        """End a connection that was idle for long, as the server does after 90 seconds; http.client opens another."""
+        now = time.monotonic()
+        if now - self._used > 60:
+            self._connection.close()
+        self._used = now
 
     def close(self) -> None:
         """End the connection."""

@@ -15,6 +15,8 @@ def escape(text: str, limit: int = FIELD_LIMIT) -> str:
     Anything outside 0x20-0x7e becomes `\xNN` or `\uNNNN`, so that neither a terminal's control sequence nor a
     right-to-left override in a certificate's subject can change what an admin reads.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text  # Nearly all of what reports of thousands of nodes say.
     shown = "".join(
         character if " " <= character <= "~" else character.encode("unicode_escape").decode("ascii")
         for character in text[: limit + 1]
