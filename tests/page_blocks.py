@@ -8,6 +8,7 @@ from __future__ import annotations
 SHOWN = "tests/integration/test_page_commands.py"
 INSTALLED = "tests/integration/test_installation_page.py"
 MIGRATED = "tests/integration/test_migration_pages.py"
+ROLLED_OUT = "tests/integration/test_rollout.py"
 OPENSSL = "tests/integration/test_printed_commands.py"
 
 ASKED = "docs/why-is-my-pull-failing.md: openssl s_client -connect harbor.corp.example:5000"
@@ -33,6 +34,9 @@ CARRIED_OUT: dict[str, tuple[str, ...]] = {
         "docs/reading-status.md: kubectl wait --for=condition=Ready rt/harbor",
         "docs/rotation.md: kubectl get rt harbor -o jsonpath='{.status.revision}'",
         "docs/why-is-my-pull-failing.md: kubectl get rt -o wide",
+    ),
+    f"{ROLLED_OUT}::test_what_nobody_can_tell_goes_on_by_an_annotation": (
+        "docs/rotation.md: kubectl annotate --overwrite rt harbor registrytrust.io/promote=",
     ),
     f"{SHOWN}::test_the_first_failing_node_of_a_trust_is_named_as_the_page_shows_it": (
         "docs/install.md: $ kubectl get rt harbor -o jsonpath='{range .status.failingNodes[*]}",

@@ -13,6 +13,7 @@ from registry_trust.agent.health import Health
 from registry_trust.compiler.node_standing import NodeState
 from registry_trust.controller import api_server, metrics
 from registry_trust.core.certificate_state import CertificateState
+from registry_trust.core.reasons import Reason
 from registry_trust.core.verdict.verdict import State
 from tests.contract.alerting import ALERTS, DASHBOARD, EVERY, Target, dashboard_queries, evaluate, rules, target
 from tests.contract.rendering import DEFAULTS, found, rendered
@@ -33,6 +34,7 @@ def page(
     nodes: dict[str, int] | None = None,
     certificates: dict[str, int] | None = None,
     verdicts: dict[str, int] | None = None,
+    rollout: str = "",
     leading: bool = True,
     passed: float = START + 10 * HOUR,
 ) -> str:
@@ -48,7 +50,9 @@ def page(
         gauge.set(value)
     if leading:
         found = verdicts or {State.VERIFIED.value: 3}
-        metrics.EACH_TRUST.show("harbor", nodes_by, certificates_by, found, (("CA", "aa", START + 1000 * HOUR),))
+        metrics.EACH_TRUST.show(
+            "harbor", nodes_by, certificates_by, found, (("CA", "aa", START + 1000 * HOUR),), rollout
+        )
     try:
         return generate_latest(REGISTRY).decode()
     finally:
@@ -91,6 +95,8 @@ TROUBLES: dict[str, list[list[Target]]] = {
     "RegistryTrustNodesFailing": [with_operator(page(nodes={"current": 2, "failed": 1}))],
     "RegistryTrustNotDistributed": [with_operator(page(nodes={"current": 2, "pending": 1}))],
     "RegistryTrustPullsWouldFail": [with_operator(page(verdicts={State.VERIFIED.value: 2, State.FAILED.value: 1}))],
+    "RegistryTrustCanaryFailed": [with_operator(page(rollout=Reason.CANARY_FAILED))],
+    "RegistryTrustRolloutWaits": [with_operator(page(rollout=Reason.CANARY_UNVERIFIED))],
     "RegistryTrustRemovalHeld": [
         with_operator(page(((metrics.REMOVALS_HELD, 2),))),
         with_operator(page(((metrics.HISTORY_LOST, 1),))),
@@ -176,7 +182,7 @@ def families() -> dict[str, set[str]]:
     for metric in (*vars(metrics).values(), *vars(api_server).values()):
         if isinstance(metric, (Counter, Gauge, Histogram)) and metric._labelnames:
             metric.labels(*("x" for _ in metric._labelnames))
-    text = page() + agent()
+    text = page(rollout=Reason.CANARY_FAILED) + agent()
     names: dict[str, set[str]] = {}
     for name, labels in re.findall(r"^(registry_trust_\w+)(?:\{(.*?)\})? ", text, re.MULTILINE):
         if name.endswith("_created"):

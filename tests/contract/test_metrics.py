@@ -13,6 +13,7 @@ from registry_trust.agent.health import Health
 from registry_trust.compiler.node_standing import NodeState
 from registry_trust.controller import api_server, metrics
 from registry_trust.core.certificate_state import CertificateState
+from registry_trust.core.reasons import Reason
 from registry_trust.core.verdict.verdict import State
 from tools.cluster.binaries import binary
 
@@ -52,6 +53,7 @@ def pages() -> dict[str, bytes]:
         {state.value: 1 for state in CertificateState},
         {state.value: 1 for state in State},
         (("CA", "aa", 1.8e9), ("Client", "bb", 1.9e9)),
+        Reason.ROLLING_OUT,
     )
     try:
         operator = generate_latest(REGISTRY)

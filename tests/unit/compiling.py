@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from registry_trust.compiler.compile import Compiled, TrustInput, compile_bundle
+from registry_trust.compiler.compile import Compiled, compile_bundle
 from registry_trust.compiler.content import Checker
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.core.bundle import Bundle, reference_of
 from registry_trust.core.bundle_format import decode, encode

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from registry_trust.compiler import compile as compiling
 from registry_trust.compiler.admission import Weight, even_share, fair_share, fits, reserved
-from registry_trust.compiler.compile import Compiled, TrustInput
+from registry_trust.compiler.compile import Compiled
 from registry_trust.compiler.content import Checked
+from registry_trust.compiler.fitting import weigh
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.compiler.sources import Sources
 from registry_trust.core.bundle import Bundle, CAOrigin, TrustContent, TrustState, reference_of
 from registry_trust.core.bundle_format import encode, size_of
@@ -76,7 +78,7 @@ def compiled(
 
 
 def weights_of(bundle: Bundle) -> tuple[dict[str, Weight], int]:
-    weights = {trust.name: compiling._weigh(trust, bundle.blobs) for trust in bundle.trusts}
+    weights = {trust.name: weigh(trust, bundle.blobs) for trust in bundle.trusts}
     return weights, LIMIT - size_of(encode(Bundle(serial=bundle.serial + 1, removals=bundle.removals))) - 10
 
 

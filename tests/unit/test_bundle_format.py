@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from registry_trust.core.bundle import Bundle, CAOrigin, IndexedTrust, TrustContent, TrustState, reference_of
+from registry_trust.core.bundle import SCHEMA, Bundle, CAOrigin, IndexedTrust, TrustContent, TrustState, reference_of
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.errors import UnusableBundle
 from registry_trust.core.reasons import Reason
@@ -34,7 +34,7 @@ def index(**changes: Any) -> dict[str, bytes]:
         (index(trusts=None), Reason.BUNDLE_UNREADABLE),
         ({**encode(BUNDLE), REFERENCE: b"another"}, Reason.BUNDLE_UNREADABLE),
         ({"index.json": encode(BUNDLE)["index.json"]}, Reason.BUNDLE_UNREADABLE),
-        (index(minReader=2), Reason.UNSUPPORTED_BUNDLE),
+        (index(minReader=SCHEMA + 1), Reason.UNSUPPORTED_BUNDLE),
     ],
     ids=["nothing", "empty", "no object", "no trusts", "altered blob", "blob missing", "newer"],
 )

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from registry_trust.compiler.compile import Compiled, TrustInput, compile_bundle
+from registry_trust.compiler.compile import Compiled, compile_bundle
 from registry_trust.compiler.content import Checker
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.core.bundle import INDEX_KEY, Bundle, TrustState
 from registry_trust.core.bundle_format import decode, encode

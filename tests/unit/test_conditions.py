@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from registry_trust.compiler.compile import Outcome, TrustInput, compile_bundle
+from registry_trust.compiler.compile import Outcome, compile_bundle
 from registry_trust.compiler.content import Checker
 from registry_trust.compiler.fleet import Fleet
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.compiler.node_standing import FleetNode, Served
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.sources import Sources

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry_trust.compiler.compile import TrustInput, compile_bundle
+from registry_trust.compiler.compile import compile_bundle
 from registry_trust.compiler.content import Checker
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.compiler.sources import Sources
 from registry_trust.controller.bundle_secret import stored_bundle
 from registry_trust.core.bundle import (

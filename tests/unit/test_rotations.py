@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from registry_trust.compiler.compile import TrustInput
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.controller.announcements import replacements
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.trust import InlinePEM, SourceRef

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from registry_trust.compiler.compile import Compiled, TrustInput, compile_bundle
+from registry_trust.compiler.compile import Compiled, compile_bundle
 from registry_trust.compiler.content import Checker
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.compiler.sources import SourceObject, Sources, read_ca, read_pair
 from registry_trust.core import registry as registry_names
 from registry_trust.core import text

@@ -10,6 +10,7 @@ import pytest
 from registry_trust.api.parse import check_trust
 from registry_trust.compiler import compile as compiling
 from registry_trust.compiler.content import Checker
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.core.bundle import Bundle
 from registry_trust.core.desired import Desired, DesiredRegistry
@@ -35,7 +36,7 @@ def compiled(
     source = SourceObject(SourceKind.SECRET, "harbor-ca", "1", {"ca.crt": data or root().pem}, "Opaque")
     trust = Trust("harbor", "u", "2026-01-01T00:00:00Z", 1, registries, (SourceRef("Secret", "harbor-ca", "ca.crt"),))
     result = compiling.compile_bundle(
-        [compiling.TrustInput(trust.name, trust.uid, trust.created, trust.generation, trust)],
+        [TrustInput(trust.name, trust.uid, trust.created, trust.generation, trust)],
         Sources.of("registry-trust", [source]),
         last or Bundle(),
         pki.NOW.timestamp(),

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from registry_trust.compiler.compile import Compiled, Outcome, TrustInput, compile_bundle
+from registry_trust.compiler.canaries import Canaries
+from registry_trust.compiler.compile import Compiled, Outcome, compile_bundle
 from registry_trust.compiler.content import Checker
 from registry_trust.compiler.fleet import Fleet
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.compiler.node_standing import FleetNode, Served
 from registry_trust.compiler.placement import Agents
 from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.compiler.status import make_status
-from registry_trust.core.bundle import Bundle
+from registry_trust.core.bundle import SCHEMA, Bundle
 from registry_trust.core.bundle_format import decode, encode
 from registry_trust.core.report import NodeReport
 from registry_trust.core.selection import labels_hash
@@ -47,6 +49,13 @@ def config_map(name: str, **data: bytes) -> SourceObject:
 
 def client_secret(name: str, issued: pki.Issued) -> SourceObject:
     return secret(name, tls_crt=issued.pem, tls_key=pki.pkcs8(issued.key))
+
+
+def canaries_of(**reports: NodeReport) -> Canaries:
+    """Return canaries among the three nodes: `worker_1="..."` says what one of them reports."""
+    said = {node.name: replace(CURRENT, schema=SCHEMA) for node in NODES}
+    said |= {name.replace("_", "-"): report for name, report in reports.items()}
+    return Canaries(lambda: NODES, said, BUNDLE_UID, CURRENT.serial)
 
 
 def item_of(trust: Trust) -> TrustInput:
@@ -88,9 +97,10 @@ class Situation:
         return replace(self, reports={**self.reports, node: replace(CURRENT, **changes)})
 
     def status(self) -> dict[str, Any]:
-        content = self.outcome.content
-        fleet = Fleet()
-        verifiers = frozenset(self.outcome.verifiers)
-        served = [] if content is None else [Served(self.outcome.name, self.outcome.since, content, verifiers)]
+        outcome, fleet = self.outcome, Fleet()
+        served = [
+            Served(outcome.name, outcome.since, outcome.content, frozenset(outcome.verifiers), outcome.candidate)
+            for _ in range(outcome.content is not None or outcome.candidate is not None)
+        ]
         fleet.rebuild(self.nodes, self.reports, served, self.agents, BUNDLE_UID)
         return make_status(self.outcome, fleet.standing(self.outcome.name, 10), self.at.astimezone(UTC), {})

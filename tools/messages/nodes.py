@@ -130,7 +130,7 @@ def _of_bundles() -> Iterator[Problem]:
     for data in (
         {},
         {"index.json": b"["},
-        {"index.json": json.dumps({**index, "minReader": 2}).encode()},
+        {"index.json": json.dumps({**index, "minReader": 3}).encode()},
         {**good, reference: b"altered"},
         encode(Bundle(9, (replace(HARBOR, content=replace(CONTENT, ca_certificates=(no_pem,))),), {no_pem: b"no PEM"})),
         encode(Bundle(9, (with_pair,), {**BLOBS, key: b"no key"})),

@@ -7,21 +7,34 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from registry_trust.compiler.canaries import Canaries
+from registry_trust.compiler.compile import Outcome
 from registry_trust.compiler.placement import Agents, placement_of
 from registry_trust.compiler.startup_taint import REMOVED, Wait, kept
 from registry_trust.compiler.verifiers import Verifiers
 from registry_trust.controller.announcements import Announcements, replacements
 from registry_trust.controller.events import About
 from registry_trust.controller.transitions import NOTE_LIMIT, Event, events
-from registry_trust.core.bundle import LostHistory
+from registry_trust.core.bundle import SCHEMA, Bundle, LostHistory
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState
 from registry_trust.core.selection import Selector
-from registry_trust.core.trust import SourceRef
+from registry_trust.core.trust import Rollout, SourceRef
 from registry_trust.core.verdict.verdict import Verdict, failed, unknown, verified
 from tools import pki
-from tools.messages.cluster import GOOD, NODES, NOW, REGISTRY, Situation, compiled, outcome_of, secret
+from tools.messages.cluster import (
+    CURRENT,
+    GOOD,
+    NODES,
+    NOW,
+    REGISTRY,
+    Situation,
+    canaries_of,
+    compiled,
+    outcome_of,
+    secret,
+)
 from tools.messages.nodes import FOREIGN
 from tools.pki import issue, root
 
@@ -45,6 +58,45 @@ def ending(days: int) -> bytes:
     return issue(name, pki.curve_key(5), ca=True, not_after=NOW + timedelta(days=days)).pem
 
 
+TRIED = replace(GOOD, ca_retention=0.0, rollout=Rollout(1))
+NEXT_SECRET = secret("harbor-ca", ca_crt=issue("Next CA", pki.curve_key(5), ca=True).pem)
+NEXT = outcome_of(TRIED, NEXT_SECRET, last=SERVED).content
+
+
+def rollouts() -> dict[str, Outcome]:
+    """Return what comes of new content on its way to canaries, there, and after one failed."""
+    ask = Verifiers(NODES)
+    first = compiled((TRIED,), NEXT_SECRET, last=SERVED, canaries=canaries_of(), verifiers=ask)
+    indexed = first.bundle.trust("harbor")
+    (canary,) = indexed.candidate.canaries if indexed is not None and indexed.candidate is not None else ("",)
+
+    def after(verdict: Verdict | None = None, **changes: Any) -> Outcome:
+        rows = () if verdict is None else (answered(verdict),)
+        report = replace(CURRENT, schema=SCHEMA, registries=rows, **changes)
+        told = canaries_of(**{canary.replace("-", "_"): report})
+        return outcome_of(TRIED, NEXT_SECRET, last=first.bundle, canaries=told, verifiers=ask)
+
+    slow = replace(TRIED, rollout=Rollout(1, minimum=600.0, verify=False))
+    return {
+        "on a canary": first.outcomes["harbor"],
+        "on a canary that asks": after(),
+        "on a canary that can't tell": after(NOBODY_KNOWS),
+        "failed on a canary": after(FAILS),
+        "on a canary for a while": outcome_of(
+            slow, NEXT_SECRET, last=first.bundle, canaries=canaries_of(), verifiers=ask
+        ),
+        "without a canary": outcome_of(TRIED, NEXT_SECRET, last=SERVED, canaries=NO_CANARIES, verifiers=ask),
+        "where nobody asks": outcome_of(TRIED, NEXT_SECRET, last=first.bundle, canaries=canaries_of()),
+        "suspended on a canary": outcome_of(
+            replace(TRIED, suspend=True), NEXT_SECRET, last=first.bundle, canaries=canaries_of(), verifiers=ask
+        ),
+        "new, on a canary": outcome_of(TRIED, NEXT_SECRET, last=Bundle(1), canaries=canaries_of(), verifiers=ask),
+    }
+
+
+NO_CANARIES = Canaries(lambda: (), {}, "", 0)
+
+
 def situations() -> dict[str, Situation]:
     """Return each situation of a trust, by its name."""
     good = Situation(outcome_of(GOOD, CA_SECRET))
@@ -53,6 +105,7 @@ def situations() -> dict[str, Situation]:
     asked = Situation(outcome_of(GOOD, CA_SECRET, verifiers=Verifiers(NODES)))
     pool_b = placement_of({"nodeSelector": {"pool": "b"}})
     two = replace(GOOD, ca_sources=(*GOOD.ca_sources, SourceRef("Secret", "other-ca", "ca.crt")))
+    rolling = {name: Situation(outcome) for name, outcome in rollouts().items()}
     return {
         "good": good,
         "warned": Situation(outcome_of(replace(GOOD, registries=("localhost:5000",)), CA_SECRET)),
@@ -80,11 +133,16 @@ def situations() -> dict[str, Situation]:
         ),
         "verified by none": asked.but("worker-2", registries=(answered(NOBODY_KNOWS),)),
         "verification failed": asked.but("worker-3", registries=(answered(FAILS),)),
+        **rolling,
+        "rolled out": Situation(replace(rolling["on a canary"].outcome, content=NEXT, rollout=None, waits=None)),
         "early": Situation(outcome_of(GOOD, secret("harbor-ca", ca_crt=early + root().pem))),
     }
 
 
 TURNS = (
+    ("on a canary", "rolled out"),
+    ("on a canary", "failed on a canary"),
+    ("on a canary", "without a canary"),
     ("missing", "good"),
     ("good", "missing later"),
     ("pending", "good"),

@@ -62,7 +62,7 @@ def _fields(node: dict[str, Any], above: str) -> Iterator[tuple[str, str, str]]:
 
 def _type(field: dict[str, Any], *, required: bool) -> str:
     items = field.get("items")
-    said = [f"list of {_plural(items)}" if items else field.get("format") or field["type"]]
+    said = [f"list of {_plural(items)}" if items else field.get("format") or field.get("type", "number or text")]
     if "enum" in field:
         said = [", ".join(code(each) for each in field["enum"])]
     said += [words.format(field[key]) for key, words in _LIMITS if key in field and (key, field[key]) not in _TRIVIAL]

@@ -28,7 +28,7 @@ def operator() -> Iterator[Row]:
         if isinstance(each, (Counter, Gauge, Histogram)):
             yield _own(each)
     shown = metrics.TrustsCollector()
-    shown.show("trust", {"state": 1}, {"state": 1}, {"state": 1}, (("kind", "sha256", 0.0),))
+    shown.show("trust", {"state": 1}, {"state": 1}, {"state": 1}, (("kind", "sha256", 0.0),), "reason")
     for family in shown.collect():
         yield family.name, family.type, tuple(family.samples[0].labels), family.documentation
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from registry_trust import __version__
 from registry_trust.agent.delivery.inbox import NodeSeen
 from registry_trust.agent.rollback import Applied
+from registry_trust.core.bundle import SCHEMA
 from registry_trust.core.names import MAXIMUM_NOTICES
 from registry_trust.core.problem import Problem
 from registry_trust.core.report import NodeReport, RegistryRow, TargetRow, order_rows, order_targets
@@ -43,4 +44,5 @@ def composed(
         registry_count=count,
         failing=failing,
         notices=tuple([notice for notice in notices if notice is not None][:MAXIMUM_NOTICES]),
+        schema=SCHEMA,
     )

@@ -27,6 +27,14 @@ class BundleSeen(APIModel):
         str, Field(max_length=64, description="The UID of the bundle's Secret; empty before the first bundle.")
     ]
     serial: Annotated[Serial, Field(description="The bundle's serial, which counts its writes; 0 before the first.")]
+    schema_: Annotated[
+        Count | None,
+        Field(
+            alias="schema",
+            description="The version of the bundle's format that the agent understands; from 2 on, the node can be "
+            "a canary (spec.rollout).",
+        ),
+    ] = None
 
 
 class TargetStatus(APIModel):

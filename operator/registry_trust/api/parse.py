@@ -59,6 +59,7 @@ def parse_trust(obj: Mapping[str, object]) -> Trust:
         existing_files=spec.existing_files_policy or ExistingFilesPolicy.REFUSE,
         suspend=bool(spec.suspend),
         verification=spec.verification or Verification.REPORT,
+        rollout=spec.rollout.to_core() if spec.rollout is not None else None,
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from registry_trust.api.certificate_sources import CACertificateSource, ClientCertificate
 from registry_trust.api.fields import APIModel, list_map, list_type, refuse, rule, rules
 from registry_trust.api.node_selector import NodeSelector
 from registry_trust.api.registry_name import Registry
 from registry_trust.api.trust_status import RegistryTrustStatus
+from registry_trust.core import trust as core
 from registry_trust.core.duration import DURATION, parse_duration
+from registry_trust.core.names import MAXIMUM_CANARIES
 from registry_trust.core.reasons import Reason
 from registry_trust.core.text import quote
 from registry_trust.core.trust import ExistingFilesPolicy, Verification
@@ -66,6 +69,77 @@ def _not_too_long(text: str) -> str:
     return text
 
 
+CANARIES_UNKNOWN = (
+    f"is neither a number of nodes (1 to {MAXIMUM_CANARIES}) nor a part of them (1% to 100%); write e.g. 1 or 10%"
+)
+_PERCENT = "^([1-9][0-9]?|100)%$"
+
+
+def _canaries(value: int | str) -> int | str:
+    counted = isinstance(value, int) and 1 <= value <= MAXIMUM_CANARIES
+    if not counted and not (isinstance(value, str) and re.fullmatch(_PERCENT, value, re.ASCII)):
+        raise refuse(Reason.INVALID_SPEC, CANARIES_UNKNOWN)
+    return value
+
+
+class RolloutSpec(APIModel):
+    """How new content of this trust goes to a few nodes first, its canaries."""
+
+    canaries: Annotated[
+        int | str,
+        AfterValidator(_canaries),
+        WithJsonSchema(
+            {
+                "x-kubernetes-int-or-string": True,
+                "description": "How many of the selected nodes get new content first: a number, or a part such as 10% "
+                f"(rounded up). At most {MAXIMUM_CANARIES}.",
+                **rules(
+                    rule(
+                        f"type(self) == int ? self >= 1 && self <= {MAXIMUM_CANARIES} : "
+                        f"string(self).matches('{_PERCENT}')",
+                        CANARIES_UNKNOWN,
+                    )
+                ),
+            }
+        ),
+    ]
+    node_selector: Annotated[
+        NodeSelector | None,
+        Field(description="Labels of the nodes that may be canaries, in addition to those of spec.nodeSelector."),
+    ] = None
+    minimum_seconds: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=86_400,
+            json_schema_extra={"format": "int32"},
+            description="How many seconds all canaries have new content before the other nodes get it, at most 86400. "
+            "Default 0.",
+        ),
+    ] = None
+    verify: Annotated[
+        bool | None,
+        Field(
+            description="Whether canaries (three of them at most) ask the registries, and new content goes to the "
+            "other nodes only once pulls work there. Default true."
+        ),
+    ] = None
+
+    def to_core(self) -> core.Rollout:
+        """Return it as the core's value."""
+        percent = isinstance(self.canaries, str)
+        return core.Rollout(
+            int(str(self.canaries).removesuffix("%")),
+            percent,
+            self.node_selector.to_core() if self.node_selector is not None else None,
+            float(self.minimum_seconds or 0),
+            self.verify is not False,
+        )
+
+
+NOT_VERIFIED = "asks canaries to verify new content, but spec.verification is Off; set rollout.verify to false"
+
+
 class RegistryTrustSpec(APIModel):
     """What nodes trust, and how they identify themselves, when they pull from these registries.
 
@@ -79,7 +153,12 @@ class RegistryTrustSpec(APIModel):
                 "(has(self.clientCertificates) && self.clientCertificates.size() > 0)",
                 NO_CERTIFICATE,
                 reason="FieldValueRequired",
-            )
+            ),
+            rule(
+                "!has(self.rollout) || !has(self.verification) || self.verification != 'Off' || "
+                "(has(self.rollout.verify) && !self.rollout.verify)",
+                f"spec.rollout {NOT_VERIFIED}",
+            ),
         )
     )
 
@@ -137,8 +216,8 @@ class RegistryTrustSpec(APIModel):
             description="How long a CA certificate that was replaced stays on the nodes next to the new one, as hours, "
             "minutes and seconds, e.g. 24h (the default) or 1h30m, at most 8760h: a registry that gets its new "
             "certificate later stays reachable. Replaced means that one change, of a source or of this object, takes "
-            "CA certificates away and brings others. A change that only takes away always acts at once. 0s drops "
-            "what is replaced at once, for a CA that must no longer be trusted. "
+            "CA certificates away and brings others. A change that only takes away always acts at once (with "
+            "rollout, on canaries first). 0s drops what is replaced at once, for a CA that must no longer be trusted. "
             "status.certificates[].retainedUntil shows what stays and until when.",
         ),
         AfterValidator(lambda text: text if text is None else _not_too_long(text)),
@@ -164,6 +243,16 @@ class RegistryTrustSpec(APIModel):
             "verified. Off: no node asks.",
         ),
     ] = None
+    rollout: Annotated[
+        RolloutSpec | None,
+        Field(
+            description="Lets new content (of this object or of its sources) go to a few nodes first. When all of them "
+            "have it on disk, find that pulls work, and minimumSeconds are over, it goes to all. If it fails on one, "
+            "they go back to what was served, and Stalled says why. Every change of content is tried, and the end "
+            "of a CA's retention; the annotation registrytrust.io/promote=REVISION sends a revision to all nodes now. "
+            "Absent: everything goes to all nodes at once."
+        ),
+    ] = None
     suspend: Annotated[
         bool | None,
         Field(
@@ -177,6 +266,9 @@ class RegistryTrustSpec(APIModel):
     def _names_a_certificate(self) -> Self:
         if not self.ca_certificates and not self.client_certificates:
             raise refuse(Reason.INVALID_SPEC, NO_CERTIFICATE)
+        off = self.verification is Verification.OFF
+        if self.rollout is not None and off and self.rollout.verify is not False:
+            raise refuse(Reason.INVALID_SPEC, NOT_VERIFIED, "rollout")
         return self
 
 

@@ -35,7 +35,10 @@ class NodeCounts(APIModel):
     """How many nodes are selected, and how they stand; the other counts add up to `selected`."""
 
     selected: Annotated[Count, Field(description="Nodes that the nodeSelector selects.")]
-    current: Annotated[Count, Field(description="Selected nodes that report the current revision on disk.")]
+    current: Annotated[
+        Count,
+        Field(description="Selected nodes that report the current revision on disk; canaries, that of the rollout."),
+    ]
     pending: Annotated[Count, Field(description="Selected nodes with a live agent that has yet to report it.")]
     failed: Annotated[Count, Field(description="Selected nodes that report a failure; see failingNodes.")]
     unreachable: Annotated[Count, Field(description="Selected nodes whose Node is not Ready; they follow on return.")]
@@ -54,6 +57,30 @@ class FailingNode(APIModel):
     ] = None
     reason: ReasonWord
     message: Message | None = None
+
+
+class RolloutStatus(APIModel):
+    """New content that is not on all nodes yet, or that failed on a canary and stays away from all."""
+
+    revision: Annotated[
+        str,
+        Field(
+            max_length=64,
+            description="Names the new content. To let it go to all nodes now, annotate the trust with "
+            "registrytrust.io/promote=REVISION.",
+        ),
+    ]
+    canaries: Annotated[
+        list[Annotated[str, Field(max_length=253)]] | None,
+        Field(
+            max_length=MAXIMUM_FAILING_NODES,
+            json_schema_extra=list_type("atomic"),
+            description=f"The nodes that have it, at most {MAXIMUM_FAILING_NODES}; empty once it failed on one.",
+        ),
+    ] = None
+    canary_count: Annotated[
+        Count | None, Field(description="The number of nodes that have it, also of those not listed.")
+    ] = None
 
 
 class CertificateStatus(APIModel):
@@ -141,6 +168,10 @@ class RegistryTrustStatus(APIModel):
     nodes: Annotated[NodeCounts | None, Field(description="How many nodes are selected, and in which state.")] = None
     nodes_summary: Annotated[
         str | None, Field(max_length=32, description="Current and selected nodes, e.g. 4998/5000.")
+    ] = None
+    rollout: Annotated[
+        RolloutStatus | None,
+        Field(description="New content that its canaries have first, or that failed there (spec.rollout)."),
     ] = None
     failing_nodes: Annotated[
         list[FailingNode] | None,

@@ -16,8 +16,9 @@ import click
 from registry_trust.api.fields import show
 from registry_trust.cli.documents import Document, UnusableDocument, parse
 from registry_trust.compiler import objects
-from registry_trust.compiler.compile import Compiled, Outcome, TrustInput, compile_bundle
+from registry_trust.compiler.compile import Compiled, Outcome, compile_bundle
 from registry_trust.compiler.content import Checker
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.compiler.kinds import SOURCES, TRUST
 from registry_trust.compiler.sources import SourceObject, Sources
 from registry_trust.core.bundle import Bundle

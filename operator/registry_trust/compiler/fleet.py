@@ -169,6 +169,11 @@ class Fleet:
         """Return the nodes that can do something now: Ready, with a live agent."""
         return [node for name, node in self._nodes.items() if node.ready and self.live(name)]
 
+    @property
+    def reports(self) -> Mapping[str, NodeReport]:
+        """Return what nodes say of themselves, by name."""
+        return self._reports
+
     def tainted(self) -> list[FleetNode]:
         """Return the Nodes that have the startup taint."""
         return [node for node in self._nodes.values() if node.startup_taints]

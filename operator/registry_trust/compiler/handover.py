@@ -36,4 +36,9 @@ def _taken_over(trust: IndexedTrust, now: float) -> IndexedTrust:
             for origin in trust.origins
         ),
         roots_replaced=tuple((source, min(moment, now)) for source, moment in trust.roots_replaced),
+        rollout=(
+            trust.rollout
+            if trust.candidate is None
+            else replace(trust.candidate, started_at=min(trust.candidate.started_at, now))
+        ),
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from registry_trust.compiler.compile import TrustInput
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.compiler.node_standing import FleetNode
 from registry_trust.compiler.objects import Object, OwnedReport, read_node, read_report, read_source, read_trust
 from registry_trust.compiler.sources import SourceObject

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from registry_trust.compiler.removals import GUARD_WINDOW
-from registry_trust.core.bundle import HIGHEST_SERIAL, Bundle, LostHistory
+from registry_trust.core.bundle import HIGHEST_SERIAL, Bundle, IndexedTrust, LostHistory
 from registry_trust.core.report import NodeReport
 
 LONGEST_STEP = 1_000_000
@@ -43,9 +43,15 @@ def go_on_after(bundle: Bundle, serial: int, now: float | None = None) -> Bundle
     return replace(
         bundle,
         serial=serial + 1,
-        trusts=tuple(replace(trust, since=serial + 1) for trust in bundle.trusts),
+        trusts=tuple(_known_from(trust, serial + 1, certain=now is None) for trust in bundle.trusts),
         lost_history=bundle.lost_history if now is None else LostHistory(serial + 1, now + GUARD_WINDOW),
     )
+
+
+def _known_from(trust: IndexedTrust, serial: int, *, certain: bool) -> IndexedTrust:
+    """Return a trust that counts as changed by a serial; what nodes have of one that was new is certain no longer."""
+    rollout = trust.rollout if trust.candidate is None else replace(trust.candidate, since=serial)
+    return replace(trust, since=serial, rollout=rollout, unserved=trust.unserved and certain)
 
 
 def still_held(lost: LostHistory | None, now: float, *, confirmed_serial: int, frozen: bool) -> LostHistory | None:

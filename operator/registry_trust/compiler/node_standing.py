@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from registry_trust.core.bundle import TrustContent
+from registry_trust.core.bundle import HIGHEST_SERIAL, CanaryContent, TrustContent
 from registry_trust.core.names import AGENT
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
@@ -19,7 +19,7 @@ _OS = "kubernetes.io/os"
 """Set by every kubelet to Go's runtime.GOOS (well-known labels)."""
 
 _WORST_FIRST = {RowState.FAILED: 0, RowState.PENDING: 1, RowState.HELD: 1, RowState.CURRENT: 2}
-_BAD_TARGETS = frozenset({TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED})
+BAD_TARGETS = frozenset({TargetState.NOT_READ, TargetState.UNKNOWN, TargetState.FAILED})
 
 
 VERDICTS_WORST_FIRST = (VerdictState.FAILED, VerdictState.UNKNOWN, VerdictState.VERIFIED)
@@ -59,13 +59,23 @@ class FleetNode:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A trust as nodes are to have it."""
+    """A trust as nodes are to have it; without content, only its canaries have anything of it so far."""
 
     name: str
     since: int
-    content: TrustContent
+    content: TrustContent | None
     verifiers: frozenset[str] = frozenset()
     """Names of the nodes that ask its registries; what others say of them does not count."""
+    candidate: CanaryContent | None = None
+    """What its canaries are to have instead."""
+
+    def on(self, node: str) -> tuple[TrustContent | None, int]:
+        """Return what a node is to have, and since which serial; none that there is where it only waits for that."""
+        if self.candidate is not None and node in self.candidate.canaries:
+            return self.candidate.content, self.candidate.since
+        if self.content is None and self.candidate is not None:
+            return self.candidate.content, HIGHEST_SERIAL + 1
+        return self.content, self.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +108,16 @@ def judge(  # noqa: PLR0911 - one return for each state
     serial above the `newest` that there is comes from a history that is lost (etcd was restored from a backup): what
     stood under it nobody knows.
     """
-    if not node.runs_linux or not trust.content.selects(node.labels):
+    content, since = trust.on(node.name)
+    if content is None or not node.runs_linux or not content.selects(node.labels):
         return None
-    applied = report is not None and report.bundle_uid == bundle_uid and report.serial >= trust.since
+    applied = report is not None and report.bundle_uid == bundle_uid and report.serial >= since
     if report is not None and applied and (newest is None or report.serial <= newest):
-        seen = trust.content.selector is None or report.labels_hash == node.labels_hash
+        seen = content.selector is None or report.labels_hash == node.labels_hash
         if seen:
-            failure = _failure(report, trust)
+            failure = _failure(report, trust.name, content)
             if failure is None:
-                return _verified(report, trust) if node.name in trust.verifiers else NodeStanding(NodeState.CURRENT)
+                return _verified(report, content) if node.name in trust.verifiers else NodeStanding(NodeState.CURRENT)
             # What a node said before it went away must not block a trust for ever.
             if live and node.ready:
                 return failure
@@ -124,12 +135,14 @@ def judge(  # noqa: PLR0911 - one return for each state
                 Reason.AGENT_SILENT, f"no agent is running on this node; see the DaemonSet {AGENT} and its tolerations"
             ),
         )
+    if since > HIGHEST_SERIAL:
+        return NodeStanding(NodeState.PENDING, Problem(Reason.ROLLING_OUT, "it gets this trust after the canaries"))
     return NodeStanding(NodeState.PENDING, Problem(Reason.NODE_PENDING, "the agent has not reported this revision yet"))
 
 
-def _verified(report: NodeReport, trust: Served) -> NodeStanding:
+def _verified(report: NodeReport, content: TrustContent) -> NodeStanding:
     """Return the standing of a verifier that is current."""
-    registries = trust.content.registries
+    registries = content.registries
     asked = [(row.registry, row.verdict) for row in report.registries if row.registry in registries and row.verdict]
     if not asked:
         return NodeStanding(NodeState.CURRENT)
@@ -137,13 +150,13 @@ def _verified(report: NodeReport, trust: Served) -> NodeStanding:
     return NodeStanding(NodeState.CURRENT, registry=registry, verdict=verdict)
 
 
-def _failure(report: NodeReport, trust: Served) -> NodeStanding | None:
+def _failure(report: NodeReport, trust: str, content: TrustContent) -> NodeStanding | None:
     for target in report.targets:
-        if target.state in _BAD_TARGETS:
+        if target.state in BAD_TARGETS:
             reason = Reason.WRITE_FAILED if target.problem is None else target.problem.reason
             return NodeStanding(NodeState.FAILED, Problem(reason, f"{target.path}: {target.message}"))
-    registries = trust.content.registries
-    rows = [row for row in report.registries if row.registry in registries and row.trust in ("", trust.name)]
+    registries = content.registries
+    rows = [row for row in report.registries if row.registry in registries and row.trust in ("", trust)]
     # Whoever wrote the report need not have put its failures first.
     row = min(rows, key=lambda row: _WORST_FIRST[row.state], default=None)
     if row is not None and row.state is not RowState.CURRENT:

@@ -11,11 +11,11 @@ from typing import Any
 
 from registry_trust.api.fields import SUBDOMAIN
 from registry_trust.api.parse import check_trust, kind_of, parse_trust, path
-from registry_trust.compiler.compile import TrustInput
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.compiler.node_standing import FleetNode
 from registry_trust.compiler.sources import SourceObject
 from registry_trust.core.errors import InvalidField
-from registry_trust.core.names import STARTUP_TAINT
+from registry_trust.core.names import PROMOTE_ANNOTATION, STARTUP_TAINT
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport
@@ -60,6 +60,7 @@ def read_trust(body: Object) -> TrustInput:
         trust=trust,
         errors=errors,
         status=dict(_mapping(body.get("status"))),
+        promoted=_text(_mapping(metadata.get("annotations")).get(PROMOTE_ANNOTATION)),
     )
 
 

@@ -40,6 +40,7 @@ def decide_removals(
     live: Mapping[str, TrustContent | None],
     now: float,
     *,
+    coming: Iterable[TrustContent] = (),
     confirmed_serial: int = 0,
     frozen: bool = False,
 ) -> Removals:
@@ -49,11 +50,14 @@ def decide_removals(
         last: the bundle as it was written last.
         live: every trust that exists, with the content that it is about to have.
         now: Unix time.
+        coming: what trusts are to have and do not have yet, because it goes to their canaries first.
         confirmed_serial: removals that began at this serial or before are confirmed by the admin.
         frozen: nothing matures (the CRD is missing or terminating: then nobody removed the trusts one by one).
 
-    A trust that covers all that a removed one gave ends its tombstone at once, and is no removal at all.
+    A trust that covers all that a removed one gave ends its tombstone at once, and is no removal at all. One that is to
+    cover it when its canaries have tried it lets it stay until then: a rename has no gap, however long that takes.
     """
+    coming = tuple(coming)
     gone = [_tombstone(trust, last.serial + 1, now) for trust in last.trusts if trust.name not in live]
     gone = [trust for trust in gone if not _covered(trust, live.values())]
     carried_out = {name: moment for name, moment in last.removals if now - moment < GUARD_WINDOW}
@@ -66,6 +70,9 @@ def decide_removals(
     for trust in gone:
         removed_at = trust.removed_at if trust.removed_at is not None else now
         confirmed = confirmed_serial >= trust.since
+        if not confirmed and _covered(trust, coming):
+            stay[trust.name] = replace(trust, held_until=None)
+            continue
         matures = removed_at + GRACE + (GUARD_WINDOW if guarded and not confirmed else 0.0)
         if not frozen and (confirmed or now >= matures):
             if not confirmed:
@@ -88,7 +95,7 @@ def decide_removals(
 def _tombstone(trust: IndexedTrust, serial: int, now: float) -> IndexedTrust:
     if trust.state is TrustState.REMOVED:
         return trust
-    return replace(trust, state=TrustState.REMOVED, since=serial, removed_at=now, verifiers=())
+    return replace(trust, state=TrustState.REMOVED, since=serial, removed_at=now, verifiers=(), rollout=None)
 
 
 def _covered(gone: IndexedTrust, live: Iterable[TrustContent | None]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from registry_trust.compiler.sources import Sources
-from registry_trust.core.bundle import CAOrigin, IndexedTrust, TrustContent, in_order
+from registry_trust.core.bundle import CanaryContent, CAOrigin, IndexedTrust, Refusal, TrustContent, in_order
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.times import rfc3339
@@ -22,18 +22,26 @@ class Serving:
     """What is served of one trust.
 
     `content` has the retained CA certificates too, and is None where nothing is known; `due` is the Unix time at
-    which the next one is dropped.
+    which the next one is dropped, or a rollout goes on. `rollout` and `unserved` are as in the index, and `waits` says
+    what a rollout waits for, or why it ended, and `coming` is the content that is not served yet.
     """
 
     content: TrustContent | None
     origins: tuple[CAOrigin, ...] = ()
     roots_replaced: tuple[tuple[SourceRef, float], ...] = ()
     due: float | None = field(default=None, compare=False)
+    rollout: CanaryContent | Refusal | None = None
+    unserved: bool = False
+    waits: Problem | None = field(default=None, compare=False)
+    coming: TrustContent | None = field(default=None, compare=False)
 
 
 def last_good(before: IndexedTrust | None) -> Serving:
     """Return what is served already, unchanged; nothing of it is dropped while its trust is bad or suspended."""
-    return Serving(None) if before is None else Serving(before.content, before.origins, before.roots_replaced)
+    if before is None:
+        return Serving(None)
+    kept = Serving(before.content, before.origins, before.roots_replaced)
+    return replace(kept, rollout=before.rollout, unserved=before.unserved)
 
 
 def retain(

@@ -30,10 +30,12 @@ def find_wait(standings: Iterable[tuple[str, NodeStanding]]) -> Wait | None:
     """Return the first of what a node waits for; None where it has all that it will get.
 
     A node that no trust selects, or that the DaemonSet leaves out, waits for nothing. Neither does one whose trust was
-    never usable, because no node can have it: its standings do not name such a trust.
+    never usable, because no node can have it: its standings do not name such a trust. Nor one that only waits for the
+    canaries of a trust that is new: it has all that it had without that trust.
     """
     for trust, standing in standings:
-        if standing.state is not NodeState.CURRENT and not is_excluded(standing):
+        later = standing.problem is not None and standing.problem.reason is Reason.ROLLING_OUT
+        if standing.state is not NodeState.CURRENT and not is_excluded(standing) and not later:
             return Wait(trust, standing.problem or Problem(Reason.NODE_PENDING, "not reported yet"), standing.registry)
     return None
 

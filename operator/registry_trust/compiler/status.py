@@ -63,6 +63,13 @@ def make_status(
     }
     if outcome.revision:
         status["revision"] = outcome.revision
+    if outcome.rollout is not None:
+        canaries = outcome.candidate.canaries if outcome.candidate is not None else ()
+        status["rollout"] = {
+            "revision": outcome.next_revision,
+            "canaries": list(canaries[:MAXIMUM_FAILING_NODES]),
+            "canaryCount": len(canaries),
+        }
     if matter:
         ends = [item.facts.not_after for item in matter]
         # The first end that is still to come: one certificate that has expired must not hide the next one.
@@ -104,6 +111,11 @@ def _conditions(outcome: Outcome, standing: Standing, certificates: Sequence[Jud
     if accepted.status is not ConditionStatus.TRUE:
         conditions.append(Condition("Ready", ConditionStatus.FALSE, accepted.reason, accepted.message))
         conditions.append(Condition("Stalled", ConditionStatus.TRUE, accepted.reason, accepted.message))
+    elif outcome.waits is not None and distributed.reason not in _WORSE:
+        waits = outcome.waits
+        conditions.append(Condition("Ready", ConditionStatus.FALSE, waits.reason, waits.message))
+        kind = "Reconciling" if waits.reason is Reason.ROLLING_OUT else "Stalled"
+        conditions.append(Condition(kind, ConditionStatus.TRUE, waits.reason, waits.message))
     elif distributed.status is ConditionStatus.TRUE and asked is not None and _is_awaited(outcome, asked):
         conditions.append(Condition("Ready", ConditionStatus.FALSE, asked.reason, asked.message))
         kind = "Reconciling" if is_on_its_way(asked) else "Stalled"
@@ -116,6 +128,10 @@ def _conditions(outcome: Outcome, standing: Standing, certificates: Sequence[Jud
         kind = "Stalled" if stuck else "Reconciling"
         conditions.append(Condition(kind, ConditionStatus.TRUE, distributed.reason, distributed.message))
     return conditions
+
+
+_WORSE = frozenset({Reason.WITHDRAWN, Reason.NO_AGENTS})
+"""Reasons of Distributed that are told first, although new content waits for its canaries."""
 
 
 def _is_awaited(outcome: Outcome, asked: Condition) -> bool:
@@ -158,8 +174,9 @@ def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: C9
     def no(reason: Reason, message: str) -> Condition:
         return Condition("Distributed", ConditionStatus.FALSE, reason, message)
 
-    if outcome.content is None:
-        return no(Reason.NOT_ACCEPTED, "there is no content to distribute")
+    if outcome.content is None and outcome.candidate is None:
+        missing = Problem(Reason.NOT_ACCEPTED, "there is no content to distribute")
+        return no((outcome.waits or missing).reason, missing.message)
     if outcome.withdrawn:
         return no(Reason.WITHDRAWN, f"{PRODUCT} is being uninstalled: agents are removing the files they wrote")
     if not standing.daemon_set:
@@ -170,9 +187,27 @@ def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: C9
         return no(Reason.NO_AGENTS, message)
     if standing.agents == 0:
         return no(Reason.NO_AGENTS, f"no agent is running on any node; see the DaemonSet {AGENT}")
+    message, counts = _reach(outcome, standing), standing.counts
+    if counts[NodeState.FAILED]:
+        return no(Reason.NODES_FAILING, message)
+    if outcome.waits is not None and outcome.candidate is not None:
+        return no(outcome.waits.reason, message)
+    if counts[NodeState.PENDING]:
+        return no(Reason.NODES_PENDING, message)
+    if standing.selected == 0:
+        return Condition("Distributed", ConditionStatus.TRUE, Reason.NO_NODES_SELECTED, "no node is selected")
+    if counts[NodeState.CURRENT] == 0 and counts[NodeState.WITHOUT_AGENT]:
+        return no(Reason.NO_AGENTS, message)
+    return Condition("Distributed", ConditionStatus.TRUE, Reason.ALL_NODES_CURRENT, message)
+
+
+def _reach(outcome: Outcome, standing: Standing) -> str:
+    """Return how many nodes have what they are to have, and of the first that does not, why."""
     counts = standing.counts
     current, selected = counts[NodeState.CURRENT], standing.selected
-    message = f"{current} of {selected} nodes have revision {outcome.revision}"
+    message = f"{current} of {selected} nodes have revision {outcome.revision or outcome.next_revision}"
+    if outcome.candidate is not None and outcome.content is not None:
+        message += f", or as its canaries revision {outcome.next_revision}"
     missing = [
         f"{counts[state]} {word}"
         for state, word in (
@@ -190,15 +225,7 @@ def _distributed(outcome: Outcome, standing: Standing) -> Condition:  # noqa: C9
         registry = f" {node.registry}:" if node.registry else ""
         if node.problem is not None:
             message += f"; {name}: {node.problem.reason}:{registry} {node.problem.message}"
-    if counts[NodeState.FAILED]:
-        return no(Reason.NODES_FAILING, message)
-    if counts[NodeState.PENDING]:
-        return no(Reason.NODES_PENDING, message)
-    if selected == 0:
-        return Condition("Distributed", ConditionStatus.TRUE, Reason.NO_NODES_SELECTED, "no node is selected")
-    if current == 0 and counts[NodeState.WITHOUT_AGENT]:
-        return no(Reason.NO_AGENTS, message)
-    return Condition("Distributed", ConditionStatus.TRUE, Reason.ALL_NODES_CURRENT, message)
+    return message
 
 
 def _expiring(certificates: Sequence[Judged]) -> Condition:

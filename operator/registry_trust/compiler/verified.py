@@ -21,7 +21,8 @@ def verified(outcome: Outcome, asked: Sequence[tuple[str, NodeStanding]]) -> Con
         outcome: what came of the trust.
         asked: the verifiers that have a verdict on what is served now, by name.
     """
-    if outcome.verification is Verification.OFF or outcome.content is None or outcome.withdrawn:
+    content = outcome.content or outcome.candidate  # of a trust that is new, only the canaries have anything
+    if outcome.verification is Verification.OFF or content is None or outcome.withdrawn:
         return None
     verdicts = [(name, node.registry, node.verdict) for name, node in asked if node.verdict is not None]
     if not verdicts:
@@ -31,6 +32,8 @@ def verified(outcome: Outcome, asked: Sequence[tuple[str, NodeStanding]]) -> Con
     found = Counter(verdict.state for _, _, verdict in verdicts)
     name, registry, worst = min(verdicts, key=lambda each: (VERDICTS_WORST_FIRST.index(each[2].state), each[:2]))
     nodes = f"{len(verdicts)} {'node' if len(verdicts) == 1 else 'nodes'} asked"
+    if outcome.candidate is not None:
+        nodes = f"{nodes} as {'canary' if len(verdicts) == 1 else 'canaries'} with revision {outcome.next_revision}"
     why = f"; {name}: {_said(registry, worst)}"
     if found[VerdictState.FAILED]:
         message = f"{nodes}, and on {found[VerdictState.FAILED]} a pull would fail{why}"

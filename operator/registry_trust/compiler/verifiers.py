@@ -44,7 +44,10 @@ class Verifiers:
         """
         kept = before.verifiers if before is not None and before.since == trust.since else ()
         if spec is not None:
-            if trust.state is not TrustState.ACTIVE or trust.content is None or spec.verification is Verification.OFF:
+            off = not self._enabled or spec.verification is Verification.OFF
+            if trust.candidate is not None:
+                kept = () if off else trust.candidate.canaries[:MOST]
+            elif trust.state is not TrustState.ACTIVE or trust.content is None or spec.verification is Verification.OFF:
                 kept = ()
             elif not self._is_enough(kept, trust.content):
                 kept = self._first(trust, trust.content)
@@ -57,18 +60,19 @@ class Verifiers:
     def _first(self, trust: IndexedTrust, content: TrustContent) -> tuple[str, ...]:
         """Return the first nodes on the ring, from the place of the trust's content on."""
         ring = self._ring(content.selector)
-        start = bisect.bisect(ring, (_place(f"{trust.uid} {trust.since}"), ""))
+        start = bisect.bisect(ring, (place_of(f"{trust.uid} {trust.since}"), ""))
         return tuple(sorted(name for _, name in (ring[start:] + ring[:start])[:MOST]))
 
     def _ring(self, selector: Selector | None) -> list[tuple[bytes, str]]:
         """Return the nodes that a selector selects, each at its place; made once for all trusts that have it."""
         if selector not in self._rings:
             chosen = (n.name for n in self._nodes.values() if selector is None or selector.selects(n.labels))
-            self._rings[selector] = sorted((_place(name), name) for name in chosen)
+            self._rings[selector] = sorted((place_of(name), name) for name in chosen)
         return self._rings[selector]
 
 
-def _place(name: str) -> bytes:
+def place_of(name: str) -> bytes:
+    """Return the place of a name on the ring of hashes."""
     return hashlib.sha256(name.encode()).digest()
 
 

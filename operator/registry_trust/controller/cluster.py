@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from registry_trust.compiler.compile import TrustInput
+from registry_trust.compiler.inputs import TrustInput
 from registry_trust.compiler.kinds import KINDS, NODE, REPORT, SOURCES, TRUST, WatchedKind
 from registry_trust.compiler.node_standing import FleetNode
 from registry_trust.compiler.objects import Object, OwnedReport

@@ -77,6 +77,7 @@ class TrustsCollector(Collector):
         self._nodes: dict[str, Mapping[str, int]] = {}
         self._certificates: dict[str, Mapping[str, int]] = {}
         self._verdicts: dict[str, Mapping[str, int]] = {}
+        self._rollouts: dict[str, Mapping[str, int]] = {}
         self._ends: dict[str, tuple[tuple[str, str, float], ...]] = {}
 
     def show(
@@ -86,17 +87,23 @@ class TrustsCollector(Collector):
         certificates: Mapping[str, int],
         verdicts: Mapping[str, int],
         ends: tuple[tuple[str, str, float], ...],
+        rollout: str = "",
     ) -> None:
-        """Take nodes, certificates and verdicts by state, and kind, SHA-256 and end (Unix time) of what is shown."""
+        """Take nodes, certificates and verdicts by state, and kind, SHA-256 and end (Unix time) of what is shown.
+
+        `rollout` is why new content is not on all nodes; empty if it is.
+        """
         self._nodes[trust] = nodes
         self._certificates[trust] = certificates
         self._verdicts[trust] = verdicts
         self._ends[trust] = ends
+        self._rollouts[trust] = {rollout: 1} if rollout else {}
 
     def forget_all_but(self, trusts: set[str]) -> None:
         """Drop the trusts that are gone."""
         for name in self._nodes.keys() - trusts:
-            del self._nodes[name], self._certificates[name], self._verdicts[name], self._ends[name]
+            for shown in (self._nodes, self._certificates, self._verdicts, self._ends, self._rollouts):
+                shown.pop(name, None)
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return the metrics as they are now."""
@@ -111,7 +118,15 @@ class TrustsCollector(Collector):
             "Nodes that asked a trust's registries if a pull would work, by what they found.",
             labels=["trust", "state"],
         )
-        shown_of = ((nodes, self._nodes), (certificates, self._certificates), (verdicts, self._verdicts))
+        rollouts = GaugeMetricFamily(
+            "registry_trust_rollouts",
+            "1 for a trust whose new content is not on all nodes, by why: its canaries, or that one of them failed.",
+            labels=["trust", "reason"],
+        )
+        shown_of = (
+            *((nodes, self._nodes), (certificates, self._certificates)),
+            *((verdicts, self._verdicts), (rollouts, self._rollouts)),
+        )
         for family, shown in shown_of:
             for trust, counts in list(shown.items()):
                 for state, count in counts.items():
@@ -124,7 +139,7 @@ class TrustsCollector(Collector):
         for trust, ends in list(self._ends.items()):
             for kind, digest, end in ends:
                 expiry.add_metric([trust, kind, digest], end)
-        return (nodes, certificates, verdicts, expiry)
+        return (nodes, certificates, verdicts, rollouts, expiry)
 
 
 MOST_CERTIFICATES = 8

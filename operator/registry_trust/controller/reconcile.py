@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
+from registry_trust.compiler.canaries import Canaries
 from registry_trust.compiler.compile import Compiled, Outcome, compile_bundle
 from registry_trust.compiler.content import Checker
 from registry_trust.compiler.fleet import Fleet, count_missing
@@ -24,6 +26,7 @@ from registry_trust.controller.history import History
 from registry_trust.controller.settings import OperatorSettings
 from registry_trust.controller.startup_taints import StartupTaints
 from registry_trust.controller.statuses import StatusWriter
+from registry_trust.core.bundle import CanaryContent
 from registry_trust.core.report import NodeReport
 
 _log = logging.getLogger(__name__)
@@ -102,8 +105,8 @@ class Reconciler:
         metrics.SERIAL_LAG.set(self._fleet.serial_lag(self._history.last.serial))
         return changed
 
-    def take_nodes(self, names: set[str]) -> None:
-        """Take changed Nodes and reports into the counts: each costs one node."""
+    def take_nodes(self, names: set[str]) -> bool:
+        """Take changed Nodes and reports into the counts: each costs one node; say whether to compile for them."""
         for name in names:
             node = self._cluster.nodes.get(name)
             owned = self._cluster.reports.get(name)
@@ -115,6 +118,16 @@ class Reconciler:
             report = owned.report if owned is not None and fits else None
             self._statuses.touch_for_nodes(self._fleet.set_report(name, report))
         self._announcements.drift({name: self._cluster.reports.get(name) for name in names})
+        candidates = self._candidates
+        return bool(names) and any(
+            not candidate.canaries or not names.isdisjoint(candidate.canaries) for candidate in candidates
+        )
+
+    @property
+    def _candidates(self) -> list[CanaryContent]:
+        """What canaries are to say something of: only then do reports change the bundle."""
+        outcomes = self._compiled.outcomes if self._compiled is not None else {}
+        return [outcome.candidate for outcome in outcomes.values() if outcome.candidate is not None]
 
     def compile(self, seen: float | None = None) -> float | None:
         """Compile, and write the bundle if it changed; return the seconds until time alone is a reason to do it again.
@@ -149,6 +162,7 @@ class Reconciler:
                 resume=not self.ready,
                 trust_limit=self._settings.trust_limit,
                 verifiers=Verifiers(self._fleet.able()) if self._settings.verification else NOBODY,
+                canaries=Canaries(self._fleet.able, self._fleet.reports, self._history.uid, self._history.last.serial),
             )
         metrics.COMPILATIONS.inc()
         if compiled.changed or stored.problem is not None:
@@ -185,7 +199,11 @@ class Reconciler:
         """Let the statuses speak of what was compiled, whether or not it is written yet."""
         before = self._compiled.outcomes if self._compiled is not None else {}
         self._compiled = compiled
-        self._statuses.touch({name for name, outcome in compiled.outcomes.items() if before.get(name) != outcome})
+        changed = {name for name, outcome in compiled.outcomes.items() if before.get(name) != outcome}
+        # What a canary says comes from a node: it may flap.
+        said = {name for name in changed & before.keys() if _is_only_said(before[name], compiled.outcomes[name])}
+        self._statuses.touch_for_nodes(said)
+        self._statuses.touch(changed - said)
         self._statuses.touch(self._fleet.set_trusts(_served(compiled.outcomes)))
         self._statuses.touch(self._dated(compiled.outcomes, now))
 
@@ -215,11 +233,15 @@ class Reconciler:
         self._announcements.know_drift(self._cluster.reports.values())
 
 
+def _is_only_said(before: Outcome, after: Outcome) -> bool:
+    return replace(before, waits=None) == replace(after, waits=None)
+
+
 def _served(outcomes: Mapping[str, Outcome]) -> list[Served]:
     return [
-        Served(outcome.name, outcome.since, outcome.content, frozenset(outcome.verifiers))
+        Served(outcome.name, outcome.since, outcome.content, frozenset(outcome.verifiers), outcome.candidate)
         for outcome in outcomes.values()
-        if outcome.content is not None
+        if outcome.content is not None or outcome.candidate is not None
     ]
 
 

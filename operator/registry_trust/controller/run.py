@@ -260,7 +260,7 @@ class OperatorProcess:
 
     def _pass(self, nodes: set[str], *, compiling: bool, statuses: bool) -> float | None:
         """Do one pass in a thread of its own; return the steady time of the next removal or write."""
-        self._reconciler.take_nodes(nodes)
+        compiling = self._reconciler.take_nodes(nodes) or compiling
         if compiling:
             seen, self._seen = self._seen, None
             left = self._reconciler.compile(seen)

@@ -174,4 +174,5 @@ def _measure(outcome: Outcome, standing: Standing, now: datetime, warning: timed
         {state.value: found[state] for state in CertificateState},
         {} if outcome.verification is Verification.OFF else {state.value: verdicts[state] for state in State},
         tuple((kind, digest, end) for (kind, digest), end in ends.items()),
+        outcome.waits.reason if outcome.waits is not None and outcome.rollout is not None else "",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +26,19 @@ SHOWN = 3
 Row = Mapping[str, Any]
 """One entry of a list in a status."""
 
-_ON_THE_WAY = frozenset({Reason.NODES_PENDING.value, Reason.NOT_ACCEPTED.value})
-"""Reasons of Distributed that pass by themselves, or that Accepted tells already: no Event for them."""
+_ON_THE_WAY = frozenset(
+    {Reason.NODES_PENDING.value, Reason.NOT_ACCEPTED.value, Reason.ROLLING_OUT.value, Reason.CANARY_FAILED.value}
+)
+"""Reasons of Distributed that pass by themselves, or that something else tells already: no Event for them."""
 
-_NOT_FAILING = frozenset({Reason.NODE_PENDING.value, Reason.NODE_UNREACHABLE.value, Reason.AGENT_SILENT.value})
+_NOT_FAILING = frozenset(
+    {
+        Reason.NODE_PENDING.value,
+        Reason.NODE_UNREACHABLE.value,
+        Reason.AGENT_SILENT.value,
+        Reason.ROLLING_OUT.value,
+    }
+)
 """Reasons in `failingNodes` of nodes that are only late, away, or without an agent."""
 
 
@@ -47,6 +56,7 @@ def events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
     old, new = _certificates(before, after)
     return [
         *_conditions(before, after),
+        *_rollout(before, after),
         *_nodes(before, after),
         *_dates(old, new),
         *(_authorities(old, new) if before.get("revision") else ()),
@@ -69,6 +79,16 @@ def _conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Eve
         if told and (turned or was.get("reason") != now.get("reason")):
             found.append(Event("Warning", Problem(bad, f"{now.get('reason')}: {_note(now)}"), kind))
     return found
+
+
+def _rollout(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Event]:
+    """Yield the Event of content that went from its canaries to all nodes, or back."""
+    was, now = ((status.get("rollout") or {}).get("revision") for status in (before, after))
+    if was and was == after.get("revision"):
+        yield Event("Normal", Problem(Reason.ROLLED_OUT, f"revision {was} goes from its canaries to all nodes"), "Roll")
+    old, ready = (_by_type(status).get("Ready", {}) for status in (before, after))
+    if ready.get("reason") == Reason.CANARY_FAILED and (old.get("reason") != ready["reason"] or was != now):
+        yield Event("Warning", Problem(Reason.CANARY_FAILED, _note(ready)), "Roll")
 
 
 def _nodes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:

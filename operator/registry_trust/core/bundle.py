@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from registry_trust.core.problem import Problem
 from registry_trust.core.selection import Selector
 from registry_trust.core.trust import ExistingFilesPolicy, SourceRef
 
-SCHEMA = 1
-"""Version of `index.json`. A reader that knows less than `minReader` keeps what it has."""
+SCHEMA = 2
+"""Version of `index.json` that this reader understands as a whole. One that knows less than `minReader` keeps what it
+has; one that knows less than this ignores what it does not know: before 2, candidates."""
 
 INDEX_KEY = "index.json"
 SIZE_LIMIT = 1_000_000
@@ -86,6 +88,42 @@ def in_order(origins: Iterable[CAOrigin]) -> tuple[CAOrigin, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryContent:
+    """New content of a trust that only its canaries have so far.
+
+    Attributes:
+        content: the new content, on the canaries instead of what all others have.
+        since: the serial from which each of the canaries has it.
+        started_at: Unix time of that serial's write.
+        canaries: names of the nodes.
+        failing: registries of which nodes said before that pulls fail with what was served then.
+    """
+
+    content: TrustContent
+    since: int
+    started_at: float
+    canaries: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why new content of a trust goes no further than its canaries, and from them too, until it changes.
+
+    Attributes:
+        revision: names the content (`compiler.rollout.revision_of`).
+        node: the canary that failed.
+        registry: the registry that failed there.
+        problem: what the node said.
+    """
+
+    revision: str
+    node: str
+    registry: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
 class IndexedTrust:
     """One trust's place in the index; `since` is the serial at which its content last changed."""
 
@@ -104,6 +142,29 @@ class IndexedTrust:
     """Unix time to which the mass-removal guard keeps a REMOVED trust on the nodes; None where it does not hold it."""
     verifiers: tuple[str, ...] = ()
     """Names of the nodes that ask the trust's registries whether a pull would work."""
+    rollout: CanaryContent | Refusal | None = None
+    """New content that is not for all nodes, or not for any; None where all that the admin asks for is served."""
+    unserved: bool = False
+    """No node was ever to have anything of it: a HELD trust of which nodes keep nothing."""
+
+    def on(self, node: str) -> IndexedTrust:
+        """Return the trust as one node is to have it: a canary gets the candidate."""
+        candidate = self.candidate
+        if candidate is None or node not in candidate.canaries:
+            return self
+        return replace(self, content=candidate.content)
+
+    @property
+    def candidate(self) -> CanaryContent | None:
+        """The content that only canaries have, if there is one."""
+        return self.rollout if isinstance(self.rollout, CanaryContent) else None
+
+    def references(self) -> Iterable[str]:
+        """Yield every blob that the trust needs, on whichever node."""
+        if self.content is not None:
+            yield from self.content.references()
+        if self.candidate is not None:
+            yield from self.candidate.content.references()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +212,10 @@ class Bundle:
 
         def essence(bundle: Bundle) -> object:
             trusts = tuple(
-                (t.name, t.uid, t.state, t.content, t.removed_at, t.origins, t.held_until, t.verifiers)
+                (
+                    *(t.name, t.uid, t.state, t.content, t.removed_at, t.origins, t.held_until, t.verifiers),
+                    *(t.rollout, t.unserved),
+                )
                 for t in bundle.trusts
             )
             return trusts, bundle.fleet_size, bundle.withdrawn, bundle.lost_history

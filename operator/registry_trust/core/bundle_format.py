@@ -9,28 +9,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from registry_trust.core import bundle_values as values
-from registry_trust.core import registry
 from registry_trust.core.bundle import (
     INDEX_KEY,
     SCHEMA,
     Bundle,
+    CanaryContent,
     CAOrigin,
-    ClientPairRef,
     IndexedTrust,
     LostHistory,
+    Refusal,
     TrustContent,
     TrustState,
     reference_of,
 )
+from registry_trust.core.content_format import decode_content, encode_content
 from registry_trust.core.errors import InvalidField, UnusableBundle
-from registry_trust.core.layout import NAME_LIMIT
 from registry_trust.core.pem_shape import is_certificates, is_private_key
+from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
-from registry_trust.core.selection import Operator, Requirement, Selector
-from registry_trust.core.trust import ExistingFilesPolicy, SourceRef
-
-PART = "0"
-"""The Secret that holds a blob: one today; a reference names it, so that more can follow."""
+from registry_trust.core.text import MESSAGE_LIMIT
+from registry_trust.core.trust import SourceRef
 
 
 def encode(bundle: Bundle) -> dict[str, bytes]:
@@ -54,39 +52,6 @@ def encode(bundle: Bundle) -> dict[str, bytes]:
 def size_of(encoded: Mapping[str, bytes]) -> int:
     """Return the bytes that a bundle takes as the data of a Secret, names included."""
     return sum(len(key) + len(value) for key, value in encoded.items())
-
-
-def encode_selector(selector: Selector) -> dict[str, Any]:
-    """Return a selector in the shape of a Kubernetes label selector."""
-    encoded: dict[str, Any] = {}
-    if selector.match_labels:
-        encoded["matchLabels"] = dict(selector.match_labels)
-    if selector.match_expressions:
-        encoded["matchExpressions"] = [
-            {"key": r.key, "operator": r.operator.value, **({"values": list(r.values)} if r.values else {})}
-            for r in selector.match_expressions
-        ]
-    return encoded
-
-
-def decode_selector(data: Mapping[str, Any]) -> Selector:
-    """Return the selector that a Kubernetes label selector describes.
-
-    Raises:
-        KeyError, ValueError, TypeError, AttributeError: the shape is another one.
-    """
-    labels = values.mapping(data.get("matchLabels", {}))
-    return Selector(
-        tuple(sorted((values.text(k), values.text(v)) for k, v in labels.items())),
-        tuple(
-            Requirement(
-                values.text(r["key"]),
-                Operator(r["operator"]),
-                tuple(values.text(v) for v in values.sequence(r.get("values", []))),
-            )
-            for r in map(values.mapping, values.sequence(data.get("matchExpressions", [])))
-        ),
-    )
 
 
 @dataclass(slots=True)
@@ -139,17 +104,22 @@ def _check_blobs(bundle: Bundle, last: Decoded) -> None:
         if last.blobs.get(reference) is not blob and reference_of(blob) != reference:
             raise _altered(reference, "is not what its name says")
     for trust in bundle.trusts:
-        content = trust.content
         # The same references mean the same bytes, which were checked.
-        if content is None or (trust.name in last.trusts and last.trusts[trust.name][1] is trust):
+        if trust.name in last.trusts and last.trusts[trust.name][1] is trust:
             continue
-        certificates = {*content.ca_certificates, *(pair.certificate for pair in content.client_certificates)}
-        for reference in sorted(certificates):
-            if not is_certificates(bundle.blobs[reference]):
-                raise _altered(reference, "is not PEM of certificates")
-        for pair in content.client_certificates:
-            if not is_private_key(bundle.blobs[pair.key]):
-                raise _altered(pair.key, "is not the PEM of one private key")
+        for content in (trust.content, trust.candidate.content if trust.candidate is not None else None):
+            if content is not None:
+                _check_content(content, bundle.blobs)
+
+
+def _check_content(content: TrustContent, blobs: Mapping[str, bytes]) -> None:
+    certificates = {*content.ca_certificates, *(pair.certificate for pair in content.client_certificates)}
+    for reference in sorted(certificates):
+        if not is_certificates(blobs[reference]):
+            raise _altered(reference, "is not PEM of certificates")
+    for pair in content.client_certificates:
+        if not is_private_key(blobs[pair.key]):
+            raise _altered(pair.key, "is not the PEM of one private key")
 
 
 _NO_INDEX = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError, InvalidField)
@@ -182,18 +152,13 @@ def _encode_trust(trust: IndexedTrust) -> dict[str, Any]:
         encoded["verifiers"] = list(trust.verifiers)
     if trust.roots_replaced:
         encoded["rootsReplaced"] = [[str(source), moment] for source, moment in trust.roots_replaced]
+    if trust.unserved:
+        encoded["unserved"] = True
+    if trust.rollout is not None:
+        encoded |= _encode_rollout(trust.rollout)
     if trust.content is not None:
         content = trust.content
-        encoded["registries"] = list(content.registries)
-        encoded["ca"] = [f"{PART}/{reference}" for reference in content.ca_certificates]
-        encoded["client"] = [
-            {"name": pair.name, "certificate": f"{PART}/{pair.certificate}", "key": f"{PART}/{pair.key}"}
-            for pair in content.client_certificates
-        ]
-        if content.selector is not None:
-            encoded["nodeSelector"] = encode_selector(content.selector)
-        if content.existing_files is not ExistingFilesPolicy.REFUSE:
-            encoded["existingFilesPolicy"] = content.existing_files.value
+        encoded |= encode_content(content)
         if trust.origins:
             places = {reference: place for place, reference in enumerate(content.ca_certificates)}
             encoded["origins"] = [
@@ -223,13 +188,15 @@ def _decode_index(
 ) -> Bundle:
     serial = values.number(index["serial"])
     lost = _decode_lost_history(index.get("lostHistory"))
-    if any(trust.since > serial for trust in trusts) or (lost is not None and lost.since > serial):
+    started = (trust.candidate.since for trust in trusts if trust.candidate is not None)
+    if any(since > serial for since in (*(trust.since for trust in trusts), *started)) or (
+        lost is not None and lost.since > serial
+    ):
         raise ValueError(serial)
     blobs = {
         reference: known[reference] if known.get(reference) == data[reference] else data[reference]
         for trust in trusts
-        if trust.content is not None
-        for reference in trust.content.references()
+        for reference in trust.references()
     }
     return Bundle(
         serial=serial,
@@ -252,18 +219,7 @@ def _decode_lost_history(encoded: object) -> LostHistory | None:
 def _decode_trust(entry: Mapping[str, Any]) -> IndexedTrust:
     content = None
     if "registries" in entry:
-        selector = entry.get("nodeSelector")
-        content = TrustContent(
-            # The agent is root: it checks every name again before it becomes a directory. Earlier versions admitted
-            # longer names: those stay as they are until their trust goes.
-            registries=tuple(
-                registry.check(values.text(each), limit=NAME_LIMIT) for each in values.sequence(entry["registries"])
-            ),
-            ca_certificates=tuple(map(_decode_reference, values.sequence(entry.get("ca", [])))),
-            client_certificates=tuple(map(_decode_pair, values.sequence(entry.get("client", [])))),
-            selector=None if selector is None else decode_selector(values.mapping(selector)),
-            existing_files=_decode_policy(entry.get("existingFilesPolicy")),
-        )
+        content = decode_content(entry)
     state = TrustState(entry["state"])
     if content is None and state is TrustState.ACTIVE:
         raise ValueError(state)
@@ -281,7 +237,53 @@ def _decode_trust(entry: Mapping[str, Any]) -> IndexedTrust:
         ),
         held_until=None if held_until is None else values.moment(held_until),
         verifiers=tuple(values.text(name) for name in values.sequence(entry.get("verifiers", []))),
+        rollout=_decode_rollout(entry),
+        unserved=entry.get("unserved", False) is True and content is None,
     )
+
+
+def _encode_rollout(rollout: CanaryContent | Refusal) -> dict[str, Any]:
+    if isinstance(rollout, Refusal):
+        problem = {"reason": rollout.problem.reason.value, "message": rollout.problem.message}
+        return {
+            "refused": {"revision": rollout.revision, "node": rollout.node, "registry": rollout.registry, **problem}
+        }
+    return {
+        "candidate": {
+            **encode_content(rollout.content),
+            "since": rollout.since,
+            "startedAt": rollout.started_at,
+            "canaries": list(rollout.canaries),
+            **({"failing": list(rollout.failing)} if rollout.failing else {}),
+        }
+    }
+
+
+def _decode_rollout(entry: Mapping[str, Any]) -> CanaryContent | Refusal | None:
+    if "candidate" in entry:
+        candidate = values.mapping(entry["candidate"])
+        return CanaryContent(
+            decode_content(candidate),
+            values.number(candidate["since"]),
+            values.moment(candidate["startedAt"]),
+            tuple(values.text(node) for node in values.sequence(candidate.get("canaries", []))),
+            tuple(values.text(registry) for registry in values.sequence(candidate.get("failing", []))),
+        )
+    if "refused" in entry:
+        refused = values.mapping(entry["refused"])
+        found = refused.get("reason")
+        # A word of a later version: what it says is still why.
+        reason = Reason(found) if found in _REASONS else Reason.WRITE_FAILED
+        return Refusal(
+            values.text(refused["revision"]),
+            values.text(refused["node"]),
+            values.text(refused["registry"]),
+            Problem(reason, values.text(refused["message"], 2 * MESSAGE_LIMIT)),
+        )
+    return None
+
+
+_REASONS = frozenset(reason.value for reason in Reason)
 
 
 def _decode_moments(entries: object) -> tuple[tuple[str, float], ...]:
@@ -297,23 +299,3 @@ def _decode_origin(origin: object, content: TrustContent | None) -> CAOrigin:
         SourceRef.parse(values.text(source)),
         values.moment(replaced_at[0]) if replaced_at else None,
     )
-
-
-def _decode_pair(encoded: object) -> ClientPairRef:
-    entry = values.mapping(encoded)
-    name = values.text(entry["name"], 253)
-    if not name or not all(c.isalnum() or c in "-." for c in name) or name.startswith("."):
-        raise ValueError("name")
-    return ClientPairRef(name, _decode_reference(entry["certificate"]), _decode_reference(entry["key"]))
-
-
-def _decode_policy(word: object) -> ExistingFilesPolicy:
-    """Return the policy; a word of a later version is refused like none: only what is understood touches files."""
-    return ExistingFilesPolicy.REPLACE if word == ExistingFilesPolicy.REPLACE.value else ExistingFilesPolicy.REFUSE
-
-
-def _decode_reference(encoded: object) -> str:
-    part, slash, reference = values.text(encoded).partition("/")
-    if not slash or part != PART:
-        raise ValueError("part")
-    return reference

@@ -94,7 +94,7 @@ def desired_state(
     Args:
         bundle: all trusts.
         labels: the node's.
-        node: its name; by it the bundle says which registries it asks.
+        node: its name; by it the bundle says which registries it asks, and of which trusts it is a canary.
         united: what came of it the last time, on the same node; the result is the same without it.
 
     Several trusts for one registry add up: CA certificates are united; client pairs are united by name, and where two
@@ -102,9 +102,10 @@ def desired_state(
     """
     if bundle.withdrawn:
         return Desired({}, withdrawn=True)
-    unknown = frozenset(trust.name for trust in bundle.trusts if trust.content is None)
+    trusts_here = [trust.on(node) for trust in bundle.trusts]
+    unknown = frozenset(trust.name for trust in trusts_here if trust.content is None and not trust.unserved)
     by_registry: dict[str, list[IndexedTrust]] = {}
-    for trust in bundle.trusts:
+    for trust in trusts_here:
         if trust.content is not None and trust.content.selects(labels):
             for registry in trust.content.registries:
                 by_registry.setdefault(registry, []).append(trust)

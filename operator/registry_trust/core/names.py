@@ -34,6 +34,11 @@ STARTUP_TAINT_POLICY = "registry-trust-operator-startup-taint"
 CONFIRM_ANNOTATION = f"{GROUP}/confirm-removal"
 """On the bundle's Secret: the removals that began at this serial or before are meant."""
 
+PROMOTE_ANNOTATION = f"{GROUP}/promote"
+"""On a RegistryTrust: the revision that goes to all nodes now, whatever its canaries say."""
+
+MAXIMUM_CANARIES = 100
+"""Canaries of one trust, however large the fleet is: the bundle names each."""
 MAXIMUM_ROWS = 64
 """Rows in one node report; failing ones come first and `failingCount` counts them all."""
 MAXIMUM_TARGETS = 16

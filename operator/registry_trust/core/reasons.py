@@ -105,6 +105,11 @@ class Reason(StrEnum):
     LEADS_ELSEWHERE = "LeadsElsewhere"
     UNEXPECTED_ANSWER = "UnexpectedAnswer"
     VERDICT_UNCLEAR = "VerdictUnclear"
+    # rollouts
+    ROLLING_OUT = "RollingOut"
+    CANARY_UNVERIFIED = "CanaryUnverified"
+    CANARY_FAILED = "CanaryFailed"
+    NO_CANARY = "NoCanary"
     # conditions' own
     VALID = "Valid"
     VALID_WITH_WARNINGS = "ValidWithWarnings"
@@ -124,6 +129,7 @@ class Reason(StrEnum):
     NOT_DISTRIBUTED = "NotDistributed"
     NODE_FAILING = "NodeFailing"
     NODE_RECOVERED = "NodeRecovered"
+    ROLLED_OUT = "RolledOut"
     STARTUP_TAINT_REMOVED = "StartupTaintRemoved"
     STARTUP_TAINT_KEPT = "StartupTaintKept"
     TRUST_ROOTS_CHANGED = "TrustRootsChanged"

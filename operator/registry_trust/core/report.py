@@ -75,6 +75,7 @@ class NodeReport:
         bundle_uid, serial: the bundle that the node last applied as a whole; "" and 0 before the first.
         labels_hash: the labels that the node selected by (`core.selection.labels_hash`).
         failing: number of failing rows, also of those that found no place among `registries`.
+        schema: the version of the bundle that the agent understands as a whole (`core.bundle.SCHEMA`).
     """
 
     agent_version: str
@@ -87,6 +88,7 @@ class NodeReport:
     registry_count: int
     failing: int
     notices: tuple[Problem, ...] = ()
+    schema: int = 1
 
     def is_truncated(self) -> bool:
         """Say whether there are failing rows that the report does not show."""

@@ -23,7 +23,7 @@ def encode_report(report: NodeReport) -> dict[str, Any]:
     return {
         "agentVersion": report.agent_version,
         "runtime": report.runtime,
-        "bundle": {"uid": report.bundle_uid, "serial": report.serial},
+        "bundle": {"uid": report.bundle_uid, "serial": report.serial, "schema": report.schema},
         "labelsHash": report.labels_hash,
         "state": summary(report),
         "targetsSummary": clip(", ".join(_target_summary(row) for row in report.targets), 512),
@@ -98,6 +98,7 @@ def decode_report(status: Mapping[str, Any]) -> NodeReport:
         registry_count=_count(status.get("registryCount", 0)),
         failing=_count(status.get("failingCount", 0)),
         notices=tuple(filter(None, map(_notice, (status.get("notices") or ())[:MAXIMUM_NOTICES]))),
+        schema=_count(bundle.get("schema", 1)),
     )
 
 

@@ -113,6 +113,24 @@ class ClientSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollout:
+    """How new content of a trust goes to a few nodes first, its canaries.
+
+    Attributes:
+        canaries: how many nodes; with `percent`, so many of a hundred, rounded up.
+        selector: labels that canaries have, besides those that the trust selects by; None for any.
+        minimum: seconds that all canaries have it before all other nodes get it.
+        verify: whether canaries have to find that pulls work.
+    """
+
+    canaries: int = 1
+    percent: bool = False
+    selector: Selector | None = None
+    minimum: float = 0.0
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
     """One `RegistryTrust` object's identity and spec, checked by shape but not yet by content.
 
@@ -132,6 +150,7 @@ class Trust:
     existing_files: ExistingFilesPolicy = ExistingFilesPolicy.REFUSE
     suspend: bool = False
     verification: Verification = Verification.REPORT
+    rollout: Rollout | None = None
 
     def references(self) -> Iterator[SourceRef]:
         """Yield the reference of every source."""

@@ -95,6 +95,37 @@ CONDITIONS: Mapping[Reason, Explanation] = {
         _NOTHING,
         _CONDITION,
     ),
+    Reason.ROLLING_OUT: Explanation(
+        "New content of a trust with `spec.rollout` is on its canaries, and not on the other nodes yet: `Ready` and "
+        "`Distributed` are False, and `status.rollout` names the revision and the canaries. It goes to all nodes once "
+        "every canary has it on disk, finds that pulls work, and `minimumSeconds` are over. In `failingNodes`: the "
+        "trust is new, and this node gets it after the canaries.",
+        "Wait; the message names the canary that is waited for. To let it go to all nodes now, annotate the trust as "
+        "the message says.",
+        (*_CONDITION, Place.FAILING_NODE),
+    ),
+    Reason.CANARY_UNVERIFIED: Explanation(
+        "The canaries have the new content, but one of them can't tell whether pulls work: the registry is away, or a "
+        "proxy or something else that its agent can't see is in between. Or pulls fail there, as they did with what "
+        "was served before. It is asked again and again; nothing goes further before that.",
+        "Look up the reason after the registry's name. If you know that pulls work: annotate the trust as the message "
+        "says, or set `spec.rollout.verify: false`.",
+        _CONDITION,
+    ),
+    Reason.CANARY_FAILED: Explanation(
+        "A canary could not apply the new content, or found that pulls fail with it. The canaries have gone back to "
+        "what was served, and no other node has seen it. Everything else of the trust works as before.",
+        "Look up the reason after the canary's name, and change the trust or its source: the next content is tried "
+        "again. If the canary is wrong, annotate the trust as the message says; that sends this very revision to all "
+        "nodes (docs/rotation.md, *Canaries first*).",
+        _TOLD,
+    ),
+    Reason.NO_CANARY: Explanation(
+        "New content of a trust with `spec.rollout` waits, because no node can be its canary.",
+        "Compare `kubectl get nodes --show-labels` with `spec.nodeSelector` and `spec.rollout.nodeSelector`, and check "
+        "that an agent of this version runs on such a node. Or annotate the trust as the message says.",
+        _CONDITION,
+    ),
     Reason.EXPIRING: Explanation(
         "A served certificate expires within 30 days, or is in the last fifth of its lifetime if that is shorter. "
         "Nothing fails yet, and `Ready` does not depend on it.",
@@ -141,6 +172,11 @@ EVENTS: Mapping[Reason, Explanation] = {
         "A node has started to fail, or now fails for another reason. Reported node by node only while "
         "`status.failingNodes` can list all failing nodes.",
         "Look up the reason after the node's name.",
+        _EVENT,
+    ),
+    Reason.ROLLED_OUT: Explanation(
+        "New content that was on the canaries of a trust goes to all nodes.",
+        _NOTHING,
         _EVENT,
     ),
     Reason.NODE_RECOVERED: Explanation(
