@@ -170,6 +170,28 @@ def test_a_superseded_generation_goes_a_minute_after_this_process_saw_it_superse
     assert root.read() == files_of(CA_2)
 
 
+def test_what_a_burst_left_goes_ten_at_a_time_the_oldest_first_and_a_withdrawal_takes_all(docker):
+    ages = {}
+    for age in range(25):
+        docker.bring_well(wanted(CA_1 if age % 2 else CA_2))
+        ages[docker.generation().name] = age
+        docker.clock.now += 0.1
+    docker.clock.now += 60
+
+    with docker.store.lock() as store:
+        for expected in (15, 5):
+            assert store.collect_garbage().due == 0
+            names = {path.name for path in docker.folder().iterdir() if path.is_dir()}
+            assert sorted(ages[name] for name in names) == list(range(25 - expected, 25))
+        assert store.collect_garbage().due is None
+
+    for age in range(12):
+        docker.bring_well(wanted(CA_1 if age % 2 else CA_2))
+    with docker.store.lock() as store:
+        store.collect_garbage(immediately=True)
+    assert [path.name for path in docker.folder().iterdir() if path.is_dir()] == [docker.generation().name]
+
+
 def test_a_restart_gives_a_superseded_generation_its_whole_minute_again(docker):
     docker.bring_well(wanted(CA_1))
     old = docker.generation()

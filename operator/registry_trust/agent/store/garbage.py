@@ -16,6 +16,9 @@ from registry_trust.core.errors import StoreFailure
 from registry_trust.core.layout import PRIVATE_DIRECTORY, PUBLIC_DIRECTORY
 from registry_trust.core.problem import Problem
 
+MOST = 10
+"""Generations of an entry that one collection removes: a new bundle would wait for all that a burst of them left."""
+
 RETRY = 60.0
 """Seconds from an error in an entry's garbage to the next try."""
 
@@ -103,6 +106,8 @@ class Garbage:
             before = self._seen.get(entry, {})
             waiting = {name: before.get(name, this.now) for name in ownership.generations.keys() - live}
             ripe = {name for name, since in waiting.items() if immediately or this.now - since >= self._grace}
+            if len(ripe) > MOST and not immediately:
+                ripe = set(sorted(ripe, key=waiting.__getitem__)[:MOST])
             this.seen[entry] = waiting
             this.due.extend(since + self._grace for name, since in waiting.items() if name not in ripe)
             # The manifest stays as long as something is kept that is to be put back.
