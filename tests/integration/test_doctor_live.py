@@ -22,9 +22,9 @@ from registry_trust.doctor.diagnosis import Outlook, diagnose
 from registry_trust.doctor.evidence import PullError
 from registry_trust.doctor.examination import Examination
 from registry_trust.doctor.showing import text
+from tests.integration.asking import own_address
 from tests.integration.counting import counting
 from tests.integration.doctored_node import AUTHORITY, OTHER, HostTree
-from tests.integration.test_verified import own_address
 from tools.authority import Authority, Pair
 from tools.cluster.control_plane import ControlPlane
 from tools.cluster.showing import Ask, Registries, Showing
