@@ -8,8 +8,10 @@ from collections import Counter
 
 import pytest
 
+from registry_trust.api.parse import check_trust
 from tests.page_blocks import CARRIED_OUT, NOT_HERE
 from tests.page_commands import FENCE, PAGES, ROOT, every_block
+from tools.torture.issuers import objects_of_the_page
 
 BLOCKS = list(every_block())
 ROWS = [*(row for rows in CARRIED_OUT.values() for row in rows), *NOT_HERE]
@@ -49,3 +51,22 @@ def test_every_block_says_what_it_is_and_commands_are_called_commands(page):
         assert language in LANGUAGES, text
         if language == "text":
             assert not re.match(PROGRAMS, text), f"commands are a block of sh, or of console: {text}"
+
+
+def test_what_the_torture_takes_from_the_page_on_rotation_is_a_certificate_a_bundle_and_a_good_trust():
+    certificate, bundle, trust = objects_of_the_page("harbor.corp.test:5000")
+
+    assert (certificate["kind"], bundle["kind"]) == ("Certificate", "Bundle")
+    assert check_trust(trust) == ()
+    assert trust["spec"]["clientCertificates"][0]["secretRef"]["name"] == certificate["spec"]["secretName"]
+    (source,) = (each["configMapKeyRef"] for each in trust["spec"]["caCertificates"])
+    assert source == {"name": bundle["metadata"]["name"], "key": bundle["spec"]["target"]["configMap"]["key"]}
+
+
+@pytest.mark.parametrize("name", ["cert-manager", "trust-manager"])
+def test_the_page_on_rotation_names_the_version_whose_controllers_were_tried(name):
+    (version,) = re.findall(
+        rf"^\t\S+/{name} v(\d+\.\d+)\.\d+$", (ROOT / "tools/go/issuers/go.mod").read_text(), re.MULTILINE
+    )
+
+    assert f"{name} {version}" in (ROOT / "docs/rotation.md").read_text()

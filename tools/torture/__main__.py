@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tools.cluster.cluster import what_is_missing
 from tools.torture import figures as report
 from tools.torture import traced
 from tools.torture.attacks import spied, swapped
@@ -24,6 +25,7 @@ from tools.torture.errors import errors
 from tools.torture.faults import faults
 from tools.torture.figures import Figures
 from tools.torture.hosts import hosts
+from tools.torture.issuers import issuers
 from tools.torture.leadership import leadership
 from tools.torture.neighbourhood import neighbourhood
 from tools.torture.operator_faults import operator_faults
@@ -68,6 +70,8 @@ def all_parts(*, small: bool) -> dict[str, Callable[[Path], Figures]]:
     parts["operator-faults"] = partial(operator_faults, rounds=1 if small else 10, lasts=1.0 if small else 120.0)
     parts["soak"] = partial(soak, groups=5, agents=4 if small else 100, seconds=15.0 if small else 1_800.0)
     parts["hosts"] = partial(hosts, files=100 if small else 5_000)
+    if not what_is_missing():
+        parts["issuers"] = partial(issuers, renewals=1 if small else 5)
     return parts
 
 
