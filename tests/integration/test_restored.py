@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 import urllib.request
@@ -13,6 +14,8 @@ import pytest
 from registry_trust.controller.api_server import ApiServer
 from registry_trust.controller.connection import Connector
 from registry_trust.controller.leadership import LOST
+from registry_trust.core.bundle import Bundle
+from registry_trust.core.bundle_format import decode
 from registry_trust.core.names import TRUSTS
 from registry_trust.core.removal_hold import confirm_command
 from tools.authority import Authority
@@ -221,3 +224,56 @@ def test_nodes_keep_what_the_secret_of_the_bundle_no_longer_knows_when_the_opera
     assert files([agent]) == [{"kept": "old", "gone": "old"}]
     confirm(installation, command)
     wait_until(lambda: files([agent]) == [{"kept": "old"}], "the trust that is gone is removed", within=WITHIN)
+
+
+def served(installation: Installation) -> Bundle:
+    """Return the bundle as its Secret holds it."""
+    data = installation.plane.kubectl.get("secret", BUNDLE, "-n", NAMESPACE)["data"]
+    return decode({key: base64.b64decode(value) for key, value in data.items()})
+
+
+def test_a_node_keeps_what_was_lost_although_the_restored_operator_wrote_past_it_before_any_node_reported(
+    installation: Installation,
+) -> None:
+    plane, name = installation.plane, "passed"
+    agent, trust = started(installation, name)
+    trust("kept")
+    assert installation.operator is not None
+    installation.operator.stop()
+    backup = plane.back_up()
+    installation.start_operator()
+    trust("lost")
+    generation = (agent.root() / f"lost.{name}.example").readlink()
+    for each in installation.agents.values():  # Those of other tests, too: one report is enough for the operator.
+        each.process.stop()
+    lost = served(installation)
+    installation.operator.stop()
+
+    plane.restore(backup)
+    installation.start_operator()
+
+    def another(one: str) -> Bundle:
+        """Let the operator write once more, of a trust that no node has."""
+        source = [{"secretKeyRef": {"name": name, "key": "ca.crt"}}]
+        nowhere = {"matchLabels": {"pool": "none"}}
+        installation.trust(one, registries=[f"{one}.example"], caCertificates=source, nodeSelector=nowhere)
+        wait_until(lambda: served(installation).trust(one), "the trust is served", within=WITHIN)
+        return served(installation)
+
+    number = 0
+    while (passed := another(f"{name}-{number}")).serial <= lost.serial:
+        number += 1
+    assert passed.lost_history is None, "nobody has told the operator"
+    assert passed.writer(lost.serial) not in (None, lost.writer(lost.serial))
+
+    installation.start_agent(name)
+    wait_until(lambda: served(installation).lost_history, "the operator learned of it", within=WITHIN)
+    command = held(installation, agent, "lost")
+    assert (agent.root() / f"lost.{name}.example").readlink() == generation
+    told = served(installation)
+    assert told.serial > passed.serial
+    assert f"={told.lost_history and told.lost_history.since}" in command
+    assert not plane.kubectl.get("nodetrust", name)["status"].get("notices"), "it was answered"
+
+    confirm(installation, command)
+    wait_until(lambda: files([agent]) == [{"kept": "old"}], "the lost trust is removed", within=WITHIN)

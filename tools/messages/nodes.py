@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from registry_trust.agent.delivery.subscriptions import unreadable
 from registry_trust.agent.pacing import Repairs
-from registry_trust.agent.rollback import PATIENCE, Applied, decide
+from registry_trust.agent.rollback import PATIENCE, Applied, decide, lost_history
 from registry_trust.controller.bundle_secret import stored_bundle
 from registry_trust.core.bundle import (
     HIGHEST_SERIAL,
@@ -94,6 +94,7 @@ def said() -> Iterator[Problem]:
     refused = decide(Applied("uid", 12), "uid", 9, None, 0.0)
     taken = decide(Applied("uid", 12), "uid", 9, 0.0, PATIENCE)
     yield from (problem for problem in (repairs.notice(), refused.notice, taken.notice) if problem is not None)
+    yield lost_history(Applied("uid", 12), 14)
 
 
 def _gone() -> IndexedTrust:

@@ -189,7 +189,7 @@ class Loop:
         """Do what is to be done now; return the seconds until the next turn at the latest."""
         if not self._acceptance.looked():
             self._look(heard, now, changes)
-        self._acceptance.consider(heard.bundle, now)
+        self._acceptance.consider(heard.bundle, now, time.time())
         waits = [max(self._look_due - now, 0.0), SIGN_EVERY, self._acceptance.wait(now)]
         unknown = self._started + RUNTIME_PATIENCE - now
         # The first seconds belong to the question which runtime this is; without an answer it is not known.
@@ -261,10 +261,12 @@ class Loop:
     ) -> float | None:
         """Make a pass and report; return the seconds until something of it is due again."""
         candidates, facts = self._choice(heard, node)
-        applied = Applied(received.uid, received.bundle.serial)
-        result = self._passes.apply(candidates, wanted.desired, applied, now, changes)
+        writer = received.bundle.writer(received.bundle.serial)
+        applied = Applied(received.uid, received.bundle.serial, "" if writer is None else writer.name)
+        remembered = self._acceptance.to_remember(applied)
+        result = self._passes.apply(candidates, wanted.desired, remembered, now, changes)
         if result.whole:
-            self._acceptance.applied(applied)
+            self._acceptance.applied(remembered)
             self._health.serial = applied.serial
             self._health.ready = True
         else:

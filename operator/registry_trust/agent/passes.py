@@ -259,13 +259,13 @@ class Passes:
 
         Paced, because even a failed write is a change that wakes the loop: a full disk must not make it spin.
         """
-        key, wanted = (path, ""), f"{applied.uid} {applied.serial} {withdrawn}"
+        key, wanted = (path, ""), f"{applied.uid} {applied.serial} {applied.writer} {withdrawn}"
         failed = self.failures.waiting(key, wanted, now)
         if failed is not None:
             return failed
         try:
             if not (withdrawn and store.dissolve()):
-                store.remember(applied.uid, applied.serial)
+                store.remember(applied.uid, applied.serial, applied.writer)
         except StoreFailure as error:
             self.failures.record(key, wanted, error.problem, now)
             return error.problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from registry_trust.core.bundle import Bundle
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 
@@ -14,10 +15,11 @@ PATIENCE = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The bundle that was applied last: its Secret's UID, and its serial."""
+    """The bundle that was applied last: its Secret's UID, its serial, and who wrote it (empty if it did not say)."""
 
     uid: str
     serial: int
+    writer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,26 @@ def newest(states: Iterable[Applied], uid: str) -> Applied | None:
     """
     known = sorted(states, key=lambda applied: applied.serial)
     return next((applied for applied in reversed(known) if applied.uid == uid), known[-1] if known else None)
+
+
+def is_of_another_history(previous: Applied | None, uid: str, bundle: Bundle) -> bool:
+    """Say whether a bundle follows another one of the serial that was applied last: another process wrote that one.
+
+    Each write is made over the one before, so there is one writer of each serial, unless the state was set back.
+    """
+    if previous is None or not previous.writer or previous.uid != uid:
+        return False
+    writer = bundle.writer(previous.serial)
+    return writer is not None and writer.name != previous.writer
+
+
+def lost_history(previous: Applied, serial: int) -> Problem:
+    """Return the notice of a node that keeps what it has because `serial` does not follow what it applied last."""
+    return Problem(
+        Reason.HISTORY_LOST,
+        f"serial {serial} does not follow the applied {previous.serial}: another operator process wrote that one; was "
+        f"etcd restored from a backup? No trust loses files on this node for {PATIENCE / 60:g} minutes",
+    )
 
 
 def decide(previous: Applied | None, uid: str, serial: int, refused_since: float | None, now: float) -> Decision:

@@ -163,7 +163,7 @@ class Roots:
             except StoreFailure as error:
                 opened.failed[path] = error
                 continue
-            states[path] = Applied(state.bundle_uid, state.serial)
+            states[path] = Applied(state.bundle_uid, state.serial, state.writer)
         self.written = frozenset(states)
         return tuple(states.values())
 

@@ -153,7 +153,7 @@ def compile_bundle(
         blobs.update(check.blobs)
     # A write that changes nothing else takes no serial: then it is the last bundle that stays.
     lost = still_held(last.lost_history, elapsed, confirmed_serial=confirmed_serial, frozen=removals_frozen)
-    frame = Bundle(serial=last.serial + 1, fleet_size=fleet_size, withdrawn=withdrawn, lost_history=lost)
+    frame = Bundle(last.serial + 1, (), {}, fleet_size, withdrawn, lost_history=lost, writers=last.writers)
     parts = Draft(ordered, blobs, last, frame, verifiers, SIZE_LIMIT)
     draft = parts.assembled(served, removals)
     changed, encoded = _differs(draft, last), encode(draft)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from registry_trust.compiler.removals import GUARD_WINDOW
 from registry_trust.core.bundle import HIGHEST_SERIAL, Bundle, IndexedTrust, LostHistory
+from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport
 
 LONGEST_STEP = 1_000_000
@@ -27,6 +28,22 @@ def highest_reported(reports: Iterable[NodeReport], bundle_uid: str, own: int = 
         return 0
     bound = max(own, serials[(len(serials) - 1) // 2]) + LONGEST_STEP
     return max((serial for serial in serials if serial <= bound), default=0)
+
+
+def is_contradicted(reports: Iterable[NodeReport], bundle_uid: str, bundle: Bundle) -> bool:
+    """Say whether a node has found that this bundle's history is not the one of what it has applied.
+
+    What it found before the present writer's first serial was answered with that serial: `History` goes on after a
+    lost history under another name. So the report of a node that is gone for ever is answered once.
+    """
+    present = bundle.writer(bundle.serial)
+    since = 0 if present is None else present.since
+    return any(
+        report.bundle_uid == bundle_uid
+        and report.serial >= since
+        and any(notice.reason is Reason.HISTORY_LOST for notice in report.notices)
+        for report in reports
+    )
 
 
 def go_on_after(bundle: Bundle, serial: int, now: float | None = None) -> Bundle:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
 from registry_trust.compiler.compile import Compiled
 from registry_trust.compiler.handover import take_over
-from registry_trust.compiler.lost_history import go_on_after, highest_reported
+from registry_trust.compiler.lost_history import go_on_after, highest_reported, is_contradicted
 from registry_trust.controller import metrics
 from registry_trust.controller.api_server import ApiFailure, ApiServer
 from registry_trust.controller.budget import Budget
@@ -49,6 +50,7 @@ class History:
         self._next_write = self._next_leap = clock.steady()
         self._holds = Budget(HOLDS, HOLD_EVERY)
         self._told_missing = False
+        self._name = _some_name()
         self.stored: StoredBundle | None = None
         """The Secret as it was read or written last; None while it is not there, or another process wrote it."""
         self.last = Bundle()
@@ -128,23 +130,23 @@ class History:
                 # Nodes have had a bundle, and neither the Secret nor this process knows what was in it.
                 self._go_on_after(serial)
             else:
-                self.last = replace(self.last, serial=serial)
+                self.last = replace(self.last.written_by(self._name, self.last.serial + 1), serial=serial)
         elif stored.bundle.serial < self.last.serial:
             # An older bundle under us (a restored etcd): what is in memory is newer, and is written over it.
             self.stored = _outdated(stored)
         elif stored.bundle.serial != self.last.serial or not stored.bundle.same_content(self.last):
-            self.last = take_over(stored.bundle, self.now())
+            self.last = take_over(stored.bundle, self.now()).written_by(self._name, stored.bundle.serial + 1)
         return True
 
     def _leap(self, reports: Sequence[NodeReport]) -> bool:
         """Go on after the serials of a history that was lost (a restored etcd); say whether there is such a thing."""
         if self.stored is None or self.last.serial == 0 or self._clock.steady() < self._next_leap:
             return False
-        reported = highest_reported(reports, self.stored.uid, self.last.serial)
-        if reported <= self.last.serial:
+        reported = max(highest_reported(reports, self.stored.uid, self.last.serial), self.last.serial)
+        if reported == self.last.serial and not is_contradicted(reports, self.stored.uid, self.last):
             return False
         _log.warning(
-            "nodes have seen a later bundle than there is, so the cluster's state was set back; going on after it",
+            "nodes have applied a bundle that is not known, so the cluster's state was set back; going on after it",
             extra={"serial": self.last.serial, "reported": reported},
         )
         self._next_leap = self._clock.steady() + LEAP_PAUSE
@@ -153,8 +155,17 @@ class History:
         return True
 
     def _go_on_after(self, serial: int) -> None:
-        """Follow a serial of a lost history; nodes hold what they have of it, unless one may have said so in vain."""
-        self.last = go_on_after(self.last, serial, self.now() if self._holds.take(self._clock.steady()) else None)
+        """Follow a serial of a lost history; nodes hold what they have of it, unless one may have said so in vain.
+
+        It goes on under another name: what nodes find until then is answered by that (`is_contradicted`).
+        """
+        self._name = _some_name()
+        last = self.last.written_by(self._name, serial + 1)
+        self.last = go_on_after(last, serial, self.now() if self._holds.take(self._clock.steady()) else None)
+
+
+def _some_name() -> str:
+    return secrets.token_hex(4)
 
 
 def _outdated(stored: StoredBundle) -> StoredBundle:

@@ -25,6 +25,10 @@ HIGHEST_SERIAL = 2**52
 and so whatever the operator writes."""
 
 
+MOST_WRITERS = 16
+"""Operator processes that a bundle names: a node that was away for more of them takes whatever comes, as a new one."""
+
+
 class TrustState(StrEnum):
     """What the index says of a trust."""
 
@@ -183,6 +187,14 @@ class LostHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class Writer:
+    """An operator process, by a random name, and the first serial that it writes or would write."""
+
+    name: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """All trusts in the order of their age in the index, and the PEM blobs that they refer to.
 
@@ -198,6 +210,9 @@ class Bundle:
     removals: tuple[tuple[str, float], ...] = ()
     """Name and Unix time of the last minutes' removals that nobody confirmed: the mass-removal guard counts them."""
     lost_history: LostHistory | None = None
+    writers: tuple[Writer, ...] = ()
+    """The last operator processes, oldest first. A serial says how many bundles were written, and not by whom: after an
+    etcd was restored, other bundles may have the serials that were lost. No reason for a write."""
     _by_name: Mapping[str, IndexedTrust] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -206,6 +221,17 @@ class Bundle:
     def trust(self, name: str) -> IndexedTrust | None:
         """Return the trust of that name, if the index lists it."""
         return self._by_name.get(name)
+
+    def writer(self, serial: int) -> Writer | None:
+        """Return who wrote the bundle of a serial in this one's history; None if it does not say."""
+        return next((each for each in reversed(self.writers) if each.since <= serial), None)
+
+    def written_by(self, name: str, since: int) -> Bundle:
+        """Return the bundle that names a process as the writer of what follows, from serial `since` on."""
+        before = tuple(each for each in self.writers if each.since <= self.serial)
+        if before and before[-1].name == name:
+            return replace(self, writers=before)
+        return replace(self, writers=(*before, Writer(name, since))[-MOST_WRITERS:])
 
     def same_content(self, other: Bundle) -> bool:
         """Say whether nothing but the serial (and a trust's `since`) differs: then there is nothing to write."""

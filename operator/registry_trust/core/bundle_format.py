@@ -11,6 +11,7 @@ from typing import Any
 from registry_trust.core import bundle_values as values
 from registry_trust.core.bundle import (
     INDEX_KEY,
+    MOST_WRITERS,
     SCHEMA,
     Bundle,
     CanaryContent,
@@ -20,6 +21,7 @@ from registry_trust.core.bundle import (
     Refusal,
     TrustContent,
     TrustState,
+    Writer,
     reference_of,
 )
 from registry_trust.core.content_format import decode_content, encode_content
@@ -45,6 +47,8 @@ def encode(bundle: Bundle) -> dict[str, bytes]:
     if bundle.lost_history is not None:
         lost = bundle.lost_history
         index["lostHistory"] = {"since": lost.since, "heldUntil": lost.held_until}
+    if bundle.writers:
+        index["writers"] = [[writer.name, writer.since] for writer in bundle.writers]
     text = json.dumps(index, separators=(",", ":"), sort_keys=True)
     return {INDEX_KEY: text.encode(), **dict(sorted(bundle.blobs.items()))}
 
@@ -206,6 +210,10 @@ def _decode_index(
         withdrawn=index.get("withdrawn", False) is True,
         removals=_decode_moments(index.get("removals", [])),
         lost_history=lost,
+        writers=tuple(
+            Writer(values.text(name, 64), values.number(since))
+            for name, since in map(values.pair, values.sequence(index.get("writers", []))[-MOST_WRITERS:])
+        ),
     )
 
 

@@ -87,6 +87,7 @@ class Reason(StrEnum):
     NO_TARGET = "NoTarget"
     ROLLBACK_REFUSED = "RollbackRefused"
     ROLLED_BACK = "RolledBack"
+    HISTORY_LOST = "HistoryLost"
     NODE_UNREACHABLE = "NodeUnreachable"
     NODE_PENDING = "NodePending"
     AGENT_SILENT = "AgentSilent"

@@ -163,12 +163,12 @@ class LockedStore:
             return error
         return None
 
-    def remember(self, bundle_uid: str, serial: int) -> None:
+    def remember(self, bundle_uid: str, serial: int, writer: str = "") -> None:
         """Make durable which bundle was applied as a whole; the same one again costs nothing."""
-        state = self._state
-        if state is None or (state.bundle_uid, state.serial, state.source) != (bundle_uid, serial, self._source):
+        wanted = StoreState("", bundle_uid, serial, source=self._source, writer=writer)
+        if self._state is None or replace(self._state, installation="") != wanted:
             store = self._with_state()
-            self._write(store, StoreState(store.installation, bundle_uid, serial, source=self._source))
+            self._write(store, replace(wanted, installation=store.installation))
 
     def claim(self) -> None:
         """Make durable whose bundle this store serves from now on: ours."""

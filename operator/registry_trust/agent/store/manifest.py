@@ -73,6 +73,7 @@ class StoreState:
     """What a root remembers: who writes it, and the bundle that was last applied as a whole ("" and 0: none).
 
     `source` is that bundle's `namespace/name`: whom the store serves. Empty for one that no agent has served yet.
+    `writer` is the operator process that wrote it; empty if the bundle did not say.
     """
 
     installation: str
@@ -80,6 +81,7 @@ class StoreState:
     serial: int = 0
     format: int = FORMAT
     source: str = ""
+    writer: str = ""
 
 
 def link_to(entry: str, generation: str) -> str:
@@ -176,7 +178,7 @@ def decode_ownership(data: bytes) -> Ownership:
 
 def encode_state(state: StoreState) -> bytes:
     """Return the bytes of `state.json`."""
-    bundle = {"uid": state.bundle_uid, "serial": state.serial, "source": state.source}
+    bundle = {"uid": state.bundle_uid, "serial": state.serial, "source": state.source, "writer": state.writer}
     return _encode({"format": state.format, "installation": state.installation, "bundle": bundle})
 
 
@@ -189,8 +191,9 @@ def decode_state(data: bytes) -> StoreState:
     document = _decode(data)
     try:
         bundle = document["bundle"]
-        source = str(bundle.get("source", ""))  # 0.1 did not write it.
-        return StoreState(str(document["installation"]), str(bundle["uid"]), int(bundle["serial"]), source=source)
+        source, writer = (str(bundle.get(key, "")) for key in ("source", "writer"))  # 0.1 did not write them.
+        uid, serial = str(bundle["uid"]), int(bundle["serial"])
+        return StoreState(str(document["installation"]), uid, serial, source=source, writer=writer)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UnusableManifest("it is not a state of registry-trust") from error
 

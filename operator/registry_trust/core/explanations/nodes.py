@@ -228,4 +228,12 @@ BUNDLE: Mapping[Reason, Explanation] = {
         "Check that trusts and sources are the ones you want; certificates may be older now.",
         _NOTICED,
     ),
+    Reason.HISTORY_LOST: Explanation(
+        "The bundle that this node applied last is not one of those that came before the present one, most often "
+        "because etcd was restored from a backup. No trust loses files on this node for ten minutes. The operator "
+        "learns of it within seconds, and then removals wait on all nodes.",
+        "Check that the sources are as they should be, and apply the trusts that the backup lacks again. Nodes keep "
+        "their files for ten minutes ([RemovalHeld](#removalheld)).",
+        _NOTICED,
+    ),
 }
