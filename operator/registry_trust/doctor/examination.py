@@ -98,7 +98,8 @@ class Examination:
     def evidence(self) -> Evidence:
         """Return everything that is found."""
         answers = cluster.ask(self._options, self._clock)
-        desired = None if answers.bundle is None else desired_state(answers.bundle, answers.labels)
+        bundle, node = answers.bundle, self._options.agent.node
+        desired = None if bundle is None else desired_state(bundle, answers.labels, node)
         for look in range(LOOKS):
             if look:
                 self._pause(PAUSE)
