@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from registry_trust.agent.verifier import NOT_YET
 from registry_trust.compiler.verifiers import Verifiers
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState, order_rows
@@ -56,6 +57,34 @@ def test_verdicts_of_nodes_become_one_condition(
 
     assert found["Verified"] == expected
     assert found["Ready"] == ("True", Reason.READY), "a report changes nothing else"
+
+
+def test_agents_that_do_not_know_how_to_ask_are_named_and_nothing_waits_for_them_in_silence() -> None:
+    waits = replace(situation(None, None, None, wish=Verification.REQUIRE), newest=CURRENT.serial)
+    waits = waits.but("worker-1", agent_version="0.0.9")
+    told = {each["type"]: each for each in waits.status()["conditions"]}
+
+    assert conditions(waits)["Verified"] == ("Unknown", Reason.AGENT_DOES_NOT_VERIFY)
+    assert conditions(waits)["Ready"] == ("False", Reason.AGENT_DOES_NOT_VERIFY)
+    assert "Stalled" in told
+    assert "worker-1 (version 0.0.9), worker-2 (version 1)" in told["Ready"]["message"]
+    assert "upgrade the DaemonSet registry-trust-agent" in told["Ready"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "newest", "reason"),
+    [
+        ((NOT_YET, None, None), CURRENT.serial, Reason.NOT_VERIFIED),
+        ((None, None, None), CURRENT.serial + 1, Reason.NOT_VERIFIED),
+        ((None, None, WORKS), CURRENT.serial, Reason.VERIFIED),
+        ((None, None, NOT_YET), CURRENT.serial, Reason.NOT_VERIFIED),
+    ],
+    ids=["one is going to ask", "the newest bundle is on its way", "one asked", "another is going to ask"],
+)
+def test_one_agent_that_asks_is_waited_for(verdicts: tuple[Verdict | None, ...], newest: int, reason: Reason) -> None:
+    found = replace(situation(*verdicts, wish=Verification.REQUIRE), newest=newest)
+
+    assert conditions(found)["Verified"][1] == reason
 
 
 def test_the_message_counts_and_names_the_first_failure_with_its_reason() -> None:

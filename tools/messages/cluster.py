@@ -91,6 +91,8 @@ class Situation:
     reports: Mapping[str, NodeReport] = field(default_factory=lambda: {node.name: CURRENT for node in NODES})
     agents: Agents = field(default_factory=lambda: Agents(frozenset(node.name for node in NODES)))
     at: datetime = NOW
+    newest: int | None = None
+    """The serial of the bundle that there is now; None if no node has reported since."""
 
     def but(self, node: str, **changes: Any) -> Situation:
         """Return the situation in which a node reports something else."""
@@ -103,4 +105,7 @@ class Situation:
             for _ in range(outcome.content is not None or outcome.candidate is not None)
         ]
         fleet.rebuild(self.nodes, self.reports, served, self.agents, BUNDLE_UID)
+        if self.newest is not None:
+            fleet.set_newest(self.newest)
+            fleet.rebuild(self.nodes, self.reports, served, self.agents, BUNDLE_UID)
         return make_status(self.outcome, fleet.standing(self.outcome.name, 10), self.at.astimezone(UTC), {})

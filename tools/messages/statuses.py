@@ -127,6 +127,7 @@ def situations() -> dict[str, Situation]:
         "expiring soon": Situation(outcome_of(GOOD, secret("harbor-ca", ca_crt=ending(5) + root().pem))),
         "expired": Situation(outcome_of(GOOD, secret("harbor-ca", ca_crt=ending(-1) + root().pem))),
         "not verified yet": asked,
+        "agents that do not verify": replace(asked, newest=CURRENT.serial),
         "verified": asked.but("worker-1", registries=(answered(WORKS),)),
         "verified by some": asked.but("worker-1", registries=(answered(WORKS),)).but(
             "worker-2", registries=(answered(NOBODY_KNOWS),)

@@ -18,8 +18,9 @@ from registry_trust.agent.probe.system_roots import system_roots
 from registry_trust.agent.runtime.candidates import Candidate
 from registry_trust.core.desired import Desired
 from registry_trust.core.layout import Reader, entry_name
+from registry_trust.core.reasons import Reason
 from registry_trust.core.report import RegistryRow, RowState, TargetState
-from registry_trust.core.verdict.verdict import State, Verdict
+from registry_trust.core.verdict.verdict import State, Verdict, unknown
 
 EVERY = 6 * 3600.0
 """Seconds between two questions to a registry with which pulls work."""
@@ -32,6 +33,9 @@ SPREAD = 1.0
 
 BETWEEN = 0.2
 """Seconds between two questions of this node, whatever the registry."""
+
+NOT_YET = unknown(Reason.NOT_VERIFIED, "this node is going to ask")
+"""Said with the first report, so the operator can tell a node that will ask from an agent that does not know how to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,7 @@ class Verifier:
     def with_verdicts(self, rows: Sequence[RegistryRow]) -> tuple[RegistryRow, ...]:
         """Return the rows with what is known of their files."""
         with self._lock:
-            known = {(each.registry, each.digest): due.verdict for each, due in self._due.items()}
+            known = {(each.registry, each.digest): due.verdict or NOT_YET for each, due in self._due.items()}
         if not known:
             return tuple(rows)
         return tuple(

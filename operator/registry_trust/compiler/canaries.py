@@ -124,8 +124,8 @@ class Canaries:
             report = self._reports.get(name)
             if report is not None and report.bundle_uid == self._uid and since <= report.serial <= self._newest:
                 for row in report.registries:
-                    if row.verdict is not None and not row.trust:
-                        verdicts.setdefault(row.registry, set()).add(row.verdict.state)
+                    if row.finding is not None and not row.trust:
+                        verdicts.setdefault(row.registry, set()).add(row.finding.state)
         return tuple(sorted(registry for registry, found in verdicts.items() if found == {VerdictState.FAILED}))
 
     def word_of(self, name: str, trust: str, candidate: CanaryContent, *, verify: bool) -> Word:
@@ -170,7 +170,7 @@ def _of_row(name: str, row: RegistryRow) -> Word:
 
 
 def _verdicts(name: str, rows: list[RegistryRow], candidate: CanaryContent) -> Iterable[Word]:
-    found = {row.registry: row.verdict for row in rows if not row.trust and row.state is RowState.CURRENT}
+    found = {row.registry: row.finding for row in rows if not row.trust and row.state is RowState.CURRENT}
     for registry in candidate.content.registries:
         verdict = found.get(registry)
         if verdict is None:

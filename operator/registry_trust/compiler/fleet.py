@@ -25,7 +25,7 @@ class Standing:
     daemon_set: bool = True
     """There is a DaemonSet that makes agents."""
     asked: tuple[tuple[str, NodeStanding], ...] = ()
-    """The trust's verifiers that have a verdict, by name."""
+    """The trust's verifiers that are current, by name."""
 
     @property
     def selected(self) -> int:
@@ -202,7 +202,7 @@ class Fleet:
                 behind.append((excluded[0], _excluded(excluded)))
         served = self._trusts.get(trust)
         verifiers = sorted(served.verifiers) if served is not None else ()
-        asked = [(name, nodes[name]) for name in verifiers if name in nodes and nodes[name].verdict is not None]
+        asked = [(name, nodes[name]) for name in verifiers if name in nodes and nodes[name].state is NodeState.CURRENT]
         return Standing(
             {state: counts[state] for state in NodeState},
             tuple(behind[:most]),

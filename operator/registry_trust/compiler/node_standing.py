@@ -82,7 +82,8 @@ class Served:
 class NodeStanding:
     """One node's state for one trust: why it is not current, and which registry that is about (may be empty).
 
-    A verifier that is current has the worst of the verdicts that it came to, and `registry` is that one's.
+    A verifier that is current has the worst of the verdicts that it came to, and `registry` is that one's; or, as its
+    problem, the version of an agent that does not ask.
     """
 
     state: NodeState
@@ -117,7 +118,7 @@ def judge(  # noqa: PLR0911 - one return for each state
         if seen:
             failure = _failure(report, trust.name, content)
             if failure is None:
-                return _verified(report, content) if node.name in trust.verifiers else NodeStanding(NodeState.CURRENT)
+                return _verified(report, content, newest) if node.name in trust.verifiers else _CURRENT
             # What a node said before it went away must not block a trust for ever.
             if live and node.ready:
                 return failure
@@ -140,12 +141,21 @@ def judge(  # noqa: PLR0911 - one return for each state
     return NodeStanding(NodeState.PENDING, Problem(Reason.NODE_PENDING, "the agent has not reported this revision yet"))
 
 
-def _verified(report: NodeReport, content: TrustContent) -> NodeStanding:
-    """Return the standing of a verifier that is current."""
-    registries = content.registries
-    asked = [(row.registry, row.verdict) for row in report.registries if row.registry in registries and row.verdict]
+_CURRENT = NodeStanding(NodeState.CURRENT)
+
+
+def _verified(report: NodeReport, content: TrustContent, newest: int | None) -> NodeStanding:
+    """Return the standing of a verifier that is current.
+
+    An agent that knows how to ask says so with its first report of the newest bundle, which names the verifiers.
+    """
+    rows = [row for row in report.registries if row.registry in content.registries and row.verdict is not None]
+    asked = [(row.registry, row.finding) for row in rows if row.finding is not None]
+    if not rows and newest is not None and report.serial >= newest:
+        version = f"version {report.agent_version}" if report.agent_version else "no version"
+        return NodeStanding(NodeState.CURRENT, Problem(Reason.AGENT_DOES_NOT_VERIFY, version))
     if not asked:
-        return NodeStanding(NodeState.CURRENT)
+        return _CURRENT
     registry, verdict = min(asked, key=lambda each: (VERDICTS_WORST_FIRST.index(each[1].state), each[0]))
     return NodeStanding(NodeState.CURRENT, registry=registry, verdict=verdict)
 

@@ -80,6 +80,7 @@ class Reason(StrEnum):
     WRITE_FAILED = "WriteFailed"
     # what the registry answers
     NOT_VERIFIED = "NotVerified"
+    AGENT_DOES_NOT_VERIFY = "AgentDoesNotVerify"
     VERIFICATION_FAILED = "VerificationFailed"
     DRIFT_REPAIRED = "DriftRepaired"
     NOT_WATCHED = "NotWatched"

@@ -50,6 +50,12 @@ class RegistryRow:
     trust: str = ""
     verdict: Verdict | None = None
 
+    @property
+    def finding(self) -> Verdict | None:
+        """The verdict, if this node has asked; a node that is going to says `NotVerified` until then."""
+        verdict = self.verdict
+        return None if verdict is None or verdict.problem.reason is Reason.NOT_VERIFIED else verdict
+
 
 @dataclass(frozen=True, slots=True)
 class TargetRow:

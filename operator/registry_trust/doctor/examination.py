@@ -140,7 +140,7 @@ class Examination:
     def _with_verdict(self, seen: RegistrySeen, report: NodeReport | None) -> RegistrySeen:
         """Ask the registry that is named, if its files are there and read; of others the report's word counts."""
         rows = () if report is None else report.registries
-        said = next((row.verdict for row in rows if row.registry == seen.registry and row.verdict is not None), None)
+        said = next((row.finding for row in rows if row.registry == seen.registry and row.finding is not None), None)
         lookup = next((each for each in seen.lookups if each.ours), None)
         current = seen.row is not None and seen.row.state is RowState.CURRENT and not seen.pending
         if not (self._options.ask and self._options.registry and lookup is not None and current):

@@ -53,6 +53,14 @@ CONDITIONS: Mapping[Reason, Explanation] = {
         "node found.",
         _CONDITION,
     ),
+    Reason.AGENT_DOES_NOT_VERIFY: Explanation(
+        "`Verified` is Unknown: the nodes that are to ask the trust's registries have the files, and their agents do "
+        "not ask: they are older than verification, or none of their directories is read. With `verification: Require` "
+        "the trust is not `Ready`.",
+        "Upgrade the DaemonSet to the operator's version (`kubectl get nt` shows each agent's), or set "
+        "`spec.verification` to `Report`.",
+        _CONDITION,
+    ),
     Reason.VERIFICATION_FAILED: Explanation(
         "`Verified` is False: a node that asked a registry of this trust found that its pulls fail. The files are in "
         "place all the same; with `verification: Require` the trust is not `Ready`.",
