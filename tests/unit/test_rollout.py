@@ -162,6 +162,20 @@ def test_a_canary_that_goes_is_replaced_and_comes_back_to_what_all_have(how: str
     assert cluster.with_ca(OLD, NEW) == set(cluster.machines)
 
 
+def test_a_leader_that_finds_no_agent_at_first_leaves_the_canaries_alone():
+    cluster = rolled_out()
+    cluster.pems["ca"] = BOTH
+    cluster.compile()
+    canaries, writes = cluster.canaries(), cluster.writes
+    for machine in cluster.machines.values():
+        machine.live = False
+    assert reason_of(cluster.compile(later=PATIENCE)) is Reason.ROLLING_OUT
+    for machine in cluster.machines.values():
+        machine.live = True
+    assert reason_of(cluster.compile()) is Reason.ROLLING_OUT
+    assert (cluster.canaries(), cluster.writes) == (canaries, writes)
+
+
 def test_a_canary_that_is_chosen_later_is_judged_by_what_it_says_later_and_has_the_whole_minimum():
     cluster = rolled_out()
     cluster.change(rollout=Rollout(1, minimum=100.0))

@@ -92,6 +92,8 @@ class Canaries:
             rollout: how many, and which.
             place: names the candidate.
         """
+        if not self._nodes:
+            return tuple(kept)  # A leader that knows of no agent yet must not begin everything again.
         fit = {
             name: node
             for name, node in self._nodes.items()
