@@ -23,6 +23,7 @@ from registry_trust.agent.store.manifest import (
     STATE_FILE,
     Ownership,
     digest_of,
+    is_link_of,
     temporary_kind,
 )
 from registry_trust.agent.store.open_store import OpenStore, may_be_entry
@@ -138,7 +139,8 @@ def observe_root(
     foreign = {
         name: describe(root, name)
         for name in sorted(set(names) - ours)
-        if not name.startswith(REPLACED) and not _is_orphan(root, store.folder if store is not None else None, name)
+        if not name.startswith(REPLACED)
+        if not _is_orphan(root, None if store is None else store.folder, name, unreadable)
     }
     observed = ObservedRoot(seen.own, foreign, unreadable, kept)
     findings = (problem for entry in sorted(seen.findings) for problem in seen.findings[entry])
@@ -196,11 +198,18 @@ def entry_fault(folder: Directory, ownership: Ownership, linked: str) -> str:
         return difference(directory, ownership.generations[linked])
 
 
-def _is_orphan(root: Directory, store: Directory | None, name: str) -> bool:
+def _is_orphan(root: Directory, store: Directory | None, name: str, unreadable: dict[str, str]) -> bool:
+    """Say whether an entry is a link of ours without a manifest; if that can't be looked for, note why as well."""
     try:
-        return is_orphan(root, store, name)
+        if not is_link_of(name, root.link_text(name)):
+            return False
     except StoreFailure:
         return False  # What can't be looked at is another process's.
+    try:
+        return is_orphan(store, name)
+    except StoreFailure as error:
+        unreadable[name] = error.problem.message
+        return True
 
 
 def describe(root: Directory, name: str) -> ForeignEntry:
