@@ -33,7 +33,7 @@ def test_a_wrong_ca_fails_pulls_on_the_canary_alone_and_it_goes_back(clean: Thre
 
 
 def test_a_rotation_with_one_canary_is_on_every_node(
-    clean: ThreeNodes, record_property: Callable[[str, object], None]
+    clean: ThreeNodes, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     clean.sources()
     clean.trust(caRetention="0s", rollout=CANARY)
@@ -44,5 +44,5 @@ def test_a_rotation_with_one_canary_is_on_every_node(
     on_every_node(clean, before, within=90)
 
     took = time.monotonic() - began
-    record_property("seconds", round(took, 2))
+    record_testsuite_property("seconds of a rotation with one canary", round(took, 2))
     assert clean.pull(SINGLE) == ""
