@@ -89,6 +89,15 @@ class Fleet:
         self.authority = Authority.create("fleet CA")
         self._pairs = [self.authority.client(f"client-{number}") for number in range(2)]
         self._patches = 0
+        self.restarts = 0
+        """How often the operator had ended, as one does that could not renew its Lease in time."""
+
+    def keep_operator(self) -> None:
+        """Start the operator again if it has ended, as a kubelet does."""
+        operator = self.installation.operator
+        if operator is not None and operator.child.poll() is not None:
+            self.restarts += 1
+            self.installation.start_operator()
 
     def prepare(self) -> None:
         """Install the product, and make every Node, token and root."""
@@ -165,6 +174,7 @@ class Fleet:
 
     def has_files(self) -> bool | None:
         """Say whether every node has its files, while the agents run."""
+        self.keep_operator()
         for each in self.crowds:
             each.check()
         return all(self.links().values()) or None
@@ -175,6 +185,7 @@ class Fleet:
 
     def is_distributed(self, revision: str) -> str:
         """Return the trust's revision once it is another one and every node has it; else nothing."""
+        self.keep_operator()
         path = "/apis/registrytrust.io/v1alpha1/registrytrusts/fleet"
         status = self.admin.request("GET", path).get("status", {})
         conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}

@@ -90,6 +90,8 @@ def measure(part: Part) -> None:
         _start(part, fleet, floor)
         part.rest(10)
         _rotations(part, fleet, floor)
+        lost = "an operator that can't renew its Lease for 10 s ends; here it was short of CPU"
+        part.add("operator, ended and started again", "", fleet.restarts, goal=0, remark=lost if fleet.restarts else "")
         part.add("API server, memory for each node", "MiB", (fleet.memory("API server") - before) / nodes)
         part.add("operator, memory", "MiB", fleet.memory("operator"), goal=150)
         _agents_memory(part, fleet)
