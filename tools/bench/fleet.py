@@ -26,6 +26,9 @@ REGISTRY = "fleet.example:5000"
 CROWD = 100
 """Agents in a process: select(2) takes 1,024 descriptors, and an agent has seven."""
 
+YIELDING = 10
+"""The niceness of a fleet's agents."""
+
 _TICK = os.sysconf("SC_CLK_TCK")
 
 _LIMITS = {
@@ -136,9 +139,15 @@ class Fleet:
         admin.close()
 
     def start_agents(self) -> None:
-        """Start all agents at once."""
+        """Start all agents at once.
+
+        They come after the API server and the operator where the CPU is short: on a node they would have its own.
+        """
         for begin in range(0, len(self.names), CROWD):
-            self.crowds.append(self.start_crowd(self.names[begin : begin + CROWD], self.plane.url))
+            crowd = self.start_crowd(self.names[begin : begin + CROWD], self.plane.url)
+            for thread in Path(f"/proc/{crowd.pid}/task").iterdir():
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), YIELDING)
+            self.crowds.append(crowd)
 
     def start_crowd(self, names: Sequence[str], url: str) -> Process:
         """Start a process with the agents of these nodes, which reach the API server at a URL."""
