@@ -97,4 +97,5 @@ def test_a_report_with_plots_names_them_and_they_are_there(tmp_path):
 
     assert "![From PATCH to nodes, by size of the fleet](bench-delay.svg)" in (tmp_path / "bench.md").read_text()
     assert (tmp_path / "bench-delay.svg").exists()
+    assert "## A fleet of 5,000 nodes\n\nNot measured: it has not been run" in (tmp_path / "bench.md").read_text()
     assert not (tmp_path / "bench-node.svg").exists()

@@ -61,7 +61,13 @@ def written(parts: list[Part], folder: Path) -> None:
             (folder / file).write_text(plot)
     shown = [(title, file) for file, (title, plot) in made.items() if plot]
     (folder / "bench.json").write_text(figures.as_json(parts))
-    (folder / "bench.md").write_text(figures.as_markdown(parts, shown))
+    names = {part.name for part in parts}
+    missing = [
+        Part(name, title, deadline, gave_up="it has not been run with this build yet.")
+        for name, (title, deadline, _) in all_parts().items()
+        if name not in names
+    ]
+    (folder / "bench.md").write_text(figures.as_markdown([*parts, *missing], shown))
 
 
 def _of_node(parts: list[Part]) -> str:

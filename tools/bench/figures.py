@@ -170,12 +170,13 @@ def as_markdown(parts: Sequence[Part], plots: Sequence[tuple[str, str]] = ()) ->
         "agents share a process, and there are no kubelets: a real node has its own CPU and disk.",
     ]
     for part in parts:
-        lines += ["", f"## {part.title}", "", _conditions(part), ""]
+        lines += ["", f"## {part.title}"]
         if part.rows:
+            lines += ["", _conditions(part), ""]
             lines += ["| figure | measured | floor | ratio | goal | met | remark |", "|---|---|---|---|---|---|---|"]
             lines += [f"| {' | '.join(_cells(row))} |" for row in part.rows]
         if part.gave_up:
-            lines += ["", f"The rest could not be measured: {part.gave_up}"]
+            lines += ["", f"{'The rest could not be' if part.rows else 'Not'} measured: {part.gave_up}"]
     for title, file in plots:
         lines += ["", f"## {title}", "", f"![{title}]({file})"]
     return "\n".join(lines) + "\n"

@@ -85,7 +85,7 @@ def patch_to_event(plane: ControlPlane, runs: int, size: int, name: str = "floor
 
     def watch() -> None:
         query = f"watch=1&fieldSelector=metadata.name%3D{name}&resourceVersion={version}"
-        stream = Client(plane).stream(f"{secrets}?{query}")
+        stream = Client(plane, patience=None).stream(f"{secrets}?{query}")
         while line := stream.readline():
             number = json.loads(line)["object"]["metadata"].get("annotations", {}).get("n", "")
             with arrived:

@@ -144,19 +144,20 @@ class ManyTrusts:
             self._admin.request("POST", "/apis/registrytrust.io/v1alpha1/nodetrusts", body)
 
     def _quiet(self) -> None:
-        """Wait until the operator has nothing left to write: from one look at the bundle to the next, no write."""
-        began, writes = time.monotonic(), -1
+        """Wait until the operator has nothing left to write: no write from one look at the bundle to the third after.
+
+        One is not enough: it may come between two rounds of statuses that nodes ask for, of an operator short of CPU.
+        """
+        began, writes, looks = time.monotonic(), -1, 0
 
         def quiet() -> bool:
-            nonlocal began, writes
+            nonlocal began, writes, looks
             if not self._looks(began):
                 return False
-            last, writes, began = (
-                writes,
-                sum(not each.what.startswith("GET") for each in self._way.asked),
-                time.monotonic(),
-            )
-            return last == writes
+            last, began = writes, time.monotonic()
+            writes = sum(_counts(each.what) and not each.what.startswith("GET") for each in list(self._way.asked))
+            looks = looks + 1 if last == writes else 0
+            return looks == 3
 
         wait_until(quiet, "nothing is left to write", within=240)
 
