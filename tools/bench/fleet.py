@@ -7,6 +7,7 @@ many agents share a process, and there are no kubelets.
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
 import sys
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 from tools.authority import Authority
 from tools.bench.floor import Client
 from tools.cluster.control_plane import ControlPlane
+from tools.cluster.folders import cache_folder
 from tools.cluster.processes import Process, start
 from tools.installation import DAEMON_SET, NAMESPACE, REPOSITORY, TRUST_NAMESPACE, Installation
 
@@ -41,7 +43,24 @@ _LIMITS = {
 
 @contextmanager
 def roomy() -> Iterator[None]:
-    """Raise the limits that a fleet on one machine meets and a node does not, and put them back; root alone can."""
+    """Raise the limits that a fleet on one machine meets and a node does not, and put them back; root alone can.
+
+    Raises:
+        RuntimeError: another benchmark has raised them, and would put back what it found.
+    """
+    lock = cache_folder() / "fleet.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError("another benchmark of a fleet is running on this machine") from None
+        with _raised_limits():
+            yield
+
+
+@contextmanager
+def _raised_limits() -> Iterator[None]:
     before = {path: int(Path(path).read_text()) for path in _LIMITS}
     try:
         if os.geteuid() == 0:
