@@ -114,6 +114,7 @@ def observe_root(
     seen = Recalled()
     unreadable: dict[str, str] = {}
     unknown: list[Problem] = []
+    stored: list[str] = []
     names = root.names()
     kept = frozenset(
         name.removeprefix(REPLACED)
@@ -140,7 +141,7 @@ def observe_root(
         name: describe(root, name)
         for name in sorted(set(names) - ours)
         if not name.startswith(REPLACED)
-        if not _is_orphan(root, None if store is None else store.folder, name, unreadable)
+        if not _is_orphan(root, None if store is None else store.folder, name, unreadable, known=name in stored)
     }
     observed = ObservedRoot(seen.own, foreign, unreadable, kept)
     findings = (problem for entry in sorted(seen.findings) for problem in seen.findings[entry])
@@ -198,18 +199,19 @@ def entry_fault(folder: Directory, ownership: Ownership, linked: str) -> str:
         return difference(directory, ownership.generations[linked])
 
 
-def _is_orphan(root: Directory, store: Directory | None, name: str, unreadable: dict[str, str]) -> bool:
-    """Say whether an entry is a link of ours without a manifest; if that can't be looked for, note why as well."""
+def _is_orphan(root: Directory, store: Directory | None, name: str, unreadable: dict[str, str], *, known: bool) -> bool:
+    """Say whether an entry is a link of ours without a manifest; if that can't be looked for, note why as well.
+
+    `known` says that the store has a directory of this name: only then can a link that can't be read be ours.
+    """
+    ours = known
     try:
-        if not is_link_of(name, root.link_text(name)):
-            return False
-    except StoreFailure:
-        return False  # What can't be looked at is another process's.
-    try:
-        return is_orphan(store, name)
+        ours = is_link_of(name, root.link_text(name))
+        return ours and is_orphan(store, name)
     except StoreFailure as error:
-        unreadable[name] = error.problem.message
-        return True
+        if ours:
+            unreadable[name] = error.problem.message
+        return ours  # What can't be looked at is another process's.
 
 
 def describe(root: Directory, name: str) -> ForeignEntry:
