@@ -197,6 +197,6 @@ def test_a_pass_that_writes_every_time_is_caught(monkeypatch):
     assert "made" in neighbourhood(5, shortest=False).failures[0]
 
 
-def remember_every_time(store, uid, serial):
+def remember_every_time(store, uid, serial, writer=""):
     made = store._with_state()
-    write_state(made.folder, StoreState(made.installation, uid, serial))
+    write_state(made.folder, StoreState(made.installation, uid, serial, writer=writer))
