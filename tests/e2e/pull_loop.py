@@ -8,7 +8,7 @@ from functools import partial
 
 from tests.e2e.three_nodes import ELSEWHERE, SINGLE, STOCK, ThreeNodes
 from tools.cluster.pulling import Pulls, pulling_by
-from tools.cluster.waiting import wait_until
+from tools.cluster.waiting import NotInTimeError, wait_until
 
 
 @contextmanager
@@ -32,7 +32,10 @@ def on_every_node(nodes: ThreeNodes, revision_before: str, within: float = 30) -
         there = status.get("nodes", {}).get("pending", 1) == 0 and status["nodes"]["current"] >= 2
         return bool(status.get("revision", revision_before) != revision_before and there)
 
-    wait_until(arrived, "the new revision is on every node", within=within)
+    try:
+        wait_until(arrived, "the new revision is on every node", within=within)
+    except NotInTimeError as error:
+        raise AssertionError(f"{error}\n{nodes.situation()}") from None
 
 
 def revision(nodes: ThreeNodes) -> str:

@@ -157,7 +157,8 @@ def trusted(clean: ThreeNodes) -> ThreeNodes:
 def helm(trusted: ThreeNodes) -> Iterator[Helm]:
     """Give Helm; afterwards the installation is as kubectl applied it."""
     yield Helm(trusted)
-    # New pods then start on all nodes at once.
+    # Helm forgets the release; new pods then start on all nodes at once.
+    trusted.kubectl("delete", "secrets", "-n", NAMESPACE, "-l", "owner=helm")
     trusted.kubectl("delete", "-n", NAMESPACE, AGENT, "--ignore-not-found", "--timeout=60s", timeout=70)
     trusted.install()
 
@@ -174,7 +175,8 @@ def test_helm_adopts_an_installation_and_goes_to_another_version_and_back_under_
     def new_pair_arrives() -> None:
         before = revision(trusted)
         trusted.sources()
-        on_every_node(trusted, before, within=60)
+        # An agent of the previous version that loses a watch without a word notices after 150 s.
+        on_every_node(trusted, before, within=240)
 
     with pulling(trusted) as seen:
         before = read_by_runtimes(trusted)
