@@ -54,7 +54,7 @@ def decide_removals(
         confirmed_serial: removals that began at this serial or before are confirmed by the admin.
         frozen: nothing matures (the CRD is missing or terminating: then nobody removed the trusts one by one).
 
-    A trust that covers all that a removed one gave ends its tombstone at once, and is no removal at all. One that is to
+    A trust that covers all that a removed one gave ends its tombstone at once: nothing is removed. One that is to
     cover it when its canaries have tried it lets it stay until then: a rename has no gap, however long that takes.
     """
     coming = tuple(coming)
