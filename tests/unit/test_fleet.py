@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from registry_trust.compiler.fleet import Fleet
 from registry_trust.compiler.node_standing import FleetNode, NodeState, Served
 from registry_trust.compiler.placement import Agents, Placement, placement_of
-from registry_trust.core.bundle import TrustContent
+from registry_trust.core.bundle import CanaryContent, TrustContent
 from registry_trust.core.problem import Problem
 from registry_trust.core.reasons import Reason
 from registry_trust.core.report import NodeReport, RegistryRow, RowState, TargetRow, TargetState
@@ -63,6 +63,15 @@ def test_a_node_that_reports_the_serial_is_current() -> None:
 
 def test_a_node_that_reports_an_older_serial_is_pending() -> None:
     assert state(fleet(replace(REPORT, serial=2))) is NodeState.PENDING
+
+
+def test_a_trust_is_settled_once_no_node_is_on_its_way_and_nothing_is_tried() -> None:
+    tried = replace(ALL, candidate=CanaryContent(TrustContent(("new.example",)), 3, 0.0, (NODE.name,), ()))
+
+    assert fleet().is_settled("harbor")
+    assert not fleet(replace(REPORT, serial=2)).is_settled("harbor")
+    assert state(fleet(served=(tried,))) is NodeState.CURRENT
+    assert not fleet(served=(tried,)).is_settled("harbor"), "the canary's word is not the last one"
 
 
 def test_a_node_that_speaks_of_another_bundle_is_pending() -> None:

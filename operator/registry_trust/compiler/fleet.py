@@ -185,8 +185,13 @@ class Fleet:
                 yield trust, standing
 
     def is_settled(self, trust: str) -> bool:
-        """Say whether no node is still to take the trust's content: each has it, failed, or has no agent to do it."""
-        return not self._counts.get(trust, Counter())[NodeState.PENDING]
+        """Say whether no node is still to take the trust's content: each has it, failed, or has no agent to do it.
+
+        While canaries try other content, the last word on it is still to come.
+        """
+        served = self._trusts.get(trust)
+        tried = served is not None and served.candidate is not None
+        return not tried and not self._counts.get(trust, Counter())[NodeState.PENDING]
 
     def standing(self, trust: str, most: int) -> Standing:
         """Return the counts of one trust, and at most `most` of its nodes that are not current."""
