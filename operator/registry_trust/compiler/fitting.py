@@ -99,7 +99,7 @@ class Draft:
             pending = {}
         progress = True
         while progress:
-            # Content that shrinks makes room for content before it, so that the rounds go on while anything was taken.
+            # Content that shrinks makes room for content before it: the rounds go on while anything was taken.
             progress = False
             for name, weight in list(pending.items()):
                 if fits(name, weight, weights, share, room):
